@@ -17,7 +17,6 @@ from sqlalchemy.exc import DBAPIError
 from faxline.contract.errors import ArchiveUnavailable, JobNotFound
 from faxline.contract.events import EventName
 from faxline.contract.sealing.keyring import Keyring
-from faxline.contract.states import JobState
 from faxline.operating.audit import AuditEntry
 from faxline.reading.archived import ArchivedFax
 from faxline.reading.job import Job, Transition
@@ -26,19 +25,12 @@ from faxline_archive.desk import KEY, URL, Desk
 from faxline_archive.privacy import Privacy
 from faxline_archive.schema import EVENTS, entries, faxes
 from faxline_archive.search import fax_of, find_one, find_page, moment_of, opened, page_query
+from faxline_console.ended_jobs import job_of
 from faxline_console.ended_query import named, searches
 from faxline_console.marks import Mark
 from faxline_console.people import Person
 from faxline_console.query import Query
 from faxline_worker.config.settings import Settings
-
-_STATES = {str(state): state for state in JobState} | {"rejected": JobState.FAILED}
-
-
-class EndedJob(Job):
-    """A fax out of the archive. Redis may have forgotten it, with what a resend needs."""
-
-    __slots__ = ()
 
 
 class Ended:
@@ -216,32 +208,6 @@ def told() -> Iterator[None]:
         raise ArchiveUnavailable(
             f"the archive's database is away or refuses ({type(error.orig).__name__})"
         ) from None
-
-
-def job_of(fax: ArchivedFax) -> Job:
-    """An archived fax as the pages show all faxes."""
-    return EndedJob(
-        id=fax.id,
-        account=fax.account,
-        state=_STATES.get(fax.state, JobState.UNKNOWN),
-        priority=fax.priority or "normal",
-        attempt=fax.attempt,
-        job_id=fax.job_id,
-        code=fax.code,
-        reason=fax.reason,
-        message=fax.message,
-        pages=fax.pages,
-        transferred=fax.transferred,
-        created_at=fax.queued_at,
-        updated_at=fax.ended_at or fax.queued_at,
-        kind=fax.kind or "send",
-        of=fax.of,
-        group=fax.group,
-        to=fax.to,
-        metadata=fax.metadata,
-        deliveries=fax.deliveries,
-        send_at=fax.send_at,
-    )
 
 
 def _transition(row: RowMapping, fields: Mapping[str, str]) -> Transition:

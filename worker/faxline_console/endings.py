@@ -1,7 +1,7 @@
 """How a fax ended, as its page says it on top."""
 
 from faxline.reading.archived import ArchivedFax
-from faxline_console.ended import job_of
+from faxline_console.ended_jobs import job_of
 from faxline_console.rendering import Times, plural
 from faxline_console.words import reason_words, state_of
 

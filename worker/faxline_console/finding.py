@@ -12,7 +12,8 @@ from faxline.contract.errors import ArchiveUnavailable
 from faxline.reading.archived import ArchivedFax
 from faxline.reading.job import Job
 from faxline.reading.open_jobs import OPEN
-from faxline_console.ended import Ended, job_of
+from faxline_console.ended import Ended
+from faxline_console.ended_jobs import job_of
 from faxline_console.ended_query import whole_numbers
 from faxline_console.line import ConsoleLine
 from faxline_console.lines import Lines

@@ -7,7 +7,7 @@ from starlette.exceptions import HTTPException
 
 from faxline.contract.states import JobState
 from faxline.reading.job import Job
-from faxline_console.ended import EndedJob
+from faxline_console.ended_jobs import EndedJob
 from faxline_console.words import state_of
 
 

@@ -15,7 +15,7 @@ from faxline.operating.audit import AuditEntry
 from faxline.reading.archived import ArchivedFax
 from faxline.reading.job import Job, Transition
 from faxline_console.cases import SLOW
-from faxline_console.ended import EndedJob
+from faxline_console.ended_jobs import EndedJob
 from faxline_console.endings import ended_words
 from faxline_console.finding import Finder
 from faxline_console.guard import Page, person_of
