@@ -129,13 +129,32 @@ class Times:
     @property
     def offset(self) -> str:
         """The zone and its distance from UTC, such as EST (UTC-5)."""
-        minutes = round((self._now.utcoffset() or timedelta()).total_seconds() / 60)
+        return self.offset_at(self._now)
+
+    def offset_at(self, moment: datetime) -> str:
+        """The same as it was then."""
+        here = moment.astimezone(self._zone)
+        minutes = round((here.utcoffset() or timedelta()).total_seconds() / 60)
         hours, rest = divmod(abs(minutes), 60)
         sign = "−" if minutes < 0 else "+"  # noqa: RUF001 - a minus, not a hyphen
-        return f"{self.zone} (UTC{sign}{hours}{f':{rest:02}' if rest else ''})"
+        return f"{here.tzname()} (UTC{sign}{hours}{f':{rest:02}' if rest else ''})"
+
+    @property
+    def place(self) -> str:
+        """Whose time it is, for days and times of any season: `New York time`."""
+        name = self._zone.key.rpartition("/")[2].replace("_", " ")
+        return name if name == "UTC" else f"{name} time"
 
     def clock(self, moment: datetime | None) -> str:
-        """`13:58:40`, on another day with the date; a dash for None."""
+        """`13:58:40`, on another day with the date; a dash for None.
+
+        The zone follows where it is not that of now, which the head of a table has: `1 Jul 13:18:55 EDT`.
+        """
+        text = self.moment(moment)
+        return text.removesuffix(f" {self.zone}")
+
+    def moment(self, moment: datetime | None) -> str:
+        """As `clock`, always with the zone of that moment behind it."""
         if moment is None:
             return "–"  # noqa: RUF001 - a dash, as the tables have it
         here = moment.astimezone(self._zone)
@@ -144,11 +163,7 @@ class Times:
             if here.date() == self._now.date()
             else f"{here.day} {here:%b} " + ("" if here.year == self._now.year else f"{here.year} ")
         )
-        return f"{day}{here:%H:%M:%S}"
-
-    def moment(self, moment: datetime | None) -> str:
-        """As `clock`, with the zone behind it."""
-        return self.clock(moment) if moment is None else f"{self.clock(moment)} {self.zone}"
+        return f"{day}{here:%H:%M:%S} {here.tzname()}"
 
     def day(self, moment: datetime) -> str:
         """`Tuesday 24 November 2026`."""
