@@ -4,7 +4,7 @@
 """
 
 from collections.abc import Iterator, Mapping
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 
 from sqlalchemy import func, inspect, select
@@ -70,6 +70,9 @@ def _is_loopback(host: str) -> bool:
 
 def _sign_in(settings: Console) -> Check:
     name, networks = "console sign-in", settings.networks
+    if any(ip_network(network).prefixlen == 0 for network in settings.forwarders):
+        text = f"{OWN}FORWARDERS has every address, so anybody may say from where a sign-in comes"
+        return Check(name, Result.FAIL, text)
     if not networks:
         return Check(name, Result.OK, "by password")
     shown = ", ".join(map(str, networks))

@@ -21,6 +21,8 @@ HEADERS: Mapping[str, str] = {
 }
 LARGEST = 21_000_000
 """Bytes of a request: a fax of 20 MB (docs/ifax.md), and its form."""
+SIGN_IN = 16_384
+"""Bytes of a request at the sign-in, which anybody may send."""
 
 
 class TooLargeError(Exception):
@@ -40,6 +42,7 @@ class Headers:
             await self._app(scope, receive, send)
             return
         asset = scope["path"].startswith("/static/")
+        largest = min(self._largest, SIGN_IN) if scope["path"].startswith("/sign-in") else self._largest
         read = 0
 
         async def add(message: Message) -> None:
@@ -54,7 +57,7 @@ class Headers:
             nonlocal read
             message = await receive()
             read += len(message.get("body", b""))
-            if read > self._largest:
+            if read > largest:
                 raise TooLargeError
             return message
 

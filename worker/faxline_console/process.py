@@ -136,7 +136,8 @@ def console() -> None:
             log_config=None,
             access_log=False,
             server_header=False,
-            proxy_headers=False,
+            proxy_headers=bool(settings.console.forwarders),  # PROXIES are known by the connection's address
+            forwarded_allow_ips=list(settings.console.forwarders),
             timeout_graceful_shutdown=5,  # a live page would hold it open
         )
     )

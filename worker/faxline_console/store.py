@@ -1,4 +1,4 @@
-"""The console's own database: local users, sessions and failed sign-ins.
+"""The console's own database: local users and sessions.
 
 It is apart from the archive, where the console only reads. Passwords are kept as argon2id hashes and session
 tokens as SHA-256 hashes, so a copy of the database signs nobody in.
@@ -13,11 +13,12 @@ from typing import Any
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
-from sqlalchemy import Connection, Engine, delete, func, insert, select, update
+from sqlalchemy import Connection, Engine, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from faxline_console.people import Person
-from faxline_console.tables import failures, links, metadata, sessions, to_person, to_row, users
+from faxline_console.tables import links, metadata, sessions, to_person, to_row, users
+from faxline_console.tries import Tries
 
 FEWEST_LETTERS = 12
 """Characters of a password at least."""
@@ -54,7 +55,7 @@ class Lifetimes:
         longest: after this a person signs in again.
         idle: so much without a request ends a session.
         window: how long a failed sign-in counts.
-        attempts: failed sign-ins within the window after which a name or an address is refused.
+        attempts: failed sign-ins of a name from one address within the window after which it is refused.
     """
 
     longest: float = 8 * 3600
@@ -92,6 +93,7 @@ class ConsoleStore:
         self._now = now
         self._hasher = hasher or PasswordHasher()
         self._nobody = self._hasher.hash(secrets.token_hex())
+        self._tries = Tries(engine, self._ms, round(lifetimes.window * 1000), lifetimes.attempts)
         metadata.create_all(engine)
 
     def add_user(self, person: Person, password: str | None = None) -> None:
@@ -169,35 +171,23 @@ class ConsoleStore:
             row = database.execute(select(users).where(users.c.name == name)).mappings().first()
         return None if row is None else to_person(row)
 
-    def may_try(self, name: str, address: str) -> bool:
-        """Whether a sign-in of this name from this address is looked at, or too many have failed."""
-        since = self._ms() - round(self._lifetimes.window * 1000)
-        with self.engine.begin() as database:
-            database.execute(delete(failures).where(failures.c.at < since))
-            for about in _abouts(name, address):
-                counted = select(func.count()).select_from(failures).where(failures.c.about == about)
-                if database.execute(counted).scalar_one() >= self._lifetimes.attempts:
-                    return False
-        return True
-
     def sign_in(self, name: str, password: str, address: str) -> str | None:
         """Check a password and begin a session.
 
-        A name that is unknown takes as long as a wrong password. Call `may_try` first.
+        A name that is unknown takes as long as a wrong password.
 
         Returns:
             The value of the session's cookie, or None if name and password do not match.
+
+        Raises:
+            TooManyTries: the password is not looked at.
         """
+        one = self._tries.begin(_digest(name), address)
         with self.engine.begin() as database:
             hashed = database.execute(select(users.c.password).where(users.c.name == name)).scalar()
         if len(password) > MOST_LETTERS or not self._matches(hashed, password):
-            now = self._ms()
-            with self.engine.begin() as database:
-                for about in _abouts(name, address):
-                    database.execute(insert(failures).values(about=about, at=now))
             return None
-        with self.engine.begin() as database:
-            database.execute(delete(failures).where(failures.c.about == _about_name(name)))
+        self._tries.succeeded(one)
         return self.begin_session(name)
 
     def begin_session(self, name: str) -> str:
@@ -274,11 +264,3 @@ def _end(database: Connection, name: str) -> None:
 
 def _digest(token: str) -> str:
     return hashlib.sha256(token.encode()).hexdigest()
-
-
-def _about_name(name: str) -> str:
-    return f"name {_digest(name)}"
-
-
-def _abouts(name: str, address: str) -> tuple[str, str]:
-    return _about_name(name), f"address {address}"

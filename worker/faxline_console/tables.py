@@ -26,13 +26,15 @@ sessions = Table(
     Column("began", BigInteger, nullable=False),
     Column("seen", BigInteger, nullable=False),
 )
-failures = Table(
-    "failures",
+tries = Table(
+    "tries",
     metadata,
-    Column("about", String(128), nullable=False, index=True),
+    Column("id", String(64), primary_key=True),
+    Column("name", String(64), nullable=False, index=True),
+    Column("address", String(64), nullable=False, index=True),
     Column("at", BigInteger, nullable=False, index=True),
 )
-"""Failed sign-ins, one row for the name and one for the address."""
+"""Sign-ins that are under way or failed. name: its SHA-256."""
 
 links = Table(
     "links",

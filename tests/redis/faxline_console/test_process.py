@@ -34,6 +34,7 @@ class Console:
             "FAXLINE_CONSOLE__DATABASE": f"sqlite:///{folder / 'console.db'}",
             "FAXLINE_CONSOLE__PORT": str(self.port),
             "FAXLINE_METRICS__CONSOLE_PORT": str(self.monitoring),
+            "FAXLINE_CONSOLE__FORWARDERS": "127.0.0.1",
         }
         self.log = folder / "log"
         self.part = Part(
@@ -49,6 +50,16 @@ class Console:
     def status(self, path: str, port: int | None = None) -> int:
         answer = self.get(path, port)
         return answer.status_code if answer is not None else 0
+
+    def guess(self, address: str) -> int:
+        """Try a password as somebody before a proxy does."""
+        return httpx.post(
+            f"http://127.0.0.1:{self.port}/sign-in",
+            data={"user": "ada", "password": "wrong"},
+            headers={"X-Forwarded-For": f"192.0.2.66, {address}"},
+            timeout=30,
+            trust_env=False,
+        ).status_code
 
 
 @pytest.fixture
@@ -78,6 +89,8 @@ def test_a_console_tells_of_itself_by_probes_metrics_and_a_heartbeat_until_it_en
         assert "fax_console_sessions 0.0" in metrics.text
         assert "fax_console_viewers 0.0" in metrics.text
         assert 'fax_loop_stalled{loop="event loop"} 0.0' in metrics.text
+        assert [console.guess("198.51.100.1") for _ in range(11)] == [403] * 10 + [429]
+        assert console.guess("198.51.100.2") == 403
         console.part.stop()
         assert consoles() == []
         assert "console stopped" in console.log.read_text()

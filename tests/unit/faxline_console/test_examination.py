@@ -72,6 +72,11 @@ def test_a_proxy_is_a_few_addresses(database: str, proxies: str, result: Result,
     assert told in check[1]
 
 
+def test_whoever_may_choose_the_address_of_a_failed_sign_in_is_told(database: str) -> None:
+    for network, result in (("0.0.0.0/0", Result.FAIL), ("192.0.2.7", Result.OK)):
+        assert found(database, FORWARDERS=network)["console sign-in"][0] is result
+
+
 def test_the_database_answers_with_its_users(database: str, tmp_path: Path) -> None:
     assert found(database)["console database"][0] is Result.WARN
     assert not list(tmp_path.iterdir())  # a check makes no file

@@ -1,6 +1,8 @@
 """Who is let in: every page without a session, with a lesser role, and from a proxy or past it."""
 
+import asyncio
 import re
+import threading
 from pathlib import Path
 from urllib.parse import quote
 
@@ -16,6 +18,7 @@ from faxline_console.app import make_app
 from faxline_console.guard import COOKIE, Guard, Page, person_of
 from faxline_console.headers import POLICY
 from faxline_console.lines import Lines
+from faxline_console.pages.sign_in import AT_ONCE, WAITING
 from faxline_console.people import Person, Right, Role
 from faxline_console.rendering import Renderer, make_environment
 from faxline_console.store import ConsoleStore, Lifetimes
@@ -140,6 +143,47 @@ def test_too_many_tries_are_refused_though_the_password_is_right(console: Consol
     answer = console.sign_in("viewer")
     assert answer.status_code == 429
     assert COOKIE not in console.client.cookies
+
+
+def test_a_look_at_the_page_is_no_try(console: Console) -> None:
+    for _ in range(4):
+        assert console.client.request("HEAD", "/sign-in").status_code == 200
+    assert console.sign_in("viewer").status_code == 303
+
+
+def test_only_a_few_passwords_are_checked_at_once_and_a_crowd_is_told_to_come_again(console: Console) -> None:
+    checked, began, go_on = list[str](), threading.Semaphore(0), threading.Event()
+
+    def check(hashed: str | None, password: str) -> bool:
+        checked.append(f"{hashed} {password}")
+        began.release()
+        return not go_on.wait(timeout=60)
+
+    console.store._matches = check  # type: ignore[method-assign]
+
+    async def crowd() -> None:
+        transport = httpx.ASGITransport(console.app, client=("192.0.2.7", 1))
+        async with httpx.AsyncClient(transport=transport, base_url="http://console") as client:
+            forms = [{"user": f"somebody {n}", "password": "wrong"} for n in range(WAITING + AT_ONCE + 5)]
+            waiting = {asyncio.ensure_future(client.post("/sign-in", data=form)) for form in forms}
+            while len(waiting) > WAITING + AT_ONCE:
+                done, waiting = await asyncio.wait(waiting, timeout=30, return_when=asyncio.FIRST_COMPLETED)
+                assert {answer.result().status_code for answer in done} == {429}
+            for _ in range(AT_ONCE):
+                assert await asyncio.to_thread(began.acquire, timeout=30)
+            assert len(checked) == AT_ONCE
+            go_on.set()
+            assert {answer.status_code for answer in await asyncio.gather(*waiting)} == {403}
+
+    try:
+        asyncio.run(crowd())
+    finally:
+        go_on.set()
+    assert len(checked) == WAITING + AT_ONCE
+
+
+def test_the_form_of_the_sign_in_is_small(console: Console) -> None:
+    assert console.sign_in("viewer", "x" * 20_000).status_code == 413
 
 
 def test_who_signs_out_is_out(console: Console) -> None:

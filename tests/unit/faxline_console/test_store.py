@@ -1,5 +1,7 @@
 """Local users and their sessions, on a real database."""
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -8,6 +10,7 @@ from argon2 import PasswordHasher
 from faxline_archive.database import open_database
 from faxline_console.people import Person, Role
 from faxline_console.store import ConsoleStore, Lifetimes, UserInvalid
+from faxline_console.tries import TooManyTries
 
 QUICK = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
 PASSWORD = "correct horse battery"
@@ -108,17 +111,74 @@ def test_a_changed_password_is_the_only_one(store: ConsoleStore) -> None:
     assert sign_in(store, "another long password") is not None
 
 
-def test_failed_sign_ins_make_a_name_and_an_address_wait(store: ConsoleStore, clock: Clock) -> None:
+def refused(store: ConsoleStore, name: str, address: str, password: str = PASSWORD) -> bool:
+    try:
+        store.sign_in(name, password, address)
+    except TooManyTries:
+        return True
+    return False
+
+
+def test_failed_sign_ins_make_a_name_wait_at_that_address_and_nobody_else(
+    store: ConsoleStore, clock: Clock
+) -> None:
     store.add_user(ADA, PASSWORD)
-    for n in range(3):
-        assert store.may_try("ada", f"address {n}")
-        assert sign_in(store, "wrong", address=f"address {n}") is None
-    assert not store.may_try("ada", "another")
-    for name in ("b", "c", "d"):
-        assert sign_in(store, "wrong", name=name, address="one") is None
-    assert not store.may_try("somebody", "one")
+    for _ in range(3):
+        assert sign_in(store, "wrong", address="192.0.2.1") is None
+    assert refused(store, "ada", "192.0.2.1")
+    assert not refused(store, "eve", "192.0.2.1", "wrong")
+    assert sign_in(store, address="192.0.2.2") is not None
+    assert refused(store, "ada", "192.0.2.1")
     clock.at += 61
-    assert store.may_try("ada", "one")
+    assert sign_in(store, address="192.0.2.1") is not None
+
+
+def test_who_succeeds_is_forgiven_what_failed_before_and_others_are_not(store: ConsoleStore) -> None:
+    store.add_user(ADA, PASSWORD)
+    for _ in range(30):
+        sign_in(store, "wrong")
+        assert sign_in(store) is not None
+    for _ in range(3):
+        assert sign_in(store, "wrong", name="eve") is None
+    assert sign_in(store) is not None
+    assert refused(store, "eve", "a")
+
+
+def test_many_names_at_one_address_and_one_name_from_many_have_to_wait_later(store: ConsoleStore) -> None:
+    store.add_user(ADA, PASSWORD)
+    for n in range(30):
+        assert sign_in(store, "wrong", name=f"somebody {n}", address="192.0.2.1") is None
+        assert sign_in(store, "wrong", name="eve", address=f"198.51.100.{n}") is None
+    assert refused(store, "ada", "192.0.2.1")
+    assert refused(store, "eve", "203.0.113.1")
+    assert sign_in(store, address="203.0.113.1") is not None
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("2001:db8:1:2::1", "2001:db8:1:2:ffff::9", True),
+        ("2001:db8:1:2::1", "2001:db8:1:3::1", False),
+        ("192.0.2.1", "::ffff:192.0.2.1", True),
+        ("x" * 100, "x" * 99, True),
+    ],
+)
+def test_an_address_is_what_one_household_has(store: ConsoleStore, one: str, other: str, same: bool) -> None:
+    for _ in range(3):
+        assert sign_in(store, "wrong", name="eve", address=one) is None
+    assert refused(store, "eve", other, "wrong") is same
+
+
+def test_tries_at_once_are_no_way_around_the_limit(store: ConsoleStore) -> None:
+    store.add_user(ADA, PASSWORD)
+    begin = threading.Barrier(12)
+
+    def guess(_: int) -> bool:
+        begin.wait(timeout=30)
+        return refused(store, "ada", "192.0.2.1", "wrong")
+
+    with ThreadPoolExecutor(12) as pool:
+        assert sorted(pool.map(guess, range(12))) == [False] * 3 + [True] * 9
 
 
 @pytest.mark.parametrize("password", ["short", "x" * 257])

@@ -1,7 +1,9 @@
 """Signing in by name and password, signing out, and the choice of colours."""
 
+from functools import partial
 from urllib.parse import urlsplit
 
+from anyio import CapacityLimiter, to_thread
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -10,8 +12,13 @@ from starlette.routing import Route
 from faxline_console.guard import COOKIE, Guard, Page, address_of
 from faxline_console.links import Links
 from faxline_console.rendering import THEME_COOKIE, THEMES, Renderer
+from faxline_console.tries import TooManyTries
 
 START = "/faxes"
+AT_ONCE = 2
+"""Passwords that are checked at the same time: each takes 64 MiB, in a thread that no page waits for."""
+WAITING = 20
+"""Sign-ins that wait for these, at most."""
 
 
 class SignIn:
@@ -25,6 +32,8 @@ class SignIn:
     def __init__(self, guard: Guard, renderer: Renderer) -> None:
         self._guard = guard
         self._render = renderer
+        self._limiter = CapacityLimiter(AT_ONCE)
+        self._under_way = 0
 
     def routes(self) -> list[Route]:
         """The addresses that need no session; none where a proxy signs people in."""
@@ -45,15 +54,21 @@ class SignIn:
     async def sign_in(self, request: Request) -> Response:
         """Show the form, and take it."""
         back = _own_path(request.query_params.get("back", ""))
-        if request.method == "GET":
+        if request.method != "POST":
             return self._page(request, "", back)
         self._guard.check_site(request)
         form = await request.form()
         name, password = str(form.get("user", ""))[:64], str(form.get("password", ""))
-        store, address = self._guard.store, address_of(request)
-        if not await run_in_threadpool(store.may_try, name, address):
+        if self._under_way >= AT_ONCE + WAITING:
+            return self._refuse(request, name, back, "busy", 429)
+        check = partial(self._guard.store.sign_in, name, password, address_of(request))
+        self._under_way += 1
+        try:
+            token = await to_thread.run_sync(check, limiter=self._limiter)
+        except TooManyTries:
             return self._refuse(request, name, back, "too many", 429)
-        token = await run_in_threadpool(store.sign_in, name, password, address)
+        finally:
+            self._under_way -= 1
         if token is None:
             return self._refuse(request, name, back, "no match", 403)
         response = RedirectResponse(back, 303)

@@ -21,9 +21,12 @@ class Console(Part):
         proxies: the addresses or networks of the proxy that signs people in. Empty: local users sign in by
             password.
         user_header: the header in which that proxy names the person.
+        forwarders: the addresses or networks of a proxy with TLS before a console where local users sign in:
+            what it adds to X-Forwarded-For is the address that failed sign-ins count for.
         session: how long a session lasts.
         idle: how long a session lasts without a request.
-        sign_ins: failed sign-ins of a name or from an address within 15 minutes before it has to wait.
+        sign_ins: failed sign-ins of a name from one address within 15 minutes before it has to wait; a name,
+            and an address, have ten times as many.
         zone: the time zone of people who have none of their own.
     """
 
@@ -33,6 +36,7 @@ class Console(Part):
     database: str = "sqlite:///faxline-console.db"
     proxies: Names = ()
     user_header: str = "X-Forwarded-User"
+    forwarders: Names = ()
     session: PositiveSeconds = timedelta(hours=8)
     idle: PositiveSeconds = timedelta(minutes=30)
     sign_ins: PositiveInt = 10
@@ -56,10 +60,14 @@ def check_console(console: Console) -> None:
         )
     if console.url and not console.url.startswith(("https://", "http://")):
         raise ValueError("CONSOLE__URL must begin with https:// or http://")
-    try:
-        _ = console.networks
-    except ValueError as error:
-        raise ValueError(f"CONSOLE__PROXIES: {error}") from None
+    for name, networks in (("PROXIES", console.proxies), ("FORWARDERS", console.forwarders)):
+        try:
+            for network in networks:
+                ip_network(network)
+        except ValueError as error:
+            raise ValueError(f"CONSOLE__{name}: {error}") from None
+    if console.proxies and console.forwarders:
+        raise ValueError("CONSOLE__FORWARDERS is for sign-in by password: leave it out with CONSOLE__PROXIES")
     try:
         ZoneInfo(console.zone)
     except (KeyError, ValueError, OSError):
