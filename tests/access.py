@@ -81,7 +81,7 @@ ATTEMPTS: Mapping[tuple[str, str], Attempt] = {
     ("POST", f"{FAX}/receipt.json"): form("old"),
     ("POST", f"{FAX}/reveal"): form(),
     ("POST", f"{FAX}/cancel"): form(),
-    ("POST", f"{FAX}/resend"): form("over"),
+    ("POST", f"{FAX}/resend"): form("over", key="0" * 8),
     ("POST", f"{FAX}/resolve"): form("doubt", how="fail"),
     ("POST", f"{FAX}/forget"): form("over"),
     ("POST", "/faxes"): Attempt(fields={"q": "state:failed"}),

@@ -15,11 +15,14 @@ from starlette.staticfiles import StaticFiles
 from structlog.typing import FilteringBoundLogger
 
 from faxline import FaxlineError, JobNotFound, QueueUnavailable
+from faxline.contract.errors import OrderTimeout
 from faxline_console.guard import Guard, Page
 from faxline_console.headers import Headers, TooLargeError
 from faxline_console.lines import Lines
 from faxline_console.pages.sign_in import START, SignIn
 from faxline_console.rendering import STATIC, Renderer
+
+NOT_KNOWN = "It is not known whether it was done. Look before you repeat it."
 
 
 def make_app(
@@ -67,6 +70,7 @@ def make_app(
             HTTPException: errors.refused,
             JobNotFound: errors.not_found,
             QueueUnavailable: errors.redis_away,
+            OrderTimeout: errors.not_yet,
             FaxlineError: errors.of_faxline,
             TooLargeError: errors.too_large,
             Exception: errors.unexpected,
@@ -107,9 +111,15 @@ class ErrorPages:
             "It was never pushed, its record has expired, or you may not see it.",
         )
 
+    async def not_yet(self, request: Request, error: Exception) -> Response:
+        """An order that was given, and that nobody carried out in time."""
+        return self._page(request, 503, "Given, not yet carried out", f"{error}.", "Do not repeat it.")
+
     async def redis_away(self, request: Request, error: Exception) -> Response:
         """Redis does not answer or refuses."""
         self._log.warning("redis does not answer the console", reason=type(error).__name__)
+        if request.method == "POST":
+            return self._page(request, 503, "Redis does not answer", NOT_KNOWN)
         return self._page(
             request,
             503,
@@ -135,10 +145,11 @@ class ErrorPages:
         self._log.error(
             "a page failed", reference=reference, reason=type(error).__name__, path=request.url.path
         )
+        acted = request.method == "POST"
         return self._page(
             request,
             500,
-            "The page could not be made",
-            "Nothing was changed by loading it.",
+            "Something failed" if acted else "The page could not be made",
+            NOT_KNOWN if acted else "Nothing was changed by loading it.",
             f"Reference for your administrator: {reference}",
         )

@@ -1,7 +1,9 @@
 """What can be done with which fax, and why not with another."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 
 from starlette.exceptions import HTTPException
 
@@ -9,6 +11,10 @@ from faxline.contract.states import JobState
 from faxline.reading.job import Job
 from faxline_console.ended_jobs import EndedJob
 from faxline_console.words import state_of
+
+KEY = re.compile(r"[0-9a-f]{8}")
+"""The key of a form that sends again."""
+LONGEST_ID = 128
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,3 +67,16 @@ def why_no_resend(job: Job) -> str:
     if isinstance(job, EndedJob):
         return "ended so long ago that only the archive has it: send it as a new fax"
     return "" if job.job_id is not None else "was never taken by iFax: send it as a new fax"
+
+
+def again(job: Job, key: str) -> str:
+    """The id of a fax that is sent again, made of its form's key: the same form sends it once.
+
+    Example:
+        >>> again(job, "0badcafe")
+        'invoice-77.r0badcafe'
+    """
+    end = f".r{key}"
+    if len(job.id) + len(end) > LONGEST_ID:  # two long ids may begin alike
+        end = f".{sha256(f'{job.account}/{job.id}'.encode()).hexdigest()[:16]}{end}"
+    return f"{job.id[: LONGEST_ID - len(end)]}{end}"

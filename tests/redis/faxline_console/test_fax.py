@@ -132,7 +132,7 @@ def test_no_number_is_shown_that_no_dispatcher_noted(
 ) -> None:
     monkeypatch.setattr("faxline_console.line.TIMEOUT", 0.05)
     answer = console.person("clerk").act("/faxes/north/old/reveal")
-    assert answer.status_code == 409
+    assert answer.status_code == 503
     assert NUMBER not in answer.text
     assert RECEIPT not in console.person("clerk").act("/faxes/north/old/receipt.json").text
     for what in ("report.pdf", "proof.zip"):

@@ -4,6 +4,7 @@ import asyncio
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
@@ -70,11 +71,10 @@ class AccountPages:
     async def pause_or_resume(self, request: Request) -> Response:
         """Pause an account, or open it again."""
         line = self._lines.for_person(person_of(request), request.path_params["account"])
-        form, by = await request.form(), await who(request)
-        if form.get("how") == "pause":
-            await line.pause(by=by)
-        else:
-            await line.resume(by=by)
+        how, by = (await request.form()).get("how"), await who(request)
+        if how not in {"pause", "resume"}:
+            raise HTTPException(400, "Choose to pause the account or to resume it.")
+        await (line.pause if how == "pause" else line.resume)(by=by)
         return RedirectResponse(f"/accounts?done={line.account}#{line.account}", 303)
 
 

@@ -6,6 +6,7 @@ Faxes that ended unconfirmed or partly delivered follow apart: nothing waits for
 from datetime import UTC, datetime
 
 from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
@@ -64,11 +65,10 @@ class AttentionPages:
         if person_of(request).department is not None:  # an entry that nobody could read is of no department
             raise JobNotFound(f"no entry of account {account!r}")
         form = await request.form()
-        entry, by = str(form.get("entry", "")), await who(request)
-        if form.get("how") == "drop":
-            await line.drop(entry, by=by)
-        else:
-            await line.redrive(entry, by=by)
+        entry, how, by = str(form.get("entry", "")), form.get("how"), await who(request)
+        if how not in {"drop", "redrive"}:
+            raise HTTPException(400, "Choose to put it back or to drop it.")
+        await (line.drop if how == "drop" else line.redrive)(entry, by=by)
         self._counts.forget()
         return RedirectResponse("/attention?kind=dead&done=1", 303)
 
@@ -77,7 +77,11 @@ class AttentionPages:
         account, name = request.path_params["account"], request.path_params["job"]
         line, _ = await self._lines.find(person_of(request), account, name)
         form = await request.form()
-        how, text, by = str(form.get("how", "")), str(form.get("job_id", "")).strip(), await who(request)
+        how, text, by = (
+            str(form.get("how", "")),
+            str(form.get("job_id", "")).strip(),
+            await who(request, needed=False),
+        )
         place = (account, name)
         accepted = int(text) if text.isascii() and text.isdecimal() and len(text) <= LONGEST_JOB_ID else None
         if how not in {"accepted", "resend", "fail"}:

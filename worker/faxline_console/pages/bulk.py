@@ -5,7 +5,6 @@ resend's new id is made of both: sent twice by a slip, it goes once.
 """
 
 import asyncio
-import re
 import secrets
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -15,6 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from faxline import FaxlineError, QueueUnavailable
 from faxline.reading.job import Job
 from faxline_console.downloads import csv_file
 from faxline_console.finding import Finder
@@ -23,7 +23,7 @@ from faxline_console.lines import Lines
 from faxline_console.outlook import starts
 from faxline_console.pages.fax import who
 from faxline_console.people import Person, Right
-from faxline_console.plans import Plan, make_plan
+from faxline_console.plans import KEY, Plan, again, make_plan
 from faxline_console.query import QueryInvalid, parse_query
 from faxline_console.rendering import Renderer, Times
 from faxline_console.words import state_of
@@ -33,8 +33,6 @@ MOST = 1000
 PAGE = 200
 AT_ONCE = 16
 """Orders that are on their way to Redis at the same time."""
-LONGEST_ID = 128
-_KEY = re.compile(r"[0-9a-f]{8}")
 
 
 class BulkPages:
@@ -79,22 +77,49 @@ class BulkPages:
         names = str(form.get("picks", "")).split()[:MOST]
         jobs, missing = await self._read(person, names)
         plan = make_plan(verb, jobs, missing)
-        if not str(form.get("reason", "")).strip() or not _KEY.fullmatch(key):
-            return await self._page(request, plan, wrong="Give a reason: the audit needs it.")
-        by, limit = await who(request), asyncio.Semaphore(AT_ONCE)
+        if not KEY.fullmatch(key):
+            return await self._page(request, plan, wrong="The form is not whole. Look at the plan again.")
+        try:
+            by = await who(request)
+        except HTTPException as error:
+            return await self._page(request, plan, key=key, wrong=error.detail)
+        went, refused, unsure = await self._each(plan, key, by)
+        done = Plan(verb, went, [*plan.left, *refused])
+        return await self._page(request, done, key=key, done=True, unsure=unsure)
 
-        async def one(job: Job) -> None:
+    async def _each(
+        self, plan: Plan, key: str, by: str
+    ) -> tuple[list[Job], list[tuple[str, str]], list[Job]]:
+        """Do it to each fax, whatever becomes of the others.
+
+        Returns:
+            Those to which it was done, those that were refused and why, and those of which nobody knows.
+        """
+        limit = asyncio.Semaphore(AT_ONCE)
+
+        async def one(job: Job) -> FaxlineError | None:
             line = self._lines.of(job.account)
-            async with limit:
-                if verb == "cancel":
-                    await line.cancel(job.id, by=by)
-                else:
-                    await line.resend(
-                        job.id, id=_again(job.id, key), metadata=dict(job.metadata) or None, by=by
-                    )
+            try:
+                async with limit:
+                    if plan.verb == "cancel":
+                        await line.cancel(job.id, by=by)
+                    else:
+                        metadata = dict(job.metadata) or None
+                        await line.resend(job.id, id=again(job, key), metadata=metadata, by=by)
+            except FaxlineError as error:
+                return error
+            return None
 
-        await asyncio.gather(*(one(job) for job in plan.goes))
-        return await self._page(request, plan, done=True)
+        came = list(zip(plan.goes, await asyncio.gather(*map(one, plan.goes)), strict=True))
+        return (
+            [job for job, error in came if error is None],
+            [
+                (job.id, str(error))
+                for job, error in came
+                if error and not isinstance(error, QueueUnavailable)
+            ],
+            [job for job, error in came if isinstance(error, QueueUnavailable)],
+        )
 
     async def _chosen(
         self, request: Request, form: FormData, person: Person
@@ -135,25 +160,32 @@ class BulkPages:
         return [starts(state, counts[state.name], times, alone=alone) for state in states]
 
     async def _page(
-        self, request: Request, plan: Plan, *, more: bool = False, wrong: str = "", done: bool = False
+        self,
+        request: Request,
+        plan: Plan,
+        *,
+        more: bool = False,
+        wrong: str = "",
+        key: str = "",
+        done: bool = False,
+        unsure: Sequence[Job] = (),
     ) -> Response:
         values = {
             "plan": plan,
             "count": len(plan.goes),
             "known": sum(job.pages or 0 for job in plan.goes),
-            "picks": " ".join(f"{job.account}/{job.id}" for job in plan.goes),
-            "key": secrets.token_hex(4),
+            "picks": " ".join(f"{job.account}/{job.id}" for job in unsure or plan.goes),
+            "key": key or secrets.token_hex(4),
+            "unsure": len(unsure),
             "when": [] if done else await self._when(request, plan),
             "more": more,
             "most": MOST,
             "wrong": wrong,
             "done": done,
         }
-        return self._render.page(request, "plan.html", values, status=400 if wrong else 200)
-
-
-def _again(job: str, key: str) -> str:
-    return f"{job[: LONGEST_ID - len(key) - 2]}.r{key}"
+        return self._render.page(
+            request, "plan.html", values, status=400 if wrong else 503 if unsure else 200
+        )
 
 
 def export(jobs: Sequence[Job], times: Times) -> Response:

@@ -2,9 +2,11 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from secrets import token_hex
 from typing import Any
 
 from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
@@ -22,14 +24,15 @@ from faxline_console.guard import Page, person_of
 from faxline_console.line import ConsoleLine
 from faxline_console.lines import Lines
 from faxline_console.people import Person, Right
-from faxline_console.plans import why_no_cancel, why_no_resend
+from faxline_console.plans import KEY, again, why_no_cancel, why_no_resend
 from faxline_console.rendering import Renderer
 from faxline_console.timeline import timeline
 from faxline_console.words import explain, state_of
 
 CALLS = 200
 """The most calls and orders of a fax's time that are read."""
-LONGEST_REASON = 200
+LONGEST_BY = 128
+"""The most letters that the audit keeps of who acted and why."""
 
 
 class FaxPages:
@@ -70,7 +73,13 @@ class FaxPages:
 
     async def show(self, request: Request) -> Response:
         """The page."""
-        line, job = await self.find(request)
+        try:
+            line, job = await self.find(request)
+        except JobNotFound:
+            account = request.path_params["account"]
+            if request.query_params.get("done") != "pushed" or not person_of(request).sees_account(account):
+                raise
+            return self._render.page(request, "pushed.html", {})
         return await self._page(request, line, job)
 
     async def reveal(self, request: Request) -> Response:
@@ -90,20 +99,28 @@ class FaxPages:
     async def cancel(self, request: Request) -> Response:
         """Ask for the fax not to be sent."""
         line, job = await self.find(request)
-        await line.cancel(job.id, by=await who(request))
+        by = await who(request)
+        if why := why_no_cancel(job):
+            return await self._page(request, line, job, wrong=f"This fax {why}.")
+        await line.cancel(job.id, by=by)
         return self._back(job, "cancel")
 
     async def resend(self, request: Request) -> Response:
         """Send it again as a new fax."""
         line, job = await self.find(request)
-        again = await line.resend(job.id, metadata=job.metadata or None, by=await who(request))
-        return RedirectResponse(f"/faxes/{job.account}/{again.id}?done=pushed", 303)
+        by, key = await who(request), str((await request.form()).get("key", ""))
+        if why := why_no_resend(job):
+            return await self._page(request, line, job, wrong=f"This fax {why}.")
+        if not KEY.fullmatch(key):
+            return await self._page(request, line, job, wrong="The form is not whole: use the one below.")
+        new = await line.resend(job.id, id=again(job, key), metadata=job.metadata or None, by=by)
+        return RedirectResponse(f"/faxes/{job.account}/{new.id}?done=pushed", 303)
 
     async def resolve(self, request: Request) -> Response:
         """Settle a doubt in one of three ways."""
         line, job = await self.find(request)
         form = await request.form()
-        by, how = await who(request), str(form.get("how", ""))
+        by, how = await who(request, needed=False), str(form.get("how", ""))
         if how == "accepted":
             text = str(form.get("job_id", "")).strip()
             if not text.isdecimal() or len(text) > 18:  # noqa: PLR2004 - more digits are no jobId
@@ -124,8 +141,11 @@ class FaxPages:
     async def forget(self, request: Request) -> Response:
         """Erase what the fax says. What only the archive has, it erases when it reads of the order."""
         line, job = await self.find(request)
+        by = await who(request)
+        if not job.state.final:
+            return await self._page(request, line, job, wrong="This fax is still on its way.")
         try:
-            await line.forget(job.id, by=await who(request))
+            await line.forget(job.id, by=by)
         except JobNotFound:
             if not isinstance(job, EndedJob):
                 raise
@@ -157,6 +177,7 @@ class FaxPages:
             "now": datetime.now(UTC),
             "done": request.query_params.get("done", ""),
             "final": job.state in FINAL_STATES,
+            "key": token_hex(4),
             "can_cancel": not why_no_cancel(job),
             "can_resend": not why_no_resend(job),
         }
@@ -206,9 +227,24 @@ async def name_of(lines: Lines, person: Person, account: str, job: str) -> str:
     return f"the fax {job}"
 
 
-async def who(request: Request) -> str:
-    """Who acts and why, as the audit has it: `ada: wrong letter`."""
+async def who(request: Request, *, needed: bool = True) -> str:
+    """Who acts and why, as the audit has it: `ada: wrong letter`.
+
+    Args:
+        request: with a form whose field `reason` says why.
+        needed: whether a reason has to be given.
+
+    Raises:
+        HTTPException: 400: there is none, or it is longer than the audit keeps.
+    """
     reason = " ".join(str((await request.form()).get("reason", "")).split())
     name: str = person_of(request).name
-    shown = "".join(letter for letter in reason if letter.isprintable())[:LONGEST_REASON]
-    return f"{name}: {shown}" if shown else name
+    shown = "".join(letter for letter in reason if letter.isprintable())
+    if needed and not shown:
+        raise HTTPException(400, "Give a reason: the audit needs it.")
+    by = f"{name}: {shown}" if shown else name
+    if len(by) > LONGEST_BY:
+        raise HTTPException(
+            400, f"Shorten the reason by {len(by) - LONGEST_BY} letters: the audit has no room."
+        )
+    return by

@@ -1,10 +1,12 @@
 """The form with which a fax is sent: errors stand beside their fields, which keep what was typed."""
 
 import asyncio
+import json
 from collections.abc import Mapping
 from datetime import datetime
+from hashlib import sha256
 from typing import Any
-from uuid import uuid4
+from uuid import NAMESPACE_OID, uuid4, uuid5
 from zoneinfo import ZoneInfo
 
 from starlette.concurrency import run_in_threadpool
@@ -74,6 +76,7 @@ class SendPages:
             problems["account"] = "Choose one of the accounts."
         if person.department is not None:
             fax["metadata"] = dict([person.department])
+        fax["id"] = id_of(typed, fax, person.name)
         if not problems:
             problems = await run_in_threadpool(check, fax, typed["account"])
         if problems or form.get("how") != "send":
@@ -143,7 +146,7 @@ def fax_of(
     numbers = _numbers(typed["to"], region, problems)
     fax: dict[str, Any] = {"to": numbers[0] if len(numbers) == 1 else numbers, "files": files}
     fax |= {name: typed[name] for name in PLAIN if typed[name].strip()}
-    fax |= {"id": typed["id"], "priority": typed["priority"]}
+    fax["priority"] = typed["priority"]
     for name, known in CHOICES.items():
         if typed[name] not in known:
             problems[name] = f"One of {', '.join(known)}."
@@ -156,6 +159,13 @@ def fax_of(
     if not files:
         problems["files"] = "Choose at least one file."
     return fax, problems
+
+
+def id_of(typed: Mapping[str, str], fax: Mapping[str, Any], who: str) -> str:
+    """The id of a fax: the same form sent twice names one fax, and a form that was changed another."""
+    files = [(name, sha256(content).hexdigest()) for name, content in fax["files"]]
+    told = json.dumps([who, typed["id"], typed["account"], {**fax, "files": files}], sort_keys=True)
+    return str(uuid5(NAMESPACE_OID, told))
 
 
 def _numbers(text: str, region: str | None, problems: dict[str, str]) -> list[str]:

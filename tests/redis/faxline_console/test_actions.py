@@ -1,0 +1,172 @@
+"""What comes of actions that fail half-way, are sent twice, or make no sense."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import redis
+
+from faxline import QueueUnavailable
+from faxline.contract.redis_keys import RedisKeys
+from faxline.contract.states import JobState
+from faxline.reading.job import Job
+from faxline_console.line import ConsoleLine
+from faxline_console.plans import LONGEST_ID, again
+from faxline_local.redis_server import RedisServer
+from tests.consoles import Console, Somebody, shown
+
+KEYS = RedisKeys("north")
+
+
+@pytest.fixture(scope="module")
+def shared(redis_server: RedisServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Console]:
+    with Console(redis_server.url(0), tmp_path_factory.mktemp("console")) as console:
+        yield console
+
+
+@pytest.fixture
+def clerk(shared: Console, redis_url: str) -> Somebody:
+    assert redis_url
+    return shared.person("clerk")
+
+
+@pytest.fixture
+def admin(shared: Console, redis_url: str) -> Somebody:
+    assert redis_url
+    return shared.person("admin")
+
+
+def fax(client: redis.Redis, job: str, state: str) -> None:
+    step = json.dumps({"event": "fax.queued", "at": 1, "state": "queued", "attempt": 0})
+    told: Any = {"state": state, "number": "+12025550168", "created_at": 1, "n": 1, "h:1": step, "job_id": 5}
+    client.hset(KEYS.job(job), mapping=told)
+
+
+def pushed(client: redis.Redis) -> list[str]:
+    entries: Any = client.xrange(KEYS.intake)
+    return sorted(json.loads(text)["id"] for _, entry in entries for text in entry.values())
+
+
+def test_of_several_some_fail_and_the_page_says_which_went_and_repeats_the_others_with_the_same_key(
+    clerk: Somebody, redis_client: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = [f"f{number}" for number in range(5)]
+    for name in names:
+        fax(redis_client, name, "failed")
+    resend = ConsoleLine.resend
+
+    async def fails(self: ConsoleLine, job: str, **options: Any) -> Job:
+        if job == "f2":
+            raise QueueUnavailable("away")
+        return await resend(self, job, **options)
+
+    fields = {"verb": "resend", "key": "0badcafe", "reason": "again"}
+    with monkeypatch.context() as patch:
+        patch.setattr(ConsoleLine, "resend", fails)
+        answer = clerk.act("/faxes/do", picks=" ".join(f"north/{name}" for name in names), **fields)
+    assert answer.status_code == 503
+    assert "4 faxes pushed again" in shown(answer)
+    assert "of 1 fax it is not known" in shown(answer)
+    form = answer.text.partition('action="/faxes/do"')[2]
+    assert 'name="key" value="0badcafe"' in form
+    assert 'name="picks" value="north/f2"' in form
+    assert "1 fax pushed again" in shown(clerk.act("/faxes/do", picks="north/f2", **fields))
+    assert pushed(redis_client) == [f"{name}.r0badcafe" for name in names]
+
+
+def test_a_plan_without_a_reason_keeps_its_key(clerk: Somebody, redis_client: redis.Redis) -> None:
+    fax(redis_client, "f", "failed")
+    answer = clerk.act("/faxes/do", verb="resend", picks="north/f", key="0badcafe")
+    assert answer.status_code == 400
+    assert 'name="key" value="0badcafe"' in answer.text
+
+
+def test_a_resend_sent_twice_goes_once_and_is_not_said_to_be_unknown_before_it_is_registered(
+    clerk: Somebody, redis_client: redis.Redis
+) -> None:
+    fax(redis_client, "f", "failed")
+    key = clerk.get("/faxes/north/f").text.partition('name="key" value="')[2].partition('"')[0]
+    places = {
+        clerk.act("/faxes/north/f/resend", key=key, reason="again").headers["location"] for _ in range(2)
+    }
+    assert places == {f"/faxes/north/f.r{key}?done=pushed"}
+    assert set(pushed(redis_client)) == {f"f.r{key}"}
+    answer = clerk.get(places.pop())
+    assert (answer.status_code, "Pushed, not registered yet" in shown(answer)) == (200, True)
+    assert clerk.get(f"/faxes/north/f.r{key}").status_code == 404
+
+
+def test_faxes_of_which_the_long_ids_begin_alike_are_sent_again_under_two_ids() -> None:
+    names = [
+        again(Job(id="a" * 127 + end, account="north", state=JobState.FAILED), "0badcafe") for end in "xy"
+    ]
+    assert len(set(names)) == 2
+    assert {len(name) for name in names} == {LONGEST_ID}
+
+
+@pytest.mark.parametrize(
+    ("action", "fields", "says"),
+    [
+        ("cancel", {}, "Give a reason"),
+        ("resend", {"key": "0badcafe"}, "Give a reason"),
+        ("forget", {"reason": " "}, "Give a reason"),
+        ("cancel", {"reason": "x" * 200}, "Shorten the reason by"),
+        ("cancel", {"reason": "x", "job": "over"}, "This fax is failed already."),
+        ("resend", {"reason": "x", "key": "0badcafe"}, "This fax is still queued."),
+        ("resend", {"reason": "x", "job": "over"}, "The form is not whole"),
+        ("forget", {"reason": "x"}, "This fax is still on its way."),
+    ],
+)
+def test_what_the_page_does_not_offer_the_server_refuses(
+    admin: Somebody, redis_client: redis.Redis, action: str, fields: dict[str, str], says: str
+) -> None:
+    fax(redis_client, "now", "queued")
+    fax(redis_client, "over", "failed")
+    answer = admin.act(f"/faxes/north/{fields.pop('job', 'now')}/{action}", **fields)
+    assert (answer.status_code, says in shown(answer)) == (400, True)
+    assert not redis_client.exists(KEYS.intake, KEYS.orders)
+
+
+@pytest.mark.parametrize(
+    ("path", "fields"),
+    [
+        ("/accounts/north", {"how": "pause"}),
+        ("/accounts/north", {"how": "stop", "reason": "x"}),
+        ("/accounts/north", {"reason": "x"}),
+        ("/attention/north/dead", {"how": "drop", "entry": "1-1"}),
+        ("/attention/north/dead", {"entry": "1-1", "reason": "x"}),
+        ("/attention/north/dead", {"how": "again", "entry": "1-1", "reason": "x"}),
+    ],
+)
+def test_an_order_without_a_reason_or_of_no_known_kind_is_not_given(
+    admin: Somebody, redis_client: redis.Redis, path: str, fields: dict[str, str]
+) -> None:
+    assert admin.act(path, **fields).status_code == 400
+    assert not redis_client.exists(KEYS.orders)
+
+
+def test_an_order_that_nobody_carried_out_yet_stays_and_the_page_says_so(
+    admin: Somebody, redis_client: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pause = ConsoleLine.pause
+    monkeypatch.setattr(ConsoleLine, "pause", lambda line, by: pause(line, by=by, timeout=0.05))
+    answer = admin.act("/accounts/north", how="pause", reason="x")
+    assert (answer.status_code, redis_client.xlen(KEYS.orders)) == (503, 1)
+    assert "Given, not yet carried out" in shown(answer)
+    assert "Nothing was changed" not in shown(answer)
+
+
+@pytest.mark.parametrize("error", [QueueUnavailable("away"), ZeroDivisionError()])
+def test_of_an_action_that_failed_the_page_does_not_say_that_nothing_was_done(
+    admin: Somebody, redis_client: redis.Redis, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    async def fails(*_: Any, **__: Any) -> None:
+        raise error
+
+    monkeypatch.setattr(ConsoleLine, "cancel", fails)
+    fax(redis_client, "now", "queued")
+    answer = admin.act("/faxes/north/now/cancel", reason="x")
+    assert answer.status_code >= 500
+    assert "It is not known whether it was done." in shown(answer)
+    assert "nothing" not in shown(answer).lower()
