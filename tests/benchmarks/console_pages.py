@@ -59,11 +59,11 @@ class Case:
 
 
 def _get(path: str) -> Ask:
-    return lambda person, _: person.client.get(path)
+    return lambda person, _: person.client.get(path, follow_redirects=True)
 
 
 def _each(path: Callable[[int], str]) -> Ask:
-    return lambda person, n: person.client.get(path(n))
+    return lambda person, n: person.client.get(path(n), follow_redirects=True)
 
 
 def _plan(verb: str) -> Ask:

@@ -24,6 +24,8 @@ from faxline_console.tallies import of_live
 
 MOST_LIVE = 200
 """The most live faxes of a state and an account that are gone through."""
+MOST_NAMED = 500
+"""The most faxes of groups and by their ids that are looked up in an account."""
 NO_ARCHIVE = (
     "There is no archive: faxes that have ended are found by their id or group, as long as Redis has them."
 )
@@ -205,7 +207,8 @@ class Finder:
         names, groups = _exactly(query, "id"), _exactly(query, "group")
         if names or groups:
             of_groups = [await line.members(group) for group in groups]
-            found, whole = await line.named(sorted({*names}.union(*of_groups))), True
+            wanted = sorted({*names}.union(*of_groups))
+            found, whole = await line.named(wanted[:MOST_NAMED]), len(wanted) <= MOST_NAMED
         else:
             counted = query.is_of_accounts and person.department is None
             asked = query.terms.get("state") if counted else None
