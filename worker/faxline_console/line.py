@@ -16,6 +16,7 @@ from faxline.reading.job import Job
 from faxline.reading.lookup import read_members
 from faxline.reading.open_jobs import BATCH, read_light_records, read_open_jobs
 from faxline.steps.commands import Command, Pipeline, Steps
+from faxline.steps.redis_user import redis_user
 from faxline_console.spending import counted
 
 _T = TypeVar("_T")
@@ -89,6 +90,21 @@ class ConsoleLine(AsyncFaxLine):
         steps = issue_order(self._context, Order.REVEAL, by, TIMEOUT, jobs=job)
         await self._run(steps, GIVE_ORDERS)
 
+    async def note(self, what: str, *, by: str, jobs: Sequence[str] = (), about: str = "") -> None:
+        """Have the audit note what somebody is about to do, as soon as a dispatcher reads of it.
+
+        Args:
+            what: `send`, `leave`, or `mailing`, which has no jobs.
+            by: who does it.
+            jobs: the faxes.
+            about: what it is about besides.
+
+        Raises:
+            QueueUnavailable: Redis did not take the note, so do not do it.
+        """
+        word = {"order": str(Order.REVEAL), "what": what, "jobs": " ".join(jobs), "about": about, "by": by}
+        await self._run(_add(self.keys.orders, word), GIVE_ORDERS)
+
     async def senders(self, names: Sequence[str]) -> dict[str, str]:
         """The caller ids of these jobs, where they have one of their own."""
         return await self._field(names, "sender")
@@ -124,6 +140,11 @@ class ConsoleLine(AsyncFaxLine):
             seconds: how long to wait.
         """
         return await self._run(_next(dict(after), seconds))
+
+
+def _add(key: str, word: dict[str, str]) -> Steps[None]:
+    fields: Any = word | {"user": (yield from redis_user())}
+    yield Command(lambda client: client.xadd(key, fields))
 
 
 def _fields(keys: RedisKeys, names: Sequence[str], field: str) -> Steps[list[Any]]:

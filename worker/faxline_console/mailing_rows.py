@@ -1,7 +1,9 @@
 """Turns the rows of an uploaded CSV file into faxes, and says what is wrong with each bad row."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from hashlib import sha256
 from typing import Any
 
 from faxline import EntryRejected
@@ -39,6 +41,13 @@ class Draft:
     account: str
     region: str
     department: tuple[str, str] | None
+
+    def digest(self, priority: str) -> str:
+        """The SHA-256 of all that its faxes are made of."""
+        files = [part for name in sorted(self.files) for part in (name.encode(), self.files[name])]
+        parts = [sha256(part).hexdigest() for part in (self.content, *files)]
+        told = [self.account, self.region, self.department, priority, *parts]
+        return sha256(json.dumps(told).encode()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,17 +1,44 @@
 """The list of mailings that were pushed in the console."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from time import time
 
-from sqlalchemy import Engine, delete, insert, select
+from sqlalchemy import Column, Engine, String, Table, insert, select
+from sqlalchemy.exc import IntegrityError
 
 from faxline_console.people import Person
-from faxline_console.tables import mailings
+from faxline_console.tables import mailings, metadata
 
 SHOWN = 100
 """The most mailings that are listed."""
+
+contents = Table(
+    "mailing_contents",
+    metadata,
+    Column("account", String(64), primary_key=True),
+    Column("name", String(128), primary_key=True),
+    Column("digest", String(64), nullable=False),
+)
+"""What the faxes of a mailing are made of, so that only the same is pushed again under its name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reserved:
+    """A mailing that is about to be pushed.
+
+    Attributes:
+        account, name: whose, and the name of its group.
+        digest: of what its faxes are made of.
+        faxes, left_out: how many, and how many bad rows are left out.
+    """
+
+    account: str
+    name: str
+    digest: str
+    faxes: int
+    left_out: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,22 +71,42 @@ class MailingStore:
     def __init__(self, engine: Engine, now: Callable[[], float] = time) -> None:
         self._engine = engine
         self._now = now
+        metadata.create_all(engine)
 
-    def add(self, person: Person, account: str, name: str, pushed: int, left_out: int) -> None:
-        """Note a mailing. The same again replaces it."""
+    def reserve(self, person: Person, mailing: Reserved) -> bool:
+        """Note a mailing before it is pushed.
+
+        Returns:
+            False if another mailing has its name: another person's, or one with other faxes.
+        """
         row = {
-            "account": account,
-            "name": name,
+            "account": mailing.account,
+            "name": mailing.name,
             "who": person.name,
             "department": _department(person),
             "at": round(self._now() * 1000),
-            "pushed": pushed,
-            "left_out": left_out,
+            "pushed": mailing.faxes,
+            "left_out": mailing.left_out,
         }
-        same = (mailings.c.account == account) & (mailings.c.name == name)
+        place = {"account": mailing.account, "name": mailing.name}
+        try:
+            with self._engine.begin() as database:
+                database.execute(insert(mailings).values(row))
+                database.execute(insert(contents).values(place | {"digest": mailing.digest}))
+        except IntegrityError:  # it was begun before: the same may be pushed again
+            return self._has(place, {"who": person.name, "digest": mailing.digest})
+        return True
+
+    def _has(self, place: Mapping[str, str], told: Mapping[str, str]) -> bool:
+        both = mailings.join(
+            contents, (contents.c.account == mailings.c.account) & (contents.c.name == mailings.c.name)
+        )
+        query = select(mailings.c.who, contents.c.digest).select_from(both)
+        for name, value in place.items():
+            query = query.where(mailings.c[name] == value)
         with self._engine.begin() as database:
-            database.execute(delete(mailings).where(same))
-            database.execute(insert(mailings).values(row))
+            row = database.execute(query).mappings().first()
+        return row is not None and dict(row) == told
 
     def list(self, person: Person) -> list[Pushed]:
         """The mailings that a person may see, the newest first."""

@@ -170,3 +170,46 @@ def test_of_an_action_that_failed_the_page_does_not_say_that_nothing_was_done(
     assert answer.status_code >= 500
     assert "It is not known whether it was done." in shown(answer)
     assert "nothing" not in shown(answer).lower()
+
+
+def audited(client: redis.Redis, count: int) -> list[tuple[str, ...]]:
+    while client.xlen(KEYS.audit) < count:
+        client.xread({KEYS.audit: "$"}, block=20)
+    names = (b"what", b"who", b"job", b"about", b"outcome")
+    entries: Any = client.xrange(KEYS.audit)
+    return [tuple(fields.get(name, b"").decode() for name in names) for _, fields in entries]
+
+
+LETTER = ("files", ("a.gif", b"GIF89a" + bytes(20)))
+SEND = {"account": "north", "priority": "normal", "faxQuality": "Standard", "how": "send"}
+
+
+@pytest.mark.usefixtures("orders")
+def test_the_audit_has_who_sent_a_fax_pushed_a_mailing_and_left_a_fax_as_it_is(
+    admin: Somebody, redis_client: redis.Redis
+) -> None:
+    admin.act("/send", [LETTER], to="+12025550147\n+12025550148", **SEND)
+    (sent,) = pushed(redis_client)
+    rows = ("csv", ("rows.csv", b"to\n+12025550147\n"))
+    page = admin.act("/mailings/new", [rows, LETTER], account="north", region="").text
+    draft = page.partition('name="draft" value="')[2].partition('"')[0]
+    admin.act("/mailings/push", draft=draft, name="june")
+    fax(redis_client, "gone", "unconfirmed")
+    admin.act("/attention/north/ended/gone/leave")
+    assert audited(redis_client, 4) == [
+        ("send", "admin", f"{sent}.1", "", "asked"),
+        ("send", "admin", f"{sent}.2", "", "asked"),
+        ("mailing", "admin", "", "june: 1 fax", "asked"),
+        ("leave", "admin", "gone", "", "done"),
+    ]
+
+
+def test_nothing_is_pushed_that_the_audit_cannot_note(
+    admin: Somebody, redis_client: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fails(*_: Any, **__: Any) -> None:
+        raise QueueUnavailable("away")
+
+    monkeypatch.setattr(ConsoleLine, "note", fails)
+    assert admin.act("/send", [LETTER], to="+12025550147", **SEND).status_code == 503
+    assert not redis_client.exists(KEYS.intake)

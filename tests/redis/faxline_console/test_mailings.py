@@ -11,8 +11,11 @@ import httpx
 import pytest
 import redis
 
+from faxline.contract.errors import PushInterrupted
 from faxline.contract.redis_keys import RedisKeys
 from faxline_console.downloads import csv_file
+from faxline_console.line import ConsoleLine
+from faxline_console.mailing_store import Reserved
 from faxline_console.people import Person, Role
 from tests.consoles import Console, Somebody, shown
 
@@ -120,10 +123,49 @@ def test_somebody_with_a_department_sees_only_its_mailings_and_takes_no_name_tha
     person = console.person("radiologist")
     assert person.get("/mailings/north/june").status_code == 404
     assert person.get("/mailings/north/june/failures.csv").status_code == 404
-    assert person.act("/mailings/north/june/cancel").status_code == 404
+    assert person.act("/mailings/north/june/cancel", reason="x").status_code == 404
     answer = person.act("/mailings/push", draft=draft_of(upload(person, ROWS)), name="june")
     assert "There is a group of this name already." in shown(answer)
     assert redis_client.xlen(KEYS.intake) == 0
+
+
+def test_a_name_is_taken_before_intake_has_registered_its_mailing(
+    console: Console, redis_client: redis.Redis
+) -> None:
+    radiologist, clerk = console.person("radiologist"), console.person("clerk")
+    draft = draft_of(upload(radiologist, ROWS))
+    assert radiologist.act("/mailings/push", draft=draft, name="monthly").status_code == 303
+    for person, rows in ((clerk, ROWS), (radiologist, f"{ROWS}+12025550149,More\n")):
+        answer = person.act("/mailings/push", draft=draft_of(upload(person, rows)), name="monthly")
+        assert "There is a group of this name already." in shown(answer)
+    assert radiologist.get("/mailings/north/monthly").status_code == 200
+    assert [entry["id"] for entry in pushed(redis_client)] == ["monthly.1", "monthly.2"]
+
+
+def test_a_mailing_that_was_interrupted_is_listed_and_pushed_again_under_its_name(
+    console: Console, redis_client: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fails(*_: Any, **__: Any) -> None:
+        raise PushInterrupted("away", 1, ["june.1", "june.2"])
+
+    person = console.person("radiologist")
+    fields = {"draft": draft_of(upload(person, ROWS)), "name": "june"}
+    with monkeypatch.context() as patch:
+        patch.setattr(ConsoleLine, "send_many", fails)
+        answer = person.act("/mailings/push", **fields)
+    assert "Push them again under this name" in shown(answer)
+    assert person.get("/mailings/north/june").status_code == 200
+    assert person.act("/mailings/push", **fields).status_code == 303
+    assert [entry["id"] for entry in pushed(redis_client)] == ["june.1", "june.2"]
+
+
+def test_a_mailing_that_cannot_be_listed_is_not_pushed(console: Console, redis_client: redis.Redis) -> None:
+    person = console.person("clerk")
+    draft = draft_of(upload(person, ROWS))
+    with console.store.engine.begin() as database:
+        database.exec_driver_sql("DROP TABLE mailing_contents")
+    assert person.act("/mailings/push", draft=draft, name="june").status_code >= 500
+    assert not redis_client.exists(KEYS.intake)
 
 
 def test_an_upload_belongs_to_the_session_that_made_it(console: Console, redis_client: redis.Redis) -> None:
@@ -184,7 +226,7 @@ def fax(client: redis.Redis, job: str, state: str, department: str = "radiology"
 
 
 def test_the_list_tells_how_far_each_mailing_is(console: Console, redis_client: redis.Redis) -> None:
-    console.mailings.add(Person("clerk", Role.CLERK), "north", "scans", 5, 1)
+    console.mailings.reserve(Person("clerk", Role.CLERK), Reserved("north", "scans", "", 5, 1))
     fax(redis_client, "scans.1", "delivered", pages=2, transferred=2)
     fax(redis_client, "scans.2", "delivered", pages=2, transferred=1)
     fax(redis_client, "scans.3", "failed", reason="busy")
@@ -220,7 +262,7 @@ def test_what_others_pushed_into_a_departments_mailing_is_not_there_for_it(
     console: Console, redis_client: redis.Redis
 ) -> None:
     radiologist = Person("radiologist", Role.OPERATOR, department=("department", "radiology"))
-    console.mailings.add(radiologist, "north", "scans", 2, 0)
+    console.mailings.reserve(radiologist, Reserved("north", "scans", "", 2, 0))
     fax(redis_client, "scans.1", "failed", reason="busy")
     fax(redis_client, "scans.2", "queued")
     for number in range(3):

@@ -109,8 +109,9 @@ class AttentionPages:
     async def leave(self, request: Request) -> Response:
         """List a fax that ended without certainty no more. It stays what it is, and nothing is sent."""
         account, name = request.path_params["account"], request.path_params["job"]
-        _, job = await self._lines.find(person_of(request), account, name)
+        line, job = await self._lines.find(person_of(request), account, name)
         if job.state.final:
+            await line.note("leave", by=person_of(request).name, jobs=[job.id])
             await run_in_threadpool(self._left.leave, job, person_of(request).name)
         return RedirectResponse("/attention?left=1", 303)
 

@@ -24,7 +24,20 @@ ROWS = 200
 MOST_READ = 20_000
 """The most entries of an account that are gone through for a page, calls to iFax as well."""
 ORDERS = (
-    *("reveal", "resolve", "cancel", "resend", "pause", "resume", "redrive", "drop", "forget"),
+    *(
+        "send",
+        "mailing",
+        "leave",
+        "reveal",
+        "resolve",
+        "cancel",
+        "resend",
+        "pause",
+        "resume",
+        "redrive",
+        "drop",
+        "forget",
+    ),
     *("recover", "keys", "rotate"),
 )
 """What is offered to search for."""

@@ -8,7 +8,7 @@ from starlette.datastructures import UploadFile
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from faxline import GroupNotFound
+from faxline import GroupNotFound, QueueUnavailable
 from faxline.contract.entry_members import IDENTIFIER
 from faxline.contract.phone_numbers import check_region
 from faxline_console.downloads import csv_file
@@ -16,17 +16,22 @@ from faxline_console.guard import Page, person_of
 from faxline_console.line import ConsoleLine
 from faxline_console.lines import Lines
 from faxline_console.mailing_rows import MOST_ROWS, Draft, Looked, MailingInvalid, look_at
-from faxline_console.mailing_store import MailingStore
+from faxline_console.mailing_store import MailingStore, Reserved
 from faxline_console.outlook import starts
 from faxline_console.pages.send import files_of, plain_name
-from faxline_console.people import Right
-from faxline_console.rendering import Renderer
+from faxline_console.people import Person, Right
+from faxline_console.rendering import Renderer, plural
 from faxline_console.uploads import Uploads, UploadsFullError
 
 SHOWN = 200
 """The most bad rows that the preview shows; the CSV has all."""
 FULL = "So many mailings are uploaded and not pushed that there is no room. Try again in half an hour."
 NO_NAME = "A name has letters from A to Z, digits and . _ : - only, and no more than 100 of them."
+TAKEN = "There is a group of this name already. Choose another name."
+INTERRUPTED = (
+    "Redis did not answer, and not all faxes are known to be pushed. Push them again under this name: "
+    "none goes twice."
+)
 GONE = "The upload is gone: it is kept for 30 minutes. Upload the file again."
 
 
@@ -105,16 +110,30 @@ class MailingUploadPages:
             wrong = "Some rows are bad. Mend them, or choose to leave them out."
         if not IDENTIFIER.fullmatch(f"{looked.name}.{MOST_ROWS}"):
             wrong = NO_NAME
-        known = await run_in_threadpool(self._store.find, person, draft.account, looked.name)
-        if known is None and person.department is not None and await _is_there(line, looked.name):
-            wrong = "There is a group of this name already. Choose another name."
+        if not wrong and not await self._reserve(person, draft, looked, line, priority):
+            wrong = TAKEN
+        if not wrong:
+            about = f"{looked.name}: {plural(len(looked.faxes), 'fax', 'faxes')}"
+            try:
+                await line.note("mailing", by=person.name, about=about)
+                await line.send_many(looked.faxes, group=looked.name)
+            except QueueUnavailable:
+                wrong = INTERRUPTED
         if wrong:
             return await self._preview(request, typed["draft"], draft, looked, typed, wrong)
-        mailing = await line.send_many(looked.faxes, group=looked.name)
         await run_in_threadpool(self._uploads.drop, typed["draft"])
-        pushed = len(mailing.jobs)
-        await run_in_threadpool(self._store.add, person, draft.account, looked.name, pushed, len(looked.bad))
         return RedirectResponse(f"/mailings/{draft.account}/{looked.name}?done=pushed", 303)
+
+    async def _reserve(
+        self, person: Person, draft: Draft, looked: Looked, line: ConsoleLine, priority: str
+    ) -> bool:
+        """Take the name of a mailing before it is pushed; False if a group or another mailing has it."""
+        known = await run_in_threadpool(self._store.find, person, draft.account, looked.name)
+        if known is None and await _is_there(line, looked.name):
+            return False
+        digest = draft.digest(priority)
+        row = Reserved(draft.account, looked.name, digest, len(looked.faxes), len(looked.bad))
+        return await run_in_threadpool(self._store.reserve, person, row)
 
     async def bad_rows(self, request: Request) -> Response:
         """The bad rows of an upload as CSV."""

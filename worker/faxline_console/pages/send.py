@@ -83,7 +83,14 @@ class SendPages:
             count = len(fax["to"]) if isinstance(fax["to"], list) else 1
             said = f"To {plural(count, 'number')}, {plural(len(fax['files']), 'file')}."
             return await self._page(request, typed, problems, checked=said, had_files=bool(fax["files"]))
-        job = await self._lines.of(typed["account"]).send(**fax)
+        line, sent = self._lines.of(typed["account"]), fax["to"]
+        names = (
+            [fax["id"]]
+            if isinstance(sent, str)
+            else [f"{fax['id']}.{place + 1}" for place in range(len(sent))]
+        )
+        await line.note("send", by=person.name, jobs=names)
+        job = await line.send(**fax)
         name = f"{job.id}.1" if job.size else job.id
         return RedirectResponse(f"/faxes/{job.account}/{name}?done=pushed", 303)
 
