@@ -99,6 +99,7 @@ ATTEMPTS: Mapping[tuple[str, str], Attempt] = {
     ("POST", "/mailings/bad"): Attempt(drafts=True),
     ("POST", "/theme"): Attempt(fields={"theme": "dark"}),
     ("POST", "/sign-out"): Attempt(),
+    ("POST", "/sign-in/{token}"): Attempt(),
     ("POST", "/sign-in"): Attempt(fields={"user": "lena", "password": PASSWORD}),
 }
 FILES = {

@@ -82,4 +82,4 @@ NOT_SEEN = frozenset(
         *("/mailings/{account}/{name}/failures.csv", "/usage.csv", "/audit.csv"),
     }
 )
-"""Addresses that show no page of their own."""
+"""Addresses that show no page of their own, or one button."""

@@ -142,10 +142,10 @@ class ErrorPages:
     async def unexpected(self, request: Request, error: Exception) -> Response:
         """A fault of ours. The page names a reference that the log has as well."""
         reference = secrets.token_hex(4)
-        self._log.error(
-            "a page failed", reference=reference, reason=type(error).__name__, path=request.url.path
-        )
-        acted = request.method == "POST"
+        path, acted = request.url.path, request.method == "POST"
+        if token := request.path_params.get("token"):  # it signs in
+            path = path.replace(token, "…")
+        self._log.error("a page failed", reference=reference, reason=type(error).__name__, path=path)
         return self._page(
             request,
             500,

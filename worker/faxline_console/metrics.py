@@ -126,7 +126,7 @@ class Counted:
             if page != "live":
                 self._metrics.requests.labels(page, f"{status // 100}xx").inc()
                 self._metrics.seconds.labels(page).observe(perf_counter() - begin)
-            if page == "sign-in" and _is_one(scope) and status in _SIGN_INS:
+            if page == "sign-in" and scope["method"] == "POST" and status in _SIGN_INS:
                 self._metrics.sign_ins.labels(_SIGN_INS[status]).inc()
 
 
@@ -144,8 +144,3 @@ def page_of(path: str) -> str | None:
     if first == "faxes" and len(parts) > 3:  # noqa: PLR2004 - /faxes/ACCOUNT/JOB
         return "fax"
     return first if first in PAGES else "other"
-
-
-def _is_one(scope: Scope) -> bool:
-    """Whether a request signs in: the form, or a link."""
-    return bool(scope["method"] == "POST" or scope["path"].startswith("/sign-in/"))

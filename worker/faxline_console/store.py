@@ -145,9 +145,9 @@ class ConsoleStore:
                 raise UserInvalid(f"there is no user {name!r}")
 
     def end_sessions(self, name: str) -> int:
-        """Sign a user out everywhere, and return how many sessions ended."""
+        """Sign a user out everywhere, end unused links, and return how many sessions ended."""
         with self.engine.begin() as database:
-            return database.execute(delete(sessions).where(sessions.c.name == name)).rowcount
+            return _end(database, name)
 
     def answers(self) -> bool:
         """Whether the database answers."""
@@ -256,10 +256,10 @@ class ConsoleStore:
         return round(self._now() * 1000)
 
 
-def _end(database: Connection, name: str) -> None:
-    """End a user's sessions, and the links that would begin one."""
-    for table in (sessions, links):
-        database.execute(delete(table).where(table.c.name == name))
+def _end(database: Connection, name: str) -> int:
+    """End a user's sessions, and the links that would begin one. Returns how many sessions ended."""
+    database.execute(delete(links).where(links.c.name == name))
+    return database.execute(delete(sessions).where(sessions.c.name == name)).rowcount
 
 
 def _digest(token: str) -> str:

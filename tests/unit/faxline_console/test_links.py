@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 from argon2 import PasswordHasher
 from sqlalchemy import select
 
@@ -60,15 +61,48 @@ def test_the_database_has_only_the_hash_of_a_link(store: ConsoleStore) -> None:
     assert token not in map(str, row)
 
 
-def test_the_page_of_a_link_gives_the_cookie_once(tmp_path: Path) -> None:
-    with Console("redis://127.0.0.1:1/0", tmp_path) as console:
-        stranger = console.person("viewer")
-        stranger.cookies.clear()
-        token = Links(console.store).make("clerk")
-        answer = stranger.get(f"/sign-in/{token}")
-        assert (answer.status_code, answer.headers["location"]) == (303, "/faxes")
-        assert COOKIE in stranger.cookies
-        stranger.cookies.clear()
-        again = stranger.get(f"/sign-in/{token}")
-        assert again.status_code == 403
-        assert COOKIE not in stranger.cookies
+def test_to_sign_somebody_out_everywhere_ends_the_links_as_well(store: ConsoleStore) -> None:
+    token = Links(store).make("ada")
+    assert store.end_sessions("ada") == 0
+    assert Links(store).use(token) is None
+
+
+@pytest.fixture(scope="module")
+def console(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Console]:
+    with Console("redis://127.0.0.1:1/0", tmp_path_factory.mktemp("console")) as console:
+        yield console
+
+
+def test_a_link_shows_a_button_and_only_the_button_uses_it_once(console: Console) -> None:
+    stranger = console.stranger()
+    path = f"/sign-in/{Links(console.store).make('clerk')}"
+    for method in ("HEAD", "GET", "GET"):
+        looked = stranger.request(method, path)
+        assert (looked.status_code, COOKIE in stranger.cookies) == (200, False)
+    assert f'method="post" action="{path}"' in looked.text
+    elsewhere = stranger.post(path, headers={"origin": "https://evil.example"})
+    assert elsewhere.status_code == 403
+    answer = stranger.post(path)
+    assert (answer.status_code, answer.headers["location"]) == (303, "/faxes")
+    assert COOKIE in stranger.cookies
+    stranger.cookies.clear()
+    again = stranger.post(path)
+    assert again.status_code == 403
+    assert "counts no more" in again.text
+    assert COOKIE not in stranger.cookies
+
+
+def test_no_log_has_a_link_that_may_still_count(console: Console) -> None:
+    token = Links(console.store).make("clerk")
+    with console.store.engine.begin() as database:
+        database.exec_driver_sql(
+            "CREATE TRIGGER full BEFORE DELETE ON links BEGIN SELECT RAISE(ABORT, 'x'); END"
+        )
+    try:
+        with structlog.testing.capture_logs() as log:
+            assert console.stranger().post(f"/sign-in/{token}").status_code == 500
+    finally:
+        with console.store.engine.begin() as database:
+            database.exec_driver_sql("DROP TRIGGER full")
+    assert [line["path"] for line in log] == ["/sign-in/…"]
+    assert Links(console.store).use(token) is not None

@@ -41,7 +41,7 @@ class SignIn:
             return []
         return [
             Route("/sign-in", self.sign_in, methods=["GET", "POST"]),
-            Route("/sign-in/{token}", self.by_link),
+            Route("/sign-in/{token}", self.by_link, methods=["GET", "POST"]),
         ]
 
     def pages(self) -> list[Page]:
@@ -76,7 +76,10 @@ class SignIn:
         return response
 
     async def by_link(self, request: Request) -> Response:
-        """Sign in by a link, which counts once."""
+        """Sign in by a link, which counts once. A look at it, as mail filters take, uses up none."""
+        if request.method != "POST":
+            return self._render.page(request, "sign_in_link.html", {})
+        self._guard.check_site(request)
         token = await run_in_threadpool(Links(self._guard.store).use, request.path_params["token"])
         if token is None:
             return self._refuse(request, "", START, "old link", 403)
