@@ -23,7 +23,7 @@ from faxline.reading.job import Job, Transition
 from faxline_archive.database import open_database
 from faxline_archive.desk import KEY, URL, Desk
 from faxline_archive.privacy import Privacy
-from faxline_archive.schema import EVENTS, entries, faxes
+from faxline_archive.schema import AUDIT, EVENTS, entries, faxes
 from faxline_archive.search import fax_of, find_one, find_page, moment_of, opened, page_query
 from faxline_console.ended_jobs import job_of
 from faxline_console.ended_query import named, searches
@@ -170,6 +170,17 @@ class Ended:
         read = [(row, json.loads(row["body"])["fields"]) for row in rows]
         steps = [_transition(row, fields) for row, fields in read if row["stream"] == EVENTS]
         return steps, [_order(row, fields) for row, fields in read if row["stream"] != EVENTS]
+
+    def audited_until(self, account: str) -> int:
+        """When the last entry of the audit was written that the archive has, in ms since 1970; 0 if none.
+
+        Raises:
+            ArchiveUnavailable: the database is away or refuses.
+        """
+        those = (entries.c.account == account) & (entries.c.stream == AUDIT)
+        last = select(entries.c.at).where(those).order_by(entries.c.leaf.desc()).limit(1)
+        with told(), self._engine.connect() as connection:
+            return connection.scalar(last) or 0
 
     def report(self, account: str, job: str, zone: tzinfo) -> bytes:
         """The transmission report: a PDF."""

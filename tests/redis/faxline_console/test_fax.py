@@ -156,3 +156,22 @@ def test_a_fax_shows_the_number_from_which_it_is_sent(console: Console, redis_cl
     record: Any = {"state": "queued", "number": NUMBER, "sender": "+12025550100", "n": 1, "h:1": step}
     redis_client.hset(KEYS.job("now"), mapping=record)
     assert "From +12025550100" in shown(console.person("viewer").get("/faxes/north/now"))
+
+
+def test_what_people_did_with_a_fax_is_shown_however_busy_its_account_is(
+    console: Console, redis_client: redis.Redis
+) -> None:
+    fields: Any = {"state": "queued", "number": NUMBER, "created_at": BEGIN, "n": 0}
+    redis_client.hset(KEYS.job("busy"), mapping=fields)
+    with redis_client.pipeline() as pipe:
+        for number in range(2500):
+            call: Any = {"at": BEGIN + number, "who": "worker:1", "what": "fax-send", "outcome": "accepted"}
+            call |= {"job": "busy" if number == 0 else f"other.{number}"}
+            pipe.xadd(KEYS.audit, call, id=f"{BEGIN + number}-0")
+            if number in {300, 2400}:
+                by: Any = {"at": BEGIN + number, "who": f"ada: look {number}", "what": "reveal"}
+                pipe.xadd(KEYS.audit, by | {"outcome": "done", "job": "busy"}, id=f"{BEGIN + number}-1")
+        pipe.execute()
+    page = shown(console.person("auditor").get("/faxes/north/busy"))
+    assert "Call: fax-send" in page
+    assert page.count("Reveal: done") == page.count("By ada: look") == 2

@@ -16,6 +16,7 @@ from faxline.contract.states import FINAL_STATES
 from faxline.operating.audit import AuditEntry
 from faxline.reading.archived import ArchivedFax
 from faxline.reading.job import Job, Transition
+from faxline_console.acts import acts_about
 from faxline_console.cases import SLOW
 from faxline_console.ended_jobs import EndedJob
 from faxline_console.endings import ended_words
@@ -29,8 +30,6 @@ from faxline_console.rendering import Renderer
 from faxline_console.timeline import timeline
 from faxline_console.words import explain, state_of
 
-CALLS = 200
-"""The most calls and orders of a fax's time that are read."""
 LONGEST_BY = 128
 """The most letters that the audit keeps of who acted and why."""
 
@@ -212,10 +211,8 @@ class FaxPages:
         said = explain(job, state, times.tzinfo, alone=person.department is not None)
         if archived is not None:
             said = ended_words(archived, times)
-        found: Sequence[AuditEntry] = []
-        if may:
-            found = await line.audit(after=job.created_at, before=None, limit=CALLS)
-        return said, history, [entry for entry in found if entry.job == job.id]
+        acts = await acts_about(line, self._finder.ended, job) if may else []
+        return said, history, acts
 
 
 async def name_of(lines: Lines, person: Person, account: str, job: str) -> str:

@@ -1,0 +1,47 @@
+"""The calls and orders about one fax, however busy its account is."""
+
+import asyncio
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from starlette.concurrency import run_in_threadpool
+
+from faxline.contract.errors import ArchiveUnavailable
+from faxline.operating.audit import AuditEntry
+from faxline.reading.job import Job
+from faxline_console.ended import Ended
+from faxline_console.line import ConsoleLine
+
+CALLS = 200
+"""The most entries of a fax's first time that are read for its calls."""
+MOST = 20_000
+"""The most entries of the audit, from the newest back, that are read for orders."""
+
+
+async def acts_about(line: ConsoleLine, ended: Ended | None, job: Job) -> Sequence[AuditEntry]:
+    """The calls and orders about a fax since it was pushed.
+
+    The archive has them by the fax's id, all but the latest. Redis has only an account's whole audit: the
+    first entries after the push are read there, for the calls, and what the archive has not, for the orders.
+    """
+    since = round(job.created_at.timestamp() * 1000) if job.created_at else 0
+    kept, until = await _archived(ended, job)
+    now = round(datetime.now(UTC).timestamp() * 1000) + 60_000  # the clock of Redis may be ahead
+    first, orders = await asyncio.gather(
+        line.audit(after=job.created_at, before=None, limit=CALLS),
+        line.orders_before(now, max(since, until), MOST),
+    )
+    own = [entry for entry in (*first, *orders) if job.id in {entry.job, entry.about}]
+    own += [entry for entry in kept if entry.at.timestamp() * 1000 >= since]
+    return list({entry.id: entry for entry in own}.values())
+
+
+async def _archived(ended: Ended | None, job: Job) -> tuple[Sequence[AuditEntry], int]:
+    """What the archive has about it, and until when it has the audit, in ms; nothing without an archive."""
+    if ended is None:
+        return [], 0
+    try:
+        until = await run_in_threadpool(ended.audited_until, job.account)
+        return (await run_in_threadpool(ended.story, job.account, job.id, last=True))[1], until
+    except ArchiveUnavailable:
+        return [], 0
