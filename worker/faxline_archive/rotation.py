@@ -7,6 +7,7 @@ from sqlalchemy import Connection, Engine, and_, bindparam, delete, insert, or_,
 from faxline_archive.faxes import keep, kept, metadata_rows
 from faxline_archive.privacy import NUMBER, Privacy
 from faxline_archive.schema import accounts, entries, fax_metadata, faxes
+from faxline_archive.terms import lasting_terms, with_terms
 
 PIECE = 500
 """The most rows of a table that are sealed again in one transaction."""
@@ -116,7 +117,11 @@ class Rotation:
         def mine(table: Any) -> Any:
             return and_(*(table.c[name] == row[name] for name in ("account", "job", "reuse")))
 
+        again = metadata_rows(row, private.get("metadata", {}), self._privacy)
+        changed = {**row, **columns, "terms": lasting_terms(row, again)}
+        has_terms = connection.dialect.name == "postgresql"
+        columns["terms"] = with_terms(changed, has_terms=has_terms)["terms"]
         connection.execute(update(faxes).where(mine(faxes)).values(**columns))
         connection.execute(delete(fax_metadata).where(mine(fax_metadata)))
-        if again := metadata_rows(row, private.get("metadata", {}), self._privacy):
+        if again:
             connection.execute(insert(fax_metadata), again)

@@ -18,6 +18,7 @@ from sqlalchemy import (
     UniqueConstraint,
     text,
 )
+from sqlalchemy.dialects.postgresql import ARRAY
 
 EVENTS, AUDIT = "events", "audit"
 STREAMS = (EVENTS, AUDIT)
@@ -118,6 +119,7 @@ faxes = Table(
     Column("from_index", String(DIGEST)),
     Column("private", Text),
     Column("key_id", String(32)),
+    Column("terms", ARRAY(BigInteger).with_variant(Text, "sqlite")),
     Index(None, "account", "queued_at", "job"),
     Index(None, "account", "to_index", "queued_at", "job"),
     Index(None, "account", "from_index", "queued_at", "job"),
@@ -132,11 +134,13 @@ faxes = Table(
         postgresql_where=text("partial IS true"),
         sqlite_where=text("partial IS 1"),
     ),
+    Index(None, "terms", postgresql_using="gin").ddl_if(dialect="postgresql"),
 )
 """One row a fax, as its last event left it. reuse: how many faxes had this id before (an id is free again
 once its record has expired). submissions: how often iFax took it. deliveries: how many deliveries failed.
 documents: the SHA-256 of each, as JSON. receipt: the SHA-256 of the last receipt. private: JSON with to,
-from, metadata and receipts, sealed with key_id."""
+from, metadata and receipts, sealed with key_id. terms: what several conditions at once find it by (terms.py);
+null on SQLite, which has no such index."""
 
 fax_metadata = Table(
     "fax_metadata",

@@ -2,7 +2,8 @@
 
 Each page is one statement that an index answers from its first row on, however far back the page is: it
 begins behind the last fax of the page before (keyset pagination). A number that an older sealing key indexed
-has another HMAC, so the statement joins the searches for each.
+has another HMAC, so the statement joins the searches for each. Where several things must hold that no index
+has together, PostgreSQL intersects their lists (intersection.py).
 """
 
 import itertools
@@ -23,12 +24,12 @@ from sqlalchemy import (
     and_,
     select,
     true,
-    tuple_,
     union_all,
 )
 
 from faxline.contract.errors import KeyMissing, SealBroken
 from faxline.reading.archived import ArchivedFax, Numbers, Wanted
+from faxline_archive.intersection import Place, bounds, find_intersection, needs_intersection
 from faxline_archive.privacy import NUMBER, Privacy, member
 from faxline_archive.records import plain
 from faxline_archive.schema import JOB, fax_metadata, faxes
@@ -36,8 +37,6 @@ from faxline_archive.schema import JOB, fax_metadata, faxes
 PAGE = 100
 BRANCHES = 500
 """The most searches that one statement joins: SQLite's limit."""
-Place = tuple[int, str]
-"""Where a page ended: queued_at and job of its last fax."""
 _TIMES = ("queued_at", "submitted_at", "call_started_at", "call_ended_at", "ended_at", "send_at")
 _SAME = (
     *(
@@ -96,6 +95,11 @@ def find_page(
 
     `also` are further conditions on the table.
     """
+    wanted = as_stored(wanted)
+    if connection.dialect.name == "postgresql" and needs_intersection(wanted):
+        found = find_intersection(connection, account, wanted, privacy, after=after, limit=limit, also=also)
+        if found is not None:
+            return found
     query = page_query(account, wanted, privacy, after=after, limit=limit, also=also)
     return connection.execute(query).mappings().all()
 
@@ -109,7 +113,7 @@ def page_query(
     limit: int,
     also: Sequence[ColumnElement[bool]] = (),
 ) -> Select[Any]:
-    """The statement of a page.
+    """The statement of a page, without the index of terms.
 
     Raises:
         ValueError: it would be too long. The message is for people.
@@ -125,11 +129,9 @@ def page_query(
     if math.prod(len(found) for found in (*lookups, *(values for _, values in members)) if found) > BRANCHES:
         raise ValueError("too many numbers and members of the metadata at once: leave some out")
     branches = [
-        _paged(
-            _branch(account, wanted, (*numbers, *also), dict(zip(wanted.metadata, values, strict=True))),
-            None if _begins_later(wanted, after) else after,
-            limit,
-        )
+        _branch(
+            account, wanted, (*numbers, *also), dict(zip(wanted.metadata, values, strict=True)), after
+        ).limit(limit)
         for numbers in itertools.product(*(found for found in lookups if found))
         for values in itertools.product(*(values for _, values in members))
     ]
@@ -158,8 +160,9 @@ def _branch(
     wanted: Wanted,
     numbers: Sequence[ColumnElement[bool]],
     members: Mapping[str, str],
-) -> tuple[Select[Any], ColumnElement[int], ColumnElement[str]]:
-    """The search for one HMAC of each, and the columns of its order.
+    after: Place | None,
+) -> Select[Any]:
+    """The search for one HMAC of each, in its order.
 
     The order is the first member's, if there is one, so that its index gives it. So is the outcome, which
     each row of `fax_metadata` has: no index joins a member that many faxes have with a state that few have.
@@ -167,45 +170,24 @@ def _branch(
     query = select(faxes).where(faxes.c.account == account, *numbers)
     outcome = {"state": wanted.state, "reason": wanted.reason}
     told = {name: value for name, value in outcome.items() if value is not None}
-    order: tuple[ColumnElement[int], ColumnElement[str]] = (faxes.c.queued_at, faxes.c.job)
+    table: FromClause = faxes
     for number, (key, value) in enumerate(members.items()):
         found = fax_metadata.alias(f"member{number}")
         same = and_(*(found.c[name] == faxes.c[name] for name in ("account", "job", "reuse")))
         named = _has(found, {"account": account, "key": key, "value": value, **told})
         query = query.join(found, same).where(named)
         if number == 0:
-            order = (found.c.queued_at, found.c.job)
+            table = found
     if not members:
         query = query.where(_has(faxes, told))
     if wanted.group is not None:
         query = query.where(faxes.c.group_name == wanted.group)
-    if wanted.since is not None:
-        query = query.where(order[0] >= milliseconds(wanted.since))
-    if wanted.until is not None:
-        query = query.where(order[0] < milliseconds(wanted.until))
-    return query, *order
+    query = query.where(*bounds(table, wanted, after))
+    return query.order_by(table.c.queued_at.desc(), table.c.job.desc())
 
 
 def _has(table: FromClause, values: Mapping[str, Any]) -> ColumnElement[bool]:
     return and_(true(), *(table.c[name] == value for name, value in values.items()))
-
-
-def _paged(
-    branch: tuple[Select[Any], ColumnElement[int], ColumnElement[str]], after: Place | None, limit: int
-) -> Select[Any]:
-    query, queued_at, job = branch
-    if after is not None:
-        # The first condition says nothing new; with it PostgreSQL sees the bounds of the index at once.
-        query = query.where(queued_at <= after[0], tuple_(queued_at, job) < tuple_(*after))
-    return query.order_by(queued_at.desc(), job.desc()).limit(limit)
-
-
-def _begins_later(wanted: Wanted, after: Place | None) -> bool:
-    """Whether all of the wanted time is behind the place anyhow.
-
-    With both bounds PostgreSQL begins at the place, and walks through all faxes to the wanted time.
-    """
-    return after is not None and wanted.until is not None and milliseconds(wanted.until) <= after[0]
 
 
 def find_one(connection: Connection, account: str, job: str) -> RowMapping | None:
@@ -244,11 +226,6 @@ def opened(row: RowMapping, privacy: Privacy) -> dict[str, Any]:
     except (KeyMissing, SealBroken, ValueError):
         return {}
     return found if isinstance(found, dict) else {}
-
-
-def milliseconds(at: datetime) -> int:
-    """Milliseconds since 1970 of a time with a zone."""
-    return int(at.timestamp() * 1000)
 
 
 def moment_of(at: int | None) -> datetime | None:

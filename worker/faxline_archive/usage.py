@@ -11,9 +11,10 @@ from datetime import UTC, datetime, tzinfo
 from sqlalchemy import ColumnElement, Connection, Engine, String, and_, case, cast, exists, func, select
 
 from faxline.reading.archived import Usage, Wanted
+from faxline_archive.intersection import milliseconds
 from faxline_archive.privacy import Privacy, member
 from faxline_archive.schema import fax_metadata, faxes
-from faxline_archive.search import as_stored, fax_of, key_of, milliseconds
+from faxline_archive.search import as_stored, fax_of, key_of
 
 METADATA = "metadata."
 _QUARTER = 15 * 60 * 1000

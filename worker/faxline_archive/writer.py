@@ -19,6 +19,7 @@ from faxline_archive.progress import DatabaseBehindError, Read, Written, mark_id
 from faxline_archive.records import Record
 from faxline_archive.rows import store
 from faxline_archive.schema import accounts, entries, fax_metadata, faxes, positions
+from faxline_archive.terms import lasting_terms, with_terms, without_column_terms
 
 SLICE = 500
 """The most keys in one SELECT."""
@@ -175,7 +176,7 @@ class _Transaction:
             for some in _slices(list(wanted)):
                 asked = select(faxes).where(faxes.c.account == account, faxes.c.job.in_(some))
                 for row in self._connection.execute(asked.order_by(faxes.c.reuse)).mappings():
-                    self._faxes[account, row["job"]] = dict(row)
+                    self._faxes[account, row["job"]] = without_column_terms(dict(row))
 
     def _take(self, entry: Entry, number: int, *, again: bool) -> None:
         """Make the entry's leaf, and apply it to its fax."""
@@ -218,12 +219,14 @@ class _Transaction:
         if not self._rows:
             return
         store(self._connection, entries, self._rows)
-        store(self._connection, faxes, list(self._changed.values()), present="replace")
-        members = [
-            found
-            for row, told in self._begun
-            for found in metadata_rows(row, told.metadata, self._privacies[row["account"]])
-        ]
+        members: list[Row] = []
+        for row, told in self._begun:
+            found = metadata_rows(row, told.metadata, self._privacies[row["account"]])
+            row["terms"] = lasting_terms(row, found)
+            members += found
+        has_terms = self._connection.dialect.name == "postgresql"
+        changed_rows = [with_terms(row, has_terms=has_terms) for row in self._changed.values()]
+        store(self._connection, faxes, changed_rows, present="replace")
         store(self._connection, fax_metadata, members)
         self._tell_metadata()
         changed = [name for name in names if name in self._written.entries]

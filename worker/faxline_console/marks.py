@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from faxline.reading.job import Job
-from faxline_archive.search import Place, milliseconds
+from faxline_archive.intersection import Place, milliseconds
 
 
 @dataclass(frozen=True, slots=True)

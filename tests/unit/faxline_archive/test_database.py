@@ -17,7 +17,13 @@ def test_the_migrations_make_exactly_the_tables_of_the_schema(archive_url: str) 
     engine = open_database(archive_url, writes=True)
     migrate(engine)
     with engine.connect() as connection:
-        assert compare_metadata(MigrationContext.configure(connection), metadata) == []
+        on_postgresql = engine.dialect.name == "postgresql"
+
+        def is_made_here(_: object, name: str | None, *__: object) -> bool:
+            return on_postgresql or name != "ix_faxes_terms"
+
+        context = MigrationContext.configure(connection, opts={"include_object": is_made_here})
+        assert compare_metadata(context, metadata) == []
     engine.dispose()
 
 
