@@ -75,6 +75,7 @@ In another shell:
     export FAXLINE_ARCHIVE__URL={local.archive_url}
     faxline send --to +12025550123 letter.pdf --wait
     faxline list
+    faxline find
 
 The last four digits of a +1 202 555 number say what happens to its fax: 0123 is delivered, 0017 is busy,
 3001 is refused, 0504 leaves a doubt. docs/sandbox.md has all of them.
@@ -84,6 +85,7 @@ A delivery is tried again after 2 s. FAXLINE_ variables of this shell have no ef
     Python        FaxLine("{local.redis_url}")
     the sandbox   {local.sandbox_url}/sandbox/ledger has each fax that it took
     the webhook   http://127.0.0.1:{local.webhook_port}/webhooks/ifax/default
+    proofs        faxline verify FILE.zip --key {folder.absolute() / "archive.pem.pub"}
     metrics       {metrics}
     logs          {folder}
 """

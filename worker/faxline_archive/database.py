@@ -2,6 +2,7 @@
 
 import logging
 import os
+import sqlite3
 import zlib
 from contextlib import suppress
 from pathlib import Path
@@ -17,6 +18,7 @@ BUSY = 10.0
 """Seconds that SQLite waits for another process' transaction."""
 _EMPTYING = 100
 """Milliseconds to wait for readers until the log can be emptied: writers wait as well, meanwhile."""
+POSTGRESQL_PORT = 5432
 CONNECT = 5
 """Seconds to wait for a connection to PostgreSQL."""
 _LOCK = zlib.crc32(b"faxline archive schema")
@@ -46,7 +48,11 @@ def open_database(url: str, *, writes: bool = False) -> Engine:
     return create_engine(
         parsed,
         pool_pre_ping=True,
-        connect_args={"connect_timeout": CONNECT, "application_name": "faxline-archive"},
+        connect_args={
+            "connect_timeout": CONNECT,
+            "application_name": "faxline-archive",
+            "options": "-c jit=off",  # its compiling takes longer than any statement of ours
+        },
     )
 
 
@@ -93,6 +99,23 @@ def empty_log(engine: Engine) -> bool:
         finally:
             connection.exec_driver_sql(f"PRAGMA busy_timeout = {round(BUSY * 1000)}")
         return not busy
+
+
+def in_words(error: DBAPIError, engine: Engine) -> str:
+    """Say which database failed, and why as far as that quotes nothing that is stored.
+
+    Example:
+        >>> print(in_words(error, engine))
+        the archive's database archive at db.example:5432 is away or refuses: Connection refused
+    """
+    url = engine.url
+    place = f" at {url.host}:{url.port or POSTGRESQL_PORT}" if url.host else ""
+    said = str(error.orig).strip().partition("\n")[0]
+    # A statement's error may quote what was stored; one without a statement is about the connection.
+    why = said.rpartition("failed: ")[2] if error.statement is None else type(error.orig).__name__
+    if url.get_backend_name() == "sqlite" and isinstance(error.orig, sqlite3.OperationalError):
+        why = said
+    return f"the archive's database {url.database}{place} is away or refuses: {why}"
 
 
 def is_away(error: BaseException) -> bool:

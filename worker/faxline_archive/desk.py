@@ -6,21 +6,21 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, tzinfo
 from pathlib import Path
 
+from sqlalchemy import Engine
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from faxline.contract.errors import ArchiveUnavailable
 from faxline.contract.sealing.keyring import Keyring
 from faxline.reading.archived import ArchivedFax, Usage, Verdict, Wanted
-from faxline_archive.database import open_database
+from faxline_archive.database import in_words, open_database
 from faxline_archive.evidence import proof_of, report_of
 from faxline_archive.privacy import Privacy
 from faxline_archive.proof import write_proof
 from faxline_archive.proof_zip import read_zip
 from faxline_archive.records import plain
 from faxline_archive.search import PAGE, find
-from faxline_archive.signing_key import SigningKey, SigningKeyInvalid, load_public
-from faxline_archive.tree_heads import signing_key
+from faxline_archive.signing_key import SigningKey, SigningKeyInvalid, load_public, signing_key
 from faxline_archive.usage import usage
 from faxline_archive.verify import verify
 
@@ -50,7 +50,7 @@ class Desk:
     def find(self, account: str, wanted: Wanted, *, page: int = PAGE) -> Iterator[ArchivedFax]:
         """Find faxes, the last one queued first."""
         account = plain(account)
-        with _told():
+        with _told(self._engine):
             yield from find(self._engine, account, wanted, self._privacy(account), page=page)
 
     def report(self, account: str, job: str, *, zone: tzinfo, paper: str) -> bytes:
@@ -60,7 +60,7 @@ class Desk:
         except SigningKeyInvalid:
             key = None  # a report needs none; it then names no checkpoint
         account = plain(account)
-        with _told():
+        with _told(self._engine):
             return report_of(
                 self._engine, account, job, self._privacy(account), zone=zone, paper=paper, key=key
             )
@@ -70,7 +70,7 @@ class Desk:
         key, writing = self._key(make=True), open_database(self._url, writes=True)
         account = plain(account)
         try:
-            with _told():
+            with _told(writing):
                 now = time.time_ns() // 1_000_000
                 evidence = proof_of(writing, account, job, self._privacy(account), key, zone=zone, now_ms=now)
         finally:
@@ -80,7 +80,7 @@ class Desk:
     def usage(self, by: str, wanted: Wanted, *, account: str | None, zone: tzinfo) -> list[Usage]:
         """How many faxes there were."""
         only = None if account is None else plain(account)
-        with _told():
+        with _told(self._engine):
             return usage(self._engine, by, wanted, self._privacy, account=only, zone=zone)
 
     def close(self) -> None:
@@ -137,14 +137,12 @@ def verify_file(path: Path, key: Path) -> Verdict:
 
 
 @contextmanager
-def _told() -> Iterator[None]:
+def _told(engine: Engine) -> Iterator[None]:
     """Say in one line that the database is away, without its parameters."""
     try:
         yield
     except DBAPIError as error:
-        raise ArchiveUnavailable(
-            f"the archive's database is away or refuses ({type(error.orig).__name__})"
-        ) from None
+        raise ArchiveUnavailable(in_words(error, engine)) from None
 
 
 def _setting(environment: Mapping[str, str], name: str) -> str:

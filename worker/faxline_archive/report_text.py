@@ -3,9 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, tzinfo
-from typing import Any
 
-from faxline.contract.wording import plural
+from faxline.contract.wording import plural, reason_in_words
 from faxline.reading.archived import ArchivedFax
 from faxline_archive.report_fonts import BASES, FALLBACKS
 
@@ -70,7 +69,7 @@ class Report:
 
 def outcome_of(fax: ArchivedFax) -> tuple[str, str]:
     """How a fax ended: one word, and one sentence."""
-    why = f" ({fax.reason.replace('_', ' ')})" if fax.reason else ""
+    why = f" ({reason_in_words(fax.reason)})" if fax.reason else ""
     if fax.state == "delivered":
         if fax.pages is None:
             return "Delivered", "The recipient's machine received the fax."
@@ -160,8 +159,3 @@ def digests(report: Report) -> list[tuple[str, str]]:
             ("Key", seal.key),
         ]
     return rows
-
-
-def report_words(value: Any) -> str:
-    """A fixed name in words: `no_answer` becomes `no answer`."""
-    return str(value).replace("_", " ")

@@ -24,7 +24,8 @@ ACCOUNT = "default"
 DELIVERED, ENDED_OTHERWISE, BAD_USAGE, AWAY, NO_SUCH_JOB, FAULT, INTERRUPTED = 0, 1, 2, 3, 4, 70, 130
 """The exit codes; the first means success."""
 
-JobId = Annotated[str, typer.Argument(metavar="ID", help="The job, or the group.")]
+JobId = Annotated[str, typer.Argument(metavar="ID", help="The id of a job, or the name of a group.")]
+FaxId = Annotated[str, typer.Argument(metavar="ID", help="The id of the fax: that of its job.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON: one document, or one a line for lists.")]
 
 Timeout = Annotated[float, typer.Option(min=0, help="Seconds to wait.")]

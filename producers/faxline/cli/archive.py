@@ -19,9 +19,15 @@ from faxline.cli.output import complain, write, write_json, write_table
 from faxline.contract.errors import EntryRejected
 from faxline.contract.phone_numbers import normalize_number
 from faxline.contract.sealing.keyring import Keyring
+from faxline.contract.states import JobState
 from faxline.reading.archive import open_archive
 from faxline.reading.archived import ArchivedFax, ArchiveReader, Usage, Wanted
 
+STATES = (
+    *(JobState.QUEUED, JobState.SUBMITTED, JobState.IN_DOUBT, JobState.DELIVERED, JobState.FAILED),
+    *(JobState.CANCELED, JobState.UNCONFIRMED, "rejected"),
+)
+"""The states that a fax may have in an archive."""
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
@@ -53,7 +59,7 @@ def find(  # noqa: PLR0917 - each is an option of the command
     ] = None,
     since: Since = None,
     until: Since = None,
-    state: Annotated[str | None, typer.Option(help="Such as delivered or failed.")] = None,
+    state: Annotated[str | None, typer.Option(help=f"One of {', '.join(STATES)}.")] = None,
     reason: Annotated[str | None, typer.Option(help="A name of docs/causes.md, such as busy.")] = None,
     group: Annotated[str | None, typer.Option(help="The group.")] = None,
     meta: Annotated[
@@ -69,11 +75,12 @@ def find(  # noqa: PLR0917 - each is an option of the command
     Times are shown with the zone of --zone. A number is found whole and shown by its last four digits.
     """
     tz = zone_of(zone)
+    if state is not None and state not in STATES:
+        raise UsageError(f"there is no state {state}: --state is {', '.join(STATES[:-1])} or {STATES[-1]}")
     wanted = Wanted(
         number_of(ctx, "--to", to),
         number_of(ctx, "--from", sender),
-        day_of("--since", since, tz),
-        day_of("--until", until, tz),
+        *span_of(since, until, tz),
         state,
         reason,
         group,
@@ -118,7 +125,8 @@ def usage(  # noqa: PLR0917 - each is an option of the command
     A fax counts for the time at which it was queued. Pages are those that were transferred.
     """
     tz = zone_of(zone)
-    wanted = Wanted(since=day_of("--since", since, tz), until=day_of("--until", until, tz))
+    begin, end = span_of(since, until, tz)
+    wanted = Wanted(since=begin, until=end)
     chosen: Options = ctx.obj
     with archive_of(ctx) as archive, _sensible():
         rows = archive.usage(by, wanted, account=chosen.account, zone=tz)
@@ -196,6 +204,18 @@ class _Local(tzinfo):
         return first if first.utcoffset() == real.utcoffset() else first.replace(fold=1)
 
 
+def span_of(since: str | None, until: str | None, zone: tzinfo) -> tuple[datetime | None, datetime | None]:
+    """Parse --since and --until.
+
+    Raises:
+        UsageError: one is no time, or the second is not after the first.
+    """
+    begin, end = day_of("--since", since, zone), day_of("--until", until, zone)
+    if begin is not None and end is not None and begin >= end:
+        raise UsageError(f"--until {until} is not after --since {since}: nothing lies between them")
+    return begin, end
+
+
 def day_of(option: str, text: str | None, zone: tzinfo) -> datetime | None:
     """Parse a time. A day begins at midnight of the zone; any other time must have its offset.
 
@@ -206,11 +226,25 @@ def day_of(option: str, text: str | None, zone: tzinfo) -> datetime | None:
         try:
             day = datetime.fromisoformat(text).replace(tzinfo=zone)
             day.timestamp()
-        except (ValueError, OverflowError):  # no such day, or this machine's zone does not know the year
-            pass
+        except (ValueError, OverflowError):  # or this machine's zone does not know the year
+            raise UsageError(f"{option} {text}: there is no such day") from None
         else:
             return day
-    return moment_of(option, text, datetime.now(UTC))
+    try:
+        return moment_of(option, text, datetime.now(UTC))
+    except UsageError:
+        offset = " without its offset from UTC" if _is_time(text or "") else ""
+        raise UsageError(
+            f"{option} {text}{offset} is no time: give a day (2026-11-24), a time with its offset "
+            "(2026-11-24T08:00:00+01:00), or how long ago (90s, 15m, 24h, 7d)"
+        ) from None
+
+
+def _is_time(text: str) -> bool:
+    try:
+        return datetime.fromisoformat(text).tzinfo is None
+    except ValueError:
+        return False
 
 
 def number_of(ctx: typer.Context, option: str, text: str | None) -> str | None:
@@ -248,9 +282,12 @@ def _member(text: str) -> tuple[str, str]:
 
 def _row(fax: ArchivedFax, zone: tzinfo) -> list[str]:
     pages = "" if fax.pages is None else f"{fax.transferred or 0} of {fax.pages}"
+    why = fax.reason or ""
+    if why == "normal_clearing" and fax.state == JobState.DELIVERED:
+        why = ""  # the call ended normally, as that of a delivered fax does
     return [
         *(fax.id, fax.state, fax.to or "", _shown(fax.queued_at, zone), _shown(fax.ended_at, zone)),
-        *(pages, fax.reason or "", fax.group or ""),
+        *(pages, why, fax.group or ""),
     ]
 
 

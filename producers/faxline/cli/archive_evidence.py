@@ -8,10 +8,11 @@ from typing import Annotated
 
 import typer
 
-from faxline.cli.app import ENDED_OTHERWISE, JobId, Json, UsageError, app, examples
+from faxline.cli.app import ENDED_OTHERWISE, FaxId, Json, UsageError, app, examples
 from faxline.cli.archive import Zone, account_of, archive_of, zone_of
 from faxline.cli.output import write, write_json
 from faxline.contract.errors import ArchiveUnavailable, FaxlineError
+from faxline.contract.wording import reason_in_words
 from faxline.reading.archive import verify_proof
 from faxline.reading.archived import Verdict
 
@@ -30,7 +31,7 @@ class Paper(StrEnum):
 )
 def report(
     ctx: typer.Context,
-    job: JobId,
+    job: FaxId,
     output: Annotated[Path, typer.Option("-o", "--output", metavar="FILE", help="The PDF to write.")],
     paper: Annotated[Paper, typer.Option(help="The size of the page.")] = Paper.A4,
     zone: Zone = None,
@@ -52,7 +53,7 @@ def report(
 )
 def proof(
     ctx: typer.Context,
-    job: JobId,
+    job: FaxId,
     output: Annotated[Path, typer.Option("-o", "--output", metavar="FILE", help="The zip to write.")],
     zone: Zone = None,
 ) -> None:
@@ -99,7 +100,7 @@ def _tell(verdict: Verdict) -> None:
     """Say which fax, when, how it ended, and what holds. Of a proof that fails, only what failed."""
     if verdict.good:
         pages = "" if verdict.pages is None else f", {verdict.transferred or 0} of {verdict.pages} pages"
-        why = f" ({verdict.reason.replace('_', ' ')})" if verdict.reason and verdict.state == "failed" else ""
+        why = f" ({reason_in_words(verdict.reason)})" if verdict.reason and verdict.state == "failed" else ""
         write(f"The proof holds: fax {verdict.job} of account {verdict.account}")
         write(f"  to        {verdict.recipient or 'not told in this proof'}")
         write(f"  outcome   {(verdict.state or 'not known').replace('_', ' ')}{why}{pages}")

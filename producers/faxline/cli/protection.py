@@ -90,6 +90,9 @@ def _report_erasure(number: str, done: Forgotten, job: str = "", *, as_json: boo
     if as_json:
         write_json(({"job": job} if job else {"number": number}) | done.to_dict())
         return
+    if done.archive:
+        write(f"Redis has no job {job} any more; the archive erases what it has of it, if it has ended there")
+        return
     what = f"{job} is forgotten" if job else f"{number}: {plural(done.jobs, 'job is', 'jobs are')} forgotten"
     aside = plural(done.set_aside, "entry that was", "entries that were")
     write(f"{what}, with {plural(done.events, 'event')} and {aside} set aside")

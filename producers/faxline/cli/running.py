@@ -24,7 +24,7 @@ from faxline.cli import (  # noqa: F401 - they add their commands
     rolled_back,
     sending,
 )
-from faxline.cli.app import AWAY, BAD_USAGE, FAULT, INTERRUPTED, NO_SUCH_JOB, UsageError, app
+from faxline.cli.app import AWAY, BAD_USAGE, ENDED_OTHERWISE, FAULT, INTERRUPTED, NO_SUCH_JOB, UsageError, app
 from faxline.cli.output import OutputClosed, complain, masked
 from faxline.cli.presence import JobLost
 from faxline.contract.errors import (
@@ -36,6 +36,7 @@ from faxline.contract.errors import (
     JobNotFound,
     NoKeys,
     NotForgotten,
+    ProofRefused,
 )
 
 _ANYWHERE = ("--redis", "--redis-file", "--account", "--region")
@@ -79,8 +80,8 @@ def _failed(error: Exception) -> int:
             text, code = f"{error}: never pushed, rejected, or its record has expired", NO_SUCH_JOB
         case GroupNotFound():
             text, code = f"{error}: no job of it is registered, or all records have expired", NO_SUCH_JOB
-        case NotForgotten() | NoKeys() | ArchiveUnavailable():
-            text, code = str(error), BAD_USAGE
+        case NotForgotten() | NoKeys() | ArchiveUnavailable() | ProofRefused():
+            text, code = str(error), ENDED_OTHERWISE if isinstance(error, ProofRefused) else BAD_USAGE
         case FaxlineError():
             text, code = str(error), AWAY
         case _:

@@ -49,7 +49,7 @@ class Archived(Blocking):
             archive: the archive's URL. Default: FAXLINE_ARCHIVE__URL, or faxline-archive.db in this folder.
 
         Raises:
-            ValueError: a time has no zone.
+            ValueError: a time has no zone, or `until` is not after `since`.
             ArchiveUnavailable: there is no archive, or its database is away.
         """
         wanted = Wanted(to, sender, since, until, state, reason, group, dict(metadata or {}))
@@ -62,11 +62,13 @@ def find_in_archive(
     """Open the archive, find, and close it at the end.
 
     Raises:
-        ValueError: a time has no zone.
+        ValueError: a time has no zone, or `until` is not after `since`.
         ArchiveUnavailable: there is no archive, or its database is away.
     """
     if any(at is not None and at.tzinfo is None for at in (wanted.since, wanted.until)):
         raise ValueError("since and until need a zone: datetime(2026, 11, 24, tzinfo=UTC)")
+    if wanted.since is not None and wanted.until is not None and wanted.since >= wanted.until:
+        raise ValueError("until must be after since")
     environment = {**os.environ, **({ARCHIVE_URL: url, f"{ARCHIVE_URL}_FILE": ""} if url else {})}
     with closing(open_archive(environment, keyring)) as opened:
         yield from opened.find(account, wanted)

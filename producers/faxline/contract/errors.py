@@ -257,6 +257,13 @@ class ArchiveUnavailable(FaxlineError):  # noqa: N818 - as above
     """There is no archive: it is not installed, or its database is away. The message says which."""
 
 
+class ProofRefused(FaxlineError):  # noqa: N818 - as above
+    """The archive gives no report or proof: it was changed, or the key or the size forbids it.
+
+    The message says which.
+    """
+
+
 class QueueUnavailable(FaxlineError):  # noqa: N818 - as above
     """Redis did not answer, refused, or is full. Pushing again with the same id is safe."""
 

@@ -104,6 +104,8 @@ class RedisKeys:
     """String: since when (ms) an archive reads the events and the audit; missing if none does."""
     archive_forget = _Key("archive-forget")
     """List of JSON texts: numbers that an operator ordered to forget, until the archive has done it, too."""
+    archive_checkpoint = _Key("archive-checkpoint")
+    """String: the last checkpoint that an archive signed, from which the next one must have grown."""
     unmatched = _Key("unmatched")
     """Sorted set of unknown jobIds, by when (ms) their receipts are to be matched with doubts."""
     held = _Key("held")

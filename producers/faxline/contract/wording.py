@@ -1,4 +1,4 @@
-"""Count things in words."""
+"""Say counts and reasons in words."""
 
 
 def plural(count: int, noun: str, many: str = "") -> str:
@@ -10,3 +10,11 @@ def plural(count: int, noun: str, many: str = "") -> str:
         many: the plural, if it is not the singular and an s.
     """
     return f"{count} {noun if count == 1 else many or noun + 's'}"
+
+
+def reason_in_words(reason: str) -> str:
+    """A reason of docs/causes.md in words: `no_answer` becomes `no answer`."""
+    return _REASONS.get(reason, reason.replace("_", " "))
+
+
+_REASONS = {"normal_clearing": "the call ended normally, but the fax did not get through"}

@@ -15,7 +15,7 @@ from faxline.contract.orders import Order
 from faxline.contract.phone_numbers import E164, is_possible, normalize_number
 from faxline.contract.states import JobState
 from faxline.operating.orders import issue_order
-from faxline.steps.commands import Context, RunInThread, Steps
+from faxline.steps.commands import Command, Context, RunInThread, Steps
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,16 +27,19 @@ class Forgotten:
         open: how many jobs to the number stay, because they have not ended. Cancel them and order it again.
         events: how many events were erased.
         set_aside: how many entries that were set aside were erased.
+        archive: whether Redis has no such job, and an archive was told to erase what it has of it.
     """
 
     jobs: int
     open: int = 0
     events: int = 0
     set_aside: int = 0
+    archive: bool = False
 
     def to_dict(self) -> dict[str, int]:
         """The JSON of `faxline forget --json`."""
-        return {"forgotten": self.jobs, "open": self.open, "events": self.events, "set_aside": self.set_aside}
+        told = {"forgotten": self.jobs, "open": self.open, "events": self.events, "set_aside": self.set_aside}
+        return told | ({"archive": True} if self.archive else {})
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +68,8 @@ def forget(context: Context, job: str, by: str, timeout: float) -> Steps[Forgott
     reply = yield from issue_order(context, Order.FORGET, by, timeout, job=job)
     data = json.loads(reply["told"])
     if reply["result"] == "refused" and not data["state"]:
+        if (yield Command(lambda client: client.hget(context.keys.account, "archive"))) is not None:
+            return Forgotten(0, archive=True)
         raise JobNotFound(f"no job {job!r} on account {context.account!r}")
     if reply["result"] == "refused":
         state = data["state"]

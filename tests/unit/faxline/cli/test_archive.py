@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pypdfium2
 import pytest
+from sqlalchemy.exc import DBAPIError
 
 from faxline import AsyncFaxLine, FaxLine
 from faxline.cli.archive import plain_cell
@@ -19,8 +20,10 @@ from faxline.cli.running import run
 from faxline.contract.errors import ArchiveUnavailable
 from faxline.contract.sealing.keyring import Keyring, new_key
 from faxline.reading import archive as reaching
-from faxline_archive.database import open_database
+from faxline_archive import proof_zip
+from faxline_archive.database import in_words, open_database
 from faxline_archive.schema import metadata
+from faxline_archive.signing_key import SigningKey
 from tests.stage.archives import BEGIN, StagedArchive
 
 NOWHERE = "redis://127.0.0.1:1/0"
@@ -38,7 +41,7 @@ def staged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[StagedAr
     engine = open_database(url, writes=True)
     metadata.create_all(engine)
     made = StagedArchive(engine, Keyring.read(keys))
-    made.add("a", at=0, metadata={"department": "billing"}, group_name="june")
+    made.add("a", at=0, metadata={"department": "billing"}, group="june")
     made.add("b", at=3600, to="+12025550124", state="failed", reason="busy", metadata={"department": "=1+1"})
     yield made
     engine.dispose()
@@ -97,8 +100,8 @@ def test_the_hour_that_autumn_repeats_is_told_apart_in_this_machines_zone(
     staged: StagedArchive, capsys: pytest.CaptureFixture[str]
 ) -> None:
     first = int((datetime(2026, 10, 25, 0, 30, tzinfo=UTC)).timestamp()) - BEGIN // 1000
-    staged.add("summer", at=first, group_name="autumn")
-    staged.add("winter", at=first + 3600, group_name="autumn")
+    staged.add("summer", at=first, group="autumn")
+    staged.add("winter", at=first + 3600, group="autumn")
     assert run(["find", "--group", "autumn", "--csv"]) == 0
     rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
     assert [row["queued"] for row in rows] == ["2026-10-25 02:30:00 +0100", "2026-10-25 02:30:00 +0200"]
@@ -108,7 +111,7 @@ def test_half_a_character_is_in_no_fax(staged: StagedArchive, capsys: pytest.Cap
     assert staged
     half = "\udcff"
     for words in (
-        ["find", "--state", half],
+        ["find", "--reason", half],
         ["find", "--meta", f"{half}={half}"],
         ["find", "--account", half],
         ["usage", "--by", f"metadata.{half}"],
@@ -133,7 +136,7 @@ def test_find_says_when_there_is_more_and_when_there_is_nothing(
 def test_csv_has_no_cell_that_a_spreadsheet_computes(
     staged: StagedArchive, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    staged.add("c", at=7200, group_name="=HYPERLINK(1)")
+    staged.add("c", at=7200, group="=HYPERLINK(1)")
     run(["find", "--csv", "--zone", "UTC"])
     rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
     assert rows[0]["group"] == "'=HYPERLINK(1)"
@@ -156,28 +159,34 @@ def test_usage_counts_and_adds_up(staged: StagedArchive, capsys: pytest.CaptureF
 
 
 @pytest.mark.parametrize(
-    "words",
+    ("words", "said"),
     [
-        ["find", "--since", "2026-10-27T12:00:00"],
-        ["find", "--since", "2026-13-01"],
-        ["find", "--since", "0001-01-01"],
-        ["find", "--zone", "Mars/Phobos"],
-        ["find", "--meta", "department"],
-        ["find", "--to", "12"],
-        ["usage", "--by", "week"],
-        ["report", "a", "-o", "/nowhere/at/all.pdf"],
-        ["verify", "missing.zip", "--key", "archive.pem.pub"],
+        (["find", "--since", "2026-10-27T12:00:00"], "without its offset from UTC"),
+        (["find", "--since", "2026-11-31"], "--since 2026-11-31: there is no such day"),
+        (["find", "--since", "0001-01-01"], "there is no such day"),
+        (["find", "--since", "yesterday"], "give a day (2026-11-24), a time with its offset"),
+        (["find", "--since", "2026-11-02", "--until", "2026-11-01"], "--until 2026-11-01 is not after"),
+        (["usage", "--since", "2026-11-01", "--until", "2026-11-01"], "nothing lies between them"),
+        (["find", "--state", "lost"], "--state is queued, submitted, in_doubt, delivered, failed, canceled"),
+        (["find", "--zone", "Mars/Phobos"], "no time zone Mars/Phobos"),
+        (["find", "--meta", "department"], "KEY=VALUE"),
+        (["find", "--to", "12"], "--to"),
+        (["usage", "--by", "week"], "account, day, month"),
+        (["report", "a", "-o", "/nowhere/at/all.pdf"], "cannot be written"),
+        (["verify", "missing.zip", "--key", "archive.pem.pub"], "cannot be read"),
     ],
 )
 def test_what_was_typed_wrongly_is_said_in_one_line(
     staged: StagedArchive,
     capsys: pytest.CaptureFixture[str],
     words: list[str],
+    said: str,
     berlin: None,  # noqa: ARG001 - in this zone the year 1 begins before all years
 ) -> None:
     assert staged
     assert run(words) == 2
-    assert len(capsys.readouterr().err.splitlines()) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert said in line
 
 
 def test_a_report_is_written_for_its_owner_alone(staged: StagedArchive, tmp_path: Path) -> None:
@@ -232,7 +241,7 @@ def test_without_the_extra_each_command_says_how_to_get_it(
 
 def test_the_library_pages_through_and_its_asyncio_twin_as_well(staged: StagedArchive) -> None:
     for number in range(250):
-        staged.add(f"many-{number}", at=number, group_name="many")
+        staged.add(f"many-{number}", at=number, group="many")
     with FaxLine(NOWHERE, keys=staged.keyring) as line:
         faxes = list(line.find(group="many"))
         assert [fax.id for fax in faxes] == [f"many-{number}" for number in reversed(range(250))]
@@ -250,8 +259,39 @@ def test_the_library_pages_through_and_its_asyncio_twin_as_well(staged: StagedAr
 def test_an_archive_that_is_not_there_is_said(tmp_path: Path) -> None:
     with FaxLine(NOWHERE) as line, pytest.raises(ArchiveUnavailable, match="there is no archive"):
         next(line.find(archive=f"sqlite:///{tmp_path / 'none.db'}"))
-    with FaxLine(NOWHERE) as line, pytest.raises(ArchiveUnavailable, match="is away or refuses"):
-        next(line.find(archive="postgresql+psycopg://nobody@127.0.0.1:1/nothing"))
+    url = "postgresql+psycopg://nobody:secret-word@127.0.0.1:1/nothing"
+    with FaxLine(NOWHERE) as line, pytest.raises(ArchiveUnavailable) as refused:
+        next(line.find(archive=url))
+    said = "the archive's database nothing at 127.0.0.1:1 is away or refuses: Connection refused"
+    assert str(refused.value) == said
+
+
+def test_what_a_statement_says_of_stored_values_is_not_told(tmp_path: Path) -> None:
+    engine = open_database(f"sqlite:///{tmp_path / 'archive.db'}")
+    told = in_words(DBAPIError("SELECT", None, ValueError("invalid: +12025550123")), engine)
+    assert told == f"the archive's database {tmp_path}/archive.db is away or refuses: ValueError"
+
+
+def test_a_proof_with_another_key_than_the_archives_is_refused(
+    staged: StagedArchive, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    assert staged
+    assert run(["proof", "a", "-o", "a.zip"]) == 0
+    SigningKey.load_or_make(tmp_path / "other.pem")
+    monkeypatch.setenv("FAXLINE_ARCHIVE__SIGNING_KEY_FILE", str(tmp_path / "other.pem"))
+    capsys.readouterr()
+    assert run(["proof", "a", "-o", "b.zip"]) == 1
+    assert "is not the one that signs the archive of account default" in capsys.readouterr().err
+    assert not (tmp_path / "b.zip").exists()
+
+
+def test_a_proof_that_would_be_too_large_is_refused_in_one_line(
+    staged: StagedArchive, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert staged
+    monkeypatch.setattr(proof_zip, "LARGEST_FILE", 1000)
+    assert run(["proof", "a", "-o", "a.zip"]) == 1
+    assert capsys.readouterr().err.startswith("faxline: the proof would be larger than")
 
 
 @pytest.mark.parametrize(
