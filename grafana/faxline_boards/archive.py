@@ -48,10 +48,11 @@ def archive(y: int) -> list[Any]:
                     "time() - max(fax_archive_checkpoint_timestamp_seconds)"
                     " and on () max(fax_archive_working) == 1",
                     "checkpoints",
-                )
+                ),
+                Query("max by (account) (fax_archive_altered) > 0", "{{account}}: entries were changed"),
             ],
             "s",
-            alerts=["FaxArchiveCheckpointOverdue"],
+            alerts=["FaxArchiveCheckpointOverdue", "FaxArchiveAltered"],
             steps={3600: RED},
         ),
     ]

@@ -11,11 +11,16 @@ class Action(StrEnum):
 
     RUN = "run"
     MIGRATE = "migrate"
+    ACCEPT = "accept"
 
 
 def archive(
     action: Annotated[
-        Action, typer.Argument(help="run, or migrate: only bring the schema up to date, and end.")
+        Action,
+        typer.Argument(
+            help="run, or end at once: migrate brings the schema up to date; accept, after a restore, has "
+            "what the database has now signed, and prints the checkpoints that Redis kept."
+        ),
     ] = Action.RUN,
 ) -> None:
     """Copy what happens into the archive's database. Any number may run: one works, the others take over."""
@@ -23,5 +28,7 @@ def archive(
 
     if action is Action.MIGRATE:
         process.upgrade()
+    elif action is Action.ACCEPT:
+        process.accept()
     else:
         process.archive()

@@ -61,10 +61,11 @@ class Entry:
 
 def read_entries(account: str, page: Page) -> list[Entry]:
     """The entries of a page. An event whose data makes no sense keeps it as it is."""
-    return [_read(account, page.stream, entry, fields) for entry, fields in page.entries]
+    return [read_entry(account, page.stream, entry, fields) for entry, fields in page.entries]
 
 
-def _read(account: str, stream: str, entry: str, fields: Mapping[str, str]) -> Entry:
+def read_entry(account: str, stream: str, entry: str, fields: Mapping[str, str]) -> Entry:
+    """An entry from its id and its fields, as Redis has them or as a leaf does."""
     kind = plain(fields.get("event" if stream == EVENTS else "what", ""))[:_KIND]
     at = int(fields["at"]) if fields.get("at", "").isdecimal() else int(entry.partition("-")[0])
     job = plain(fields.get("job", ""))[:JOB]
@@ -99,7 +100,7 @@ def leaf_row(
     Args:
         entry: the entry.
         number: the number of its leaf.
-        told: what the leaf commits to besides; None if an earlier entry of the fax did.
+        told: what the leaf commits to besides, where the entry begins a fax; else None.
         receipt: the receipt that the event names, if it is known.
         privacy: seals the private part.
         again: whether Redis gave the entry's id to another entry before.
@@ -110,6 +111,7 @@ def leaf_row(
         about: dict[str, Any] = {}
         if told is not None:
             about = {"to": told.to, "from": told.sender, "metadata": dict(told.metadata)}
+            about["fax"] = told.facts()
         about["receipt"] = receipt
         private = private_part({key: value for key, value in about.items() if value})
     body = leaf_body(entry.account, entry.stream, name, entry.fields, private)

@@ -7,13 +7,14 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, RowMapping
 
-from faxline.contract.errors import JobNotFound, KeyMissing, SealBroken
-from faxline_archive.fax_leaves import check_fax, check_numbers, leaves_of
+from faxline.contract.errors import JobNotFound
+from faxline.contract.wording import reason_in_words
+from faxline_archive.fax_leaves import check_fax, leaves_of, private_of
 from faxline_archive.merkle import leaf_hash, verify_consistency, verify_inclusion
 from faxline_archive.privacy import Privacy
 from faxline_archive.proof import Evidence, ProvedEntry, Signed
 from faxline_archive.report import write_report
-from faxline_archive.report_text import Delivery, Report, Seal, report_words
+from faxline_archive.report_text import Delivery, Report, Seal
 from faxline_archive.schema import EVENTS
 from faxline_archive.search import fax_of, find_one, opened
 from faxline_archive.signing_key import SigningKey
@@ -43,10 +44,11 @@ def report_of(
 
     Raises:
         JobNotFound: the archive has no such fax, or it was erased.
+        ArchiveAltered: the database was changed.
         sqlalchemy.exc.DBAPIError: the database is away or refuses.
     """
     with engine.connect() as connection:
-        fax, rows = _fax(connection, account, job)
+        fax, rows = _fax(connection, account, job, privacy)
         head = signed_head(connection, account, key, above=rows[-1]["leaf"]) if key and rows else None
     return _report(fax, rows, privacy, zone, seal=_seal(rows, head, key), paper=paper)
 
@@ -68,20 +70,24 @@ def proof_of(
     Raises:
         JobNotFound: the archive has no such fax, or it was erased.
         ArchiveAltered: the database was changed.
+        SigningKeyInvalid: another key signed the archive's newest checkpoint.
         sqlalchemy.exc.DBAPIError: the database is away or refuses.
     """
-    head = sign_head(engine, account, key, now_ms)
+    head = sign_head(engine, account, key, now_ms, same_key=True)
     with engine.connect() as connection:
-        fax, rows = _fax(connection, account, job)
+        fax, rows = _fax(connection, account, job, privacy)
         rows = [row for row in rows if head is not None and row["leaf"] < head.checkpoint.size]
         if head is None or not rows:
             raise JobNotFound(f"the archive of account {account} has no entries of {job}")
         tree = tree_of(connection, account, head.checkpoint.size)
         proved = tuple(
             ProvedEntry(
-                row["leaf"], row["body"].encode(), _private(row, privacy), tree.inclusion(row["leaf"])
+                row["leaf"],
+                row["body"].encode(),
+                told.encode() if told else None,
+                tree.inclusion(row["leaf"]),
             )
-            for row in rows
+            for row, told in ((row, private_of(row, privacy)) for row in rows)
         )
         older = signed_head(connection, account, key, above=rows[-1]["leaf"])
         earlier = None
@@ -102,19 +108,20 @@ def proof_of(
                 f"entry {entry.leaf} of account {account} is not the one that was archived: somebody changed "
                 "the database. Restore it from a backup, and compare their checkpoints"
             )
-    check_numbers(fax, opened(fax, privacy), [entry.private for entry in proved])
     receipts = _receipts(opened(fax, privacy))
     report = _report(fax, rows, privacy, zone, seal=_seal(rows, older or head, key), paper="A4")
     return Evidence(account, job, proved, head, earlier, receipts, report)
 
 
-def _fax(connection: Connection, account: str, job: str) -> tuple[RowMapping, list[RowMapping]]:
-    """The row of a fax, and its entries in their order."""
+def _fax(
+    connection: Connection, account: str, job: str, privacy: Privacy
+) -> tuple[RowMapping, list[RowMapping]]:
+    """The row of a fax, and its entries in their order, which tell the same."""
     fax = find_one(connection, account, job)
     if fax is None:
         raise JobNotFound(f"the archive of account {account} has no fax {job}")
     rows = leaves_of(connection, fax)
-    check_fax(fax, rows)
+    check_fax(fax, rows, opened(fax, privacy), privacy)
     return fax, rows
 
 
@@ -143,7 +150,7 @@ def _delivery(body: str) -> Delivery | None:
     """A try that an event tells of: a delivery that failed or succeeded, or a call that iFax refused."""
     fields = json.loads(body)["fields"]
     data = json.loads(fields.get("data") or "{}")
-    event, reason = fields.get("event"), report_words(data.get("reason") or "")
+    event, reason = fields.get("event"), reason_in_words(str(data.get("reason") or ""))
     at = datetime.fromtimestamp(int(fields["at"]) / 1000, UTC)
     pages = f"{data.get('transferred') or 0} of {data['pages']}" if data.get("pages") is not None else ""
     if event == "fax.delivered":
@@ -151,20 +158,10 @@ def _delivery(body: str) -> Delivery | None:
     elif event in {"fax.retrying", "fax.failed"}:
         outcome = reason if data.get("stage") == "delivery" else f"not taken by iFax: {reason}"
     elif event in {"fax.unconfirmed", "fax.in_doubt", "fax.canceled"}:
-        outcome = report_words(event.removeprefix("fax."))
+        outcome = reason_in_words(event.removeprefix("fax."))
     else:
         return None
     return Delivery(at, outcome, pages, data.get("jobId"))
-
-
-def _private(row: RowMapping, privacy: Privacy) -> bytes | None:
-    """The private part of an entry; None if there is none, or its key is missing."""
-    if row["private"] is None:
-        return None
-    try:
-        return privacy.open(row["private"], row["key_id"], "entry", row["stream"], row["entry_id"]).encode()
-    except (KeyMissing, SealBroken):
-        return None
 
 
 def _receipts(private: Mapping[str, Any]) -> dict[str, bytes]:

@@ -1,4 +1,8 @@
-"""Finds the leaves of a fax, and refuses when the database's columns say something else than the leaves."""
+"""Finds the leaves of a fax, and refuses when the database's columns say something else than the leaves.
+
+The row of a fax, from which its report is drawn, is what its leaves made of it. So it is made once more from
+them, by the writer's own functions, and compared.
+"""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -6,13 +10,18 @@ from typing import Any
 
 from sqlalchemy import Connection, RowMapping, or_, select
 
+from faxline.contract.errors import KeyMissing, SealBroken
 from faxline.contract.events import EventName
-from faxline_archive.faxes import fits
-from faxline_archive.schema import EVENTS, entries
+from faxline_archive.entries import Entry, read_entry
+from faxline_archive.faxes import NO_CHANGE, REJECTED, Row, advance, begin
+from faxline_archive.leaves import text_hash
+from faxline_archive.privacy import NUMBER, Privacy
+from faxline_archive.records import Record
+from faxline_archive.schema import EVENTS, entries, faxes
 from faxline_archive.tree_heads import ArchiveAltered
 
-_TOLD = {"pages": "pages", "transferred": "transferred", "jobId": "job_id", "receipt": "receipt"}
-_NO_STATE = {EventName.DUPLICATE, EventName.CANCEL_REFUSED, EventName.RECEIVED, EventName.REJECTED}
+_OUTCOME = frozenset({"state", "stage", "reason", "code", "message", "ended_at"})
+_NOT_COMPARED = frozenset({"account", "job", "reuse", "private", "key_id", "terms", "to_index", "from_index"})
 
 
 def leaves_of(connection: Connection, fax: RowMapping) -> list[RowMapping]:
@@ -47,43 +56,109 @@ def leaves_of(connection: Connection, fax: RowMapping) -> list[RowMapping]:
     return found
 
 
-def check_fax(fax: RowMapping, rows: Sequence[RowMapping]) -> None:
-    """Compare the row of a fax, from which its report is drawn, with what its leaves tell.
+def private_of(row: RowMapping, privacy: Privacy) -> str | None:
+    """The private part of a leaf; None if it has none, or if the key is missing.
+
+    Raises:
+        ArchiveAltered: it is not the one to which the leaf commits.
+    """
+    told = json.loads(row["body"] or "{}").get("private")
+    text: str | None = None
+    try:
+        if row["private"] is not None:
+            place = ("entry", row["stream"], row["entry_id"])
+            text = privacy.open(row["private"], row["key_id"], *place)
+    except KeyMissing:
+        return None
+    except SealBroken:
+        text = None
+    if told != (None if text is None else text_hash(text)):
+        raise ArchiveAltered(
+            f"what entry {row['leaf']} of account {row['account']} commits to was changed in the database. "
+            "Restore it from a backup, and compare their checkpoints"
+        )
+    return text
+
+
+def check_fax(
+    fax: RowMapping, rows: Sequence[RowMapping], private: Mapping[str, Any], privacy: Privacy
+) -> None:
+    """Compare the row of a fax, from which its report is drawn, with what its leaves made of it.
+
+    Where the leaf by which it began is past its retention, or cannot be opened, what the others tell is
+    compared.
 
     Args:
         fax: the row of the fax.
         rows: the leaves, as `leaves_of` found them.
+        private: the private part of the fax, as far as it can be opened.
+        privacy: the account's.
 
     Raises:
         ArchiveAltered: they differ.
     """
-    told: dict[str, Any] = {}
-    for row in rows:
-        fields = _fields(row)
-        data = json.loads(fields.get("data") or "{}") if row["stream"] == EVENTS else {}
-        if data.get("state") and fields.get("event") not in _NO_STATE:
-            told |= {"state": data["state"], "reason": fits("reason", data.get("reason"))}
-            told |= {ours: data[name] for name, ours in _TOLD.items() if data.get(name) is not None}
-    wrong = [name for name, value in told.items() if fax[name] != fits(name, value)]
+    events = [(_entry(row), json.loads(private_of(row, privacy) or "{}")) for row in rows if _is_event(row)]
+    begins = [number for number, (_, told) in enumerate(events) if "fax" in told]
+    if begins:
+        made = _made_of(events[begins[-1] :])
+        wrong = [name for name, value in made.items() if name not in _NOT_COMPARED and fax[name] != value]
+        wrong += _wrong_private(fax, json.loads(made["private"] or "{}"), private, privacy)
+    else:
+        made = _told_by([entry for entry, _ in events], rejected=fax["state"] == REJECTED)
+        wrong = [name for name, value in made.items() if fax[name] != value]
     if wrong:
-        raise _altered(fax, f"its {', '.join(wrong)} differ from what its entries tell")
+        raise _altered(fax, f"its {', '.join(sorted(wrong))} differ from what its entries tell")
 
 
-def check_numbers(fax: RowMapping, private: Mapping[str, Any], told: Sequence[bytes | None]) -> None:
-    """Compare the numbers of a fax with those to which its leaves commit.
+def _made_of(events: Sequence[tuple[Entry, Mapping[str, Any]]]) -> Row:
+    """The row that the leaves of a fax make, from the first one on, with nothing sealed."""
+    plain = Privacy(None, events[0][0].account)
+    row = begin(events[0][0], None, Record.of_private(events[0][1]), plain)
+    for entry, told in events:
+        advance(row, entry, told.get("receipt"), plain)
+    return row
 
-    Raises:
-        ArchiveAltered: they differ.
-    """
-    for text in told:
-        known = json.loads(text) if text is not None else {}
-        if private and any(known.get(name) not in {None, private.get(name)} for name in ("to", "from")):
-            raise _altered(fax, "its numbers are not those of its entries")
+
+def _told_by(events: Sequence[Entry], *, rejected: bool) -> Row:
+    """What leaves tell of a fax whose first ones are gone: its last outcome, and what they add up to."""
+    row: Row = dict.fromkeys(column.name for column in faxes.columns)
+    row |= {"attempt": 0, "submissions": 0, "deliveries": 0}
+    for entry in events:
+        if row["state"] is not None or rejected or entry.kind not in NO_CHANGE | {EventName.REJECTED}:
+            advance(row, entry, None, Privacy(None, entry.account))
+        else:
+            row |= {"last_event": entry.id, "updated_at": entry.at}
+    del row["submissions"]
+    known = _OUTCOME if row["state"] is not None else frozenset()
+    return {name: value for name, value in row.items() if value or name in known}
+
+
+def _wrong_private(
+    fax: RowMapping, made: Mapping[str, Any], private: Mapping[str, Any], privacy: Privacy
+) -> list[str]:
+    """What differs in the private part of a row, or in the columns by which its numbers are found."""
+    if not private:
+        return []  # it was sealed with a key that is not there
+    wrong = [name for name in ("to", "from", "metadata") if private.get(name) not in (None, made.get(name))]
+    if not private.get("receipts", {}).items() <= made.get("receipts", {}).items():
+        wrong.append("receipts")
+    for column, name in (("to_index", "to"), ("from_index", "from")):
+        if private.get(name) and fax[column] not in privacy.lookups(NUMBER, private[name]):
+            wrong.append(column)
+    return wrong
 
 
 def _rows(connection: Connection, account: str, where: Any) -> list[RowMapping]:
     asked = select(entries).where(entries.c.account == account, where).order_by(entries.c.leaf)
     return list(connection.execute(asked).mappings().all())
+
+
+def _is_event(row: RowMapping) -> bool:
+    return bool(row["stream"] == EVENTS)
+
+
+def _entry(row: RowMapping) -> Entry:
+    return read_entry(row["account"], EVENTS, row["entry_id"].partition("/")[0], _fields(row))
 
 
 def _fields(row: RowMapping) -> dict[str, Any]:

@@ -19,7 +19,7 @@ Row = dict[str, Any]
 """The columns of a row."""
 REJECTED = "rejected"
 """The state of a fax that intake rejected. Its id may be pushed again."""
-_NO_CHANGE = frozenset({EventName.DUPLICATE, EventName.CANCEL_REFUSED, EventName.RECEIVED})
+NO_CHANGE = frozenset({EventName.DUPLICATE, EventName.CANCEL_REFUSED, EventName.RECEIVED})
 """The events that leave a fax as it was."""
 _CAUSE = ("reason", "code", "message", "stage")
 _MEASURES = {
@@ -52,7 +52,7 @@ def fits(column: str, value: Any) -> Any:
 def begins_anew(name: str, row: Row | None) -> bool:
     """Whether an event begins another fax, under an id that may have been used before."""
     if row is None:
-        return name not in _NO_CHANGE
+        return name not in NO_CHANGE
     return name == EventName.QUEUED and row["state"] in {*FINAL_STATES, REJECTED}
 
 
@@ -121,7 +121,7 @@ def advance(row: Row, event: Entry, receipt: str | None, privacy: Privacy) -> No
     fresh = row["state"] is None
     row["last_event"], row["updated_at"] = event.id, at
     state = fits("state", data.get("state"))
-    if fresh or (state and name not in _NO_CHANGE | {EventName.REJECTED}):
+    if fresh or (state and name not in NO_CHANGE | {EventName.REJECTED}):
         row["state"] = state or REJECTED
         row["attempt"] = fits("attempt", data.get("attempt")) or row["attempt"]
         row |= {column: fits(column, data[column]) if column in data else None for column in _CAUSE}

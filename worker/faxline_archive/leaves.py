@@ -43,7 +43,8 @@ def private_part(told: Mapping[str, Any]) -> str:
     """The private part of a leaf: what a job's record told at this entry, with a new salt.
 
     Args:
-        told: the members `to`, `from`, `metadata` and `receipt`, as far as they are known.
+        told: the members `to`, `from`, `metadata`, `receipt`, and `fax` (what else the record told where the
+            fax begins), as far as they are known.
 
     Example:
         >>> private_part({"to": "+12025550123"})

@@ -46,6 +46,15 @@ class ArchiveMetrics:
             ),
             account,
         )
+        self.altered = children(
+            gauge(
+                registry,
+                "fax_archive_altered",
+                "1 if no checkpoint can be signed because the entries in the database were changed, else 0.",
+                account=account,
+            ),
+            account,
+        )
         self.written = children(
             counter(
                 registry,

@@ -1,14 +1,17 @@
 """The archive process."""
 
+import sys
 import threading
 from collections.abc import Mapping
 from contextlib import ExitStack
 
+import redis
 from alembic.util import CommandError
 from sqlalchemy.exc import DBAPIError
 
 from faxline_archive.archiver import Archiver
-from faxline_archive.database import migrate, open_database
+from faxline_archive.database import in_words, migrate, open_database
+from faxline_archive.kept_checkpoints import KeptCheckpoints
 from faxline_archive.metrics import ArchiveMetrics
 from faxline_archive.reader import Reader
 from faxline_archive.signer import signer
@@ -42,11 +45,27 @@ def upgrade() -> None:
     try:
         migrate(engine)
     except DBAPIError as error:
-        give_up(f"FAXLINE_ARCHIVE__URL: the database is away or refuses ({type(error.orig).__name__})")
+        give_up(f"FAXLINE_ARCHIVE__URL: {in_words(error, engine)}")
     except CommandError as error:
         give_up(f"FAXLINE_ARCHIVE__URL: {error}: run the newest version of Faxline")
     finally:
         engine.dispose()
+
+
+def accept() -> None:
+    """Have the trees of all accounts signed as they are now, and print the checkpoints that Redis kept."""
+    settings = load("archive")[0].settings
+    client = state_client(settings.redis_url, name="faxline-archive")
+    kept = KeptCheckpoints(client)
+    try:
+        for account in settings.accounts:
+            if (note := kept.note(account)) is not None:
+                sys.stdout.write(f"{note}\n")
+                kept.drop(account)
+    except redis.RedisError as error:
+        give_up(f"FAXLINE_REDIS_URL: Redis is away or refuses ({type(error).__name__})")
+    finally:
+        client.close()
 
 
 def archive() -> None:
@@ -77,9 +96,8 @@ def archive() -> None:
         stopping=stopping,
         poll=settings.archive.poll.total_seconds(),
     )
-    upkeep = Upkeep(
-        engine, settings.archive, settings.keyring, metrics, log, sign=signer(engine, settings.archive, log)
-    )
+    sign = signer(engine, settings.archive, KeptCheckpoints(client), names, metrics=metrics, log=log)
+    upkeep = Upkeep(engine, settings.archive, settings.keyring, metrics, log, sign=sign)
     writing, keeping = loops.add("archive"), loops.add("upkeep", PIECE)
     threads = [
         threading.Thread(target=archiver.run, args=(writing,), name="archive"),

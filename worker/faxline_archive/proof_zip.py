@@ -8,7 +8,7 @@ import zlib
 from collections.abc import Mapping
 from pathlib import Path
 
-from faxline.contract.errors import FaxlineError
+from faxline.contract.errors import FaxlineError, ProofRefused
 
 MANIFEST, CHECKPOINT, EARLIER, PATHS = "manifest.txt", "checkpoint.txt", "checkpoint-then.txt", "proof.json"
 REPORT, README = "report.pdf", "README.md"
@@ -34,7 +34,7 @@ class ProofUnreadable(FaxlineError):  # noqa: N818 - as the errors of the librar
     """A file is no proof, or breaks a limit. The message is one line that says which."""
 
 
-class ProofTooLarge(FaxlineError):  # noqa: N818 - as the errors of the library
+class ProofTooLarge(ProofRefused):
     """What is to be packed would break a limit that `read_zip` checks. The message says which."""
 
 

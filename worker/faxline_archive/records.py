@@ -57,6 +57,21 @@ class Record:
     send_at: int | None = None
     receipts: Mapping[str, str] = field(default_factory=dict)
 
+    def facts(self) -> dict[str, Any]:
+        """What the row of the fax has from the record, as the leaf by which the fax begins commits to it."""
+        told = {name: getattr(self, name) for name in _FACTS}
+        return {name: list(value) if name == "documents" else value for name, value in told.items() if value}
+
+    @classmethod
+    def of_private(cls, private: Mapping[str, Any]) -> "Record":
+        """What the private part of such a leaf tells."""
+        facts = {name: value for name, value in private["fax"].items() if name in _FACTS}
+        metadata = private.get("metadata", {})
+        return cls(to=private.get("to"), sender=private.get("from"), metadata=metadata, **facts)
+
+
+_FACTS = ("kind", "of", "group", "priority", "documents", "created_at", "send_at")
+
 
 @dataclass(frozen=True, slots=True)
 class Account:

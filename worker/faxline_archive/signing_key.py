@@ -20,14 +20,15 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
     load_pem_public_key,
 )
+from sqlalchemy.engine import make_url
 
-from faxline.contract.errors import FaxlineError
+from faxline.contract.errors import ProofRefused
 
 _LONGEST = 10_000
 """The most characters of a PEM file that is read."""
 
 
-class SigningKeyInvalid(FaxlineError):  # noqa: N818 - as the errors of the library
+class SigningKeyInvalid(ProofRefused):
     """A file is no Ed25519 key in PEM, or cannot be read. The message quotes nothing of it."""
 
 
@@ -103,6 +104,27 @@ class SigningKey:
         except OSError as error:
             raise SigningKeyInvalid(f"{path} cannot be written: {error.strerror}") from None
         return found
+
+
+def signing_key(url: str, pem: str) -> SigningKey:
+    """The key that signs: the one of the settings, or the one beside a SQLite archive, made at its first use.
+
+    Args:
+        url: FAXLINE_ARCHIVE__URL.
+        pem: FAXLINE_ARCHIVE__SIGNING_KEY; empty if it is not set.
+
+    Raises:
+        SigningKeyInvalid: it is no key, cannot be read or written, or is missing beside PostgreSQL.
+    """
+    if pem:
+        return SigningKey.parse(pem.encode())
+    parsed = make_url(url)
+    if parsed.get_backend_name() != "sqlite" or not parsed.database or parsed.database == ":memory:":
+        raise SigningKeyInvalid(
+            "an archive in PostgreSQL needs FAXLINE_ARCHIVE__SIGNING_KEY_FILE: "
+            "openssl genpkey -algorithm ed25519 -out archive.pem"
+        )
+    return SigningKey.load_or_make(Path(parsed.database).with_suffix(".pem"))
 
 
 def public_path(path: Path) -> Path:

@@ -1,18 +1,17 @@
 """Grows the accounts' trees in the database, signs their heads, and makes proofs of what is in them."""
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
-from pathlib import Path
+from typing import Any
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from sqlalchemy import Connection, Engine, insert, select, update
-from sqlalchemy.engine import make_url
+from sqlalchemy import Connection, Engine, Row, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
-from faxline.contract.errors import FaxlineError
+from faxline.contract.errors import ProofRefused
 from faxline_archive.checkpoints import Checkpoint, sign_checkpoint
 from faxline_archive.merkle import Frontier, Tree, verify_consistency
 from faxline_archive.proof import Signed
@@ -23,36 +22,21 @@ PIECE = 50_000
 """The most leaves that one transaction adds to a tree: about half a second."""
 
 
-class ArchiveAltered(FaxlineError):  # noqa: N818 - as the errors of the library
+class ArchiveAltered(ProofRefused):
     """The entries in the database are not those that were hashed when they came."""
 
 
 _ADVICE = "somebody changed the database. Restore it from a backup, and compare their checkpoints"
 
 
-def signing_key(url: str, pem: str) -> SigningKey:
-    """The key that signs: the one of the settings, or the one beside a SQLite archive, made at its first use.
-
-    Args:
-        url: FAXLINE_ARCHIVE__URL.
-        pem: FAXLINE_ARCHIVE__SIGNING_KEY; empty if it is not set.
-
-    Raises:
-        SigningKeyInvalid: it is no key, cannot be read or written, or is missing beside PostgreSQL.
-    """
-    if pem:
-        return SigningKey.parse(pem.encode())
-    parsed = make_url(url)
-    if parsed.get_backend_name() != "sqlite" or not parsed.database or parsed.database == ":memory:":
-        raise SigningKeyInvalid(
-            "an archive in PostgreSQL needs FAXLINE_ARCHIVE__SIGNING_KEY_FILE: "
-            "openssl genpkey -algorithm ed25519 -out archive.pem"
-        )
-    return SigningKey.load_or_make(Path(parsed.database).with_suffix(".pem"))
-
-
 def sign_due(
-    engine: Engine, key: SigningKey, interval_ms: int, now_ms: int
+    engine: Engine,
+    key: SigningKey,
+    interval_ms: int,
+    now_ms: int,
+    *,
+    served: Iterable[str] = (),
+    kept: Callable[[str], Checkpoint | None] = lambda _: None,
 ) -> Iterator[tuple[str, "Signed | ArchiveAltered"]]:
     """Sign a checkpoint of each account that has new entries and whose last one is old enough.
 
@@ -61,6 +45,8 @@ def sign_due(
         key: the archive's key.
         interval_ms: how old the last checkpoint must be, in milliseconds.
         now_ms: the time now, in milliseconds since 1970.
+        served: accounts that are looked at also if the database knows nothing of them.
+        kept: the last checkpoint of an account that is kept elsewhere.
 
     Yields:
         the accounts that were due, each with its checkpoint, or why it was not signed. An account whose
@@ -70,13 +56,16 @@ def sign_due(
         sqlalchemy.exc.DBAPIError: the database is away or refuses.
     """
     with engine.connect() as connection:
-        sizes = connection.execute(
-            select(accounts.c.account, accounts.c.size).order_by(accounts.c.account)
-        ).all()
-        due = [account for account, size in sizes if _is_due(connection, account, size, now_ms - interval_ms)]
+        sizes = dict.fromkeys(served, 0)
+        sizes |= {row.account: row.size for row in connection.execute(select(accounts))}
+        due = [
+            name
+            for name, size in sorted(sizes.items())
+            if _is_due(connection, name, size, key, now_ms - interval_ms)
+        ]
     for account in due:
         try:
-            head = sign_head(engine, account, key, now_ms)
+            head = sign_head(engine, account, key, now_ms, kept=kept(account))
         except ArchiveAltered as error:
             yield account, error
         else:
@@ -84,19 +73,41 @@ def sign_due(
                 yield account, head
 
 
-def sign_head(engine: Engine, account: str, key: SigningKey, now_ms: int) -> Signed | None:
+def sign_head(
+    engine: Engine,
+    account: str,
+    key: SigningKey,
+    now_ms: int,
+    *,
+    same_key: bool = False,
+    kept: Checkpoint | None = None,
+) -> Signed | None:
     """Sign the head of an account's tree as it is now, unless this key has signed it already.
+
+    Args:
+        engine: of `open_database` with `writes`.
+        account: the account's name.
+        key: the archive's key.
+        now_ms: the time now, in milliseconds since 1970.
+        kept: a checkpoint that is kept elsewhere, from which the tree must have grown, too.
+        same_key: refuse if another key signed the newest checkpoint. Only the archive itself changes its key.
 
     Returns:
         the checkpoint; None if the account has no entries.
 
     Raises:
         ArchiveAltered: entries are missing, or the tree did not grow from the newest checkpoint's.
+        SigningKeyInvalid: another key signed the newest checkpoint.
+        sqlalchemy.exc.DBAPIError: the database is away or refuses.
     """
     while True:
         with engine.begin() as connection:
+            if same_key:
+                _require_key(connection, account, key)
             frontier, size = _grow(connection, account)
             if frontier.size == size:
+                if kept is not None:
+                    _require_growth(connection, account, frontier, kept.size, kept.root)
                 return _sign(connection, account, frontier, key, now_ms) if size else None
 
 
@@ -143,14 +154,26 @@ def key_id(public: Ed25519PublicKey) -> str:
     return hashlib.sha256(public.public_bytes(Encoding.Raw, PublicFormat.Raw)).hexdigest()
 
 
-def _is_due(connection: Connection, account: str, size: int, before: int) -> bool:
-    last = connection.execute(
-        select(checkpoints.c.size, checkpoints.c.at)
-        .where(checkpoints.c.account == account)
-        .order_by(checkpoints.c.size.desc())
-        .limit(1)
-    ).one_or_none()
-    return size > 0 and (last is None or (last.size < size and last.at <= before))
+def _newest(connection: Connection, account: str) -> Row[Any] | None:
+    """The newest checkpoint, by whatever key."""
+    asked = select(checkpoints).where(checkpoints.c.account == account)
+    return connection.execute(asked.order_by(checkpoints.c.size.desc()).limit(1)).one_or_none()
+
+
+def _is_due(connection: Connection, account: str, size: int, key: SigningKey, before: int) -> bool:
+    last = _newest(connection, account)
+    if last is None or last.key_id != key_id(key.public):
+        return True
+    return bool(last.size < size and last.at <= before)
+
+
+def _require_key(connection: Connection, account: str, key: SigningKey) -> None:
+    last, mine = _newest(connection, account), key_id(key.public)
+    if last is not None and last.key_id != mine:
+        raise SigningKeyInvalid(
+            f"this key (SHA-256 {mine[:16]}…) is not the one that signs the archive of account {account} "
+            f"(SHA-256 {last.key_id[:16]}…): give FAXLINE_ARCHIVE__SIGNING_KEY_FILE the key of the archive"
+        )
 
 
 def _grow(connection: Connection, account: str) -> tuple[Frontier, int]:
@@ -214,26 +237,29 @@ def _sign(connection: Connection, account: str, frontier: Frontier, key: Signing
 
 def _check_growth(connection: Connection, account: str, frontier: Frontier, key: SigningKey) -> None:
     """Refuse to sign a tree that did not grow from the newest checkpoint's."""
-    last = connection.execute(
-        select(checkpoints)
-        .where(checkpoints.c.account == account)
-        .order_by(checkpoints.c.size.desc())
-        .limit(1)
-    ).one_or_none()
+    last = _newest(connection, account)
     if last is None:
         return
-    grown = 0 < last.size <= frontier.size and verify_consistency(
-        *(last.size, bytes(last.root), frontier.size, frontier.root()),
-        tree_of(connection, account, frontier.size).consistency(last.size),
-    )
-    if grown and last.key_id == key_id(key.public):
+    _require_growth(connection, account, frontier, last.size, bytes(last.root))
+    if last.key_id == key_id(key.public):
         head = Checkpoint(account, last.size, bytes(last.root), datetime.fromtimestamp(last.at / 1000, UTC))
         try:
             key.public.verify(bytes(last.signature), head.text().encode())
         except InvalidSignature:
-            grown = False
+            raise _not_grown(account, last.size) from None
+
+
+def _require_growth(connection: Connection, account: str, frontier: Frontier, size: int, root: bytes) -> None:
+    """Refuse a tree that did not grow from one of a size with a root."""
+    grown = 0 < size <= frontier.size and verify_consistency(
+        *(size, root, frontier.size, frontier.root()),
+        tree_of(connection, account, frontier.size).consistency(size),
+    )
     if not grown:
-        raise ArchiveAltered(
-            f"the tree of account {account} did not grow from its checkpoint of {last.size} entries: "
-            + _ADVICE
-        )
+        raise _not_grown(account, size)
+
+
+def _not_grown(account: str, size: int) -> ArchiveAltered:
+    return ArchiveAltered(
+        f"the tree of account {account} did not grow from its checkpoint of {size} entries: {_ADVICE}"
+    )

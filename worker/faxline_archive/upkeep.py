@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Sequence
 
+import redis
 from sqlalchemy import Engine, select
 from sqlalchemy.exc import DBAPIError
 from structlog.typing import FilteringBoundLogger
@@ -71,7 +72,7 @@ class Upkeep:
                 self._expire(loop, stopping)
                 self._expired = now
             empty_log(self._engine)  # while somebody reads, the next step does it
-        except DBAPIError as error:
+        except (DBAPIError, redis.RedisError) as error:
             self._log.warning("the archive's upkeep waits", error=type(error).__name__)
             loop.failed()
         else:

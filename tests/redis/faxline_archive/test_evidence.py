@@ -11,15 +11,16 @@ from sqlalchemy import Connection, delete, select, update
 from faxline.contract.errors import JobNotFound
 from faxline.reading.archived import Verdict
 from faxline_archive.evidence import proof_of, report_of
+from faxline_archive.forgetting import expire
 from faxline_archive.leaves import leaf_hash
 from faxline_archive.proof import write_proof
 from faxline_archive.proof_zip import unpack
 from faxline_archive.schema import accounts, checkpoints, entries, faxes, tree_nodes
 from faxline_archive.search import moment_of
-from faxline_archive.signing_key import SigningKey
+from faxline_archive.signing_key import SigningKey, SigningKeyInvalid
 from faxline_archive.tree_heads import ArchiveAltered, sign_due, sign_head
 from faxline_archive.verify import verify
-from tests.stage.archives import BEGIN, RECEIPT, StagedArchive
+from tests.stage.archives import BEGIN, RECEIPT, StagedArchive, StagedFax
 
 KEY = SigningKey(Ed25519PrivateKey.from_private_bytes(bytes(32)))
 NOW = BEGIN + 10_000_000
@@ -32,9 +33,12 @@ def prove(staged: StagedArchive, job: str, at: int = NOW) -> Verdict:
     return verify(unpack(write_proof(evidence, KEY, now)), KEY.public)
 
 
+def report(staged: StagedArchive, job: str) -> bytes:
+    return report_of(staged.engine, "default", job, staged.privacy(), zone=UTC, paper="A4", key=None)
+
+
 def many(staged: StagedArchive, count: int = 120) -> None:
-    for number in range(count):
-        staged.add(f"fax-{number}", at=number)
+    staged.add_all(StagedFax(f"fax-{number}", at=number) for number in range(count))
 
 
 def test_a_proof_from_an_archive_holds_and_says_when_it_was_recorded(staged: StagedArchive) -> None:
@@ -70,24 +74,26 @@ def test_a_checkpoint_is_due_when_an_account_has_changed_and_the_last_one_is_old
         assert len(connection.execute(select(checkpoints)).all()) == 3
 
 
-def test_a_new_key_signs_what_a_former_one_had_signed(staged: StagedArchive) -> None:
+def test_a_new_key_proves_once_the_archive_has_signed_with_it(staged: StagedArchive) -> None:
     staged.add("a")
     former = SigningKey(Ed25519PrivateKey.from_private_bytes(b"\1" * 32))
     sign_head(staged.engine, "default", former, NOW)
+    with pytest.raises(SigningKeyInvalid, match="not the one that signs the archive of account default"):
+        prove(staged, "a")
+    assert [name for name, _ in sign_due(staged.engine, KEY, 300_000, NOW + 1)] == ["default"]
     assert prove(staged, "a").good
 
 
 def test_a_report_tells_the_deliveries(staged: StagedArchive) -> None:
     staged.add("a", state="failed", reason="no_answer")
-    content = report_of(staged.engine, "default", "a", staged.privacy(), zone=UTC, paper="A4", key=None)
-    text = pypdfium2.PdfDocument(content)[0].get_textpage().get_text_bounded()
+    text = pypdfium2.PdfDocument(report(staged, "a"))[0].get_textpage().get_text_bounded()
     assert "The fax was not delivered (no answer)." in text
     assert "+12025550123" in text
 
 
 def test_of_an_id_that_was_used_again_the_last_fax_is_proved(staged: StagedArchive) -> None:
     staged.add("a", at=0)
-    staged.add("a", at=5000, reuse=1, state="failed", reason="busy")
+    staged.add("a", at=5000, state="failed", reason="busy")
     assert prove(staged, "a").state == "failed"
 
 
@@ -156,11 +162,37 @@ HIDDEN: dict[str, Callable[[Connection], object]] = {
     "erased": lambda c: _set(c, LEAF, body=None, job=None, kind=None, private=None),
     "given to another fax": lambda c: _set(c, LEAF, job="zz"),
     "one before the last given to another": lambda c: _set(c, LEAF - 1, job="zz"),
+    "its private part gone": lambda c: _set(c, LEAF, private=None),
+    "another private part": lambda c: _set(c, LEAF, private='{"salt":""}', key_id=None),
     **{
         f"the fax's {name}": lambda c, name=name, value=value: c.execute(  # type: ignore[misc]
             update(faxes).where(faxes.c.job == "fax-50").values({name: value})
         )
-        for name, value in (("state", "failed"), ("pages", 99), ("transferred", 99), ("reason", "busy"))
+        for name, value in {
+            "state": "failed",
+            "stage": "intake",
+            "reason": "busy",
+            "code": 7,
+            "message": "all is well",
+            "attempt": 2,
+            "submissions": 2,
+            "deliveries": 1,
+            "job_id": 7,
+            "partial": True,
+            "charged": True,
+            "pages": 99,
+            "transferred": 99,
+            "documents": f'["{"0" * 64}"]',
+            "receipt": "0" * 64,
+            "kind": "resend",
+            "resend_of": "x",
+            "group_name": "june",
+            "priority": "high",
+            **dict.fromkeys(("queued_at", "send_at", "submitted_at", "call_started_at"), BEGIN),
+            **dict.fromkeys(("call_ended_at", "ended_at", "updated_at"), BEGIN),
+            "to_index": "+12025550111",
+            "from_index": None,
+        }.items()
     },
 }
 TREE: dict[str, Callable[[Connection], object]] = {
@@ -194,6 +226,14 @@ def test_no_proof_is_written_of_a_fax_that_was_changed_or_lacks_an_entry(
         HIDDEN[kind](connection)
     with pytest.raises(ArchiveAltered):
         prove(staged, "fax-50", NOW + 60_000)
+    with pytest.raises(ArchiveAltered):
+        report(staged, "fax-50")
+
+
+def test_every_column_of_a_fax_that_its_entries_tell_is_changed_by_these_tests() -> None:
+    changed = {kind.removeprefix("the fax's ") for kind in HIDDEN}
+    others = {"account", "job", "reuse", "private", "key_id", "terms", "last_event"}
+    assert {column.name for column in faxes.columns} - others == changed & {c.name for c in faxes.columns}
 
 
 @pytest.mark.parametrize("kind", sorted(TREE))
@@ -249,10 +289,31 @@ def test_the_receipt_in_a_proof_is_ifax_own_word(staged: StagedArchive) -> None:
     assert list(evidence.receipts.values()) == [RECEIPT.encode()]
 
 
-def test_no_proof_is_written_where_the_number_of_a_fax_was_changed(staged: StagedArchive) -> None:
+@pytest.mark.parametrize(
+    "private",
+    [
+        '{"to":"+12025550111"}',
+        '{"from":"+12025550111"}',
+        '{"metadata":{"case":"1"}}',
+        '{"receipts":{"00":"{}"}}',
+    ],
+)
+def test_no_proof_is_written_where_what_is_known_of_people_was_changed(
+    staged: StagedArchive, private: str
+) -> None:
     staged.add("a")
-    private = staged.privacy().seal('{"to":"+12025550111"}', "fax", "a", "0")
+    sealed = staged.privacy().seal(private, "fax", "a", "0")
     with staged.engine.begin() as connection:
-        connection.execute(update(faxes).values(private=private))
-    with pytest.raises(ArchiveAltered, match="numbers"):
+        connection.execute(update(faxes).values(private=sealed))
+    with pytest.raises(ArchiveAltered, match=r"to|from|metadata|receipts"):
+        prove(staged, "a")
+
+
+def test_a_fax_whose_first_entries_are_past_their_retention_is_still_proved(staged: StagedArchive) -> None:
+    staged.add("a")
+    expire(staged.engine, "default", BEGIN + 5000)
+    assert prove(staged, "a").state == "delivered"
+    with staged.engine.begin() as connection:
+        connection.execute(update(faxes).values(call_started_at=BEGIN))
+    with pytest.raises(ArchiveAltered, match="call_started_at"):
         prove(staged, "a")

@@ -100,10 +100,10 @@ def test_pages_of_equal_times_and_several_accounts_lose_and_repeat_nothing(
 def test_what_a_line_asks_for_is_found_in_the_archive(
     console: Console, archive: StagedArchive, line: str, found: str
 ) -> None:
-    archive.add("a", account="north", group_name="june")
+    archive.add("a", account="north", group="june")
     archive.add("b", account="north", at=1, state="failed", reason="busy", metadata={"case": "7"})
     archive.add("c", account="south", at=2, state="failed", reason="other")
-    archive.add("d", account="north", at=3, partial=True, transferred=1, job_id=777)
+    archive.add("d", account="north", at=3, told={"partial": True, "transferred": 1, "jobId": 777})
     page = console.person("viewer").get("/faxes", params={"q": line})
     assert sorted(name.partition("/")[2] for name in ids(page.text)) == list(found)
 
@@ -223,8 +223,8 @@ def test_an_ended_fax_is_shown_from_the_archive_with_its_report_and_proof(
     console: Console, archive: StagedArchive
 ) -> None:
     archive.add(
-        "a", account="north", metadata={"subject": SCRIPT}, ended_at=BEGIN + 9000,
-        call_started_at=BEGIN + 1000, call_ended_at=BEGIN + 8000,
+        "a", account="north", metadata={"subject": SCRIPT},
+        told={"call_started_at": BEGIN + 1000, "call_ended_at": BEGIN + 8000},
     )  # fmt: skip
     clerk = console.person("clerk")
     answer = clerk.get("/faxes/north/a")
