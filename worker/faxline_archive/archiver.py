@@ -25,6 +25,8 @@ FIRST, LONGEST = 0.25, 10.0
 """Seconds of the first and of the longest pause while the database or Redis is away."""
 TURN = 5.0
 """Seconds that busy accounts may take before others have their turn."""
+REMOVED = 60.0
+"""Seconds between two looks for accounts that were removed."""
 STANDBY = 1.0
 """Seconds between two tries to take over from the archive that works."""
 
@@ -63,6 +65,8 @@ class Archiver:
         self._migrated = False
         self._pause = 0.0
         self._broken: dict[str, str] = {}
+        self._removed: list[str] = []
+        self._look_for_removed = 0.0
         self.trouble = "has not begun"
         """Why nothing can be written, in words; empty if all is well."""
         self.works = threading.Event()
@@ -125,7 +129,7 @@ class Archiver:
         if not self._lock.take():
             self._rest()
             return STANDBY
-        names = list(self._names())
+        names = self._with_removed(list(self._names()))
         self._reader.follow(names)
         if not self.works.is_set():
             self._log.info("this archive works", count=len(names))
@@ -138,6 +142,15 @@ class Archiver:
             for start in range(0, len(names), TOGETHER)
         )
         return 0.0 if found else max(self._poll, len(names) / PACE)
+
+    def _with_removed(self, served: list[str]) -> list[str]:
+        """The accounts with those that are served no more, of which Redis may still have what is owed."""
+        if time.monotonic() >= self._look_for_removed:
+            with self._engine.connect() as connection:
+                known = set(connection.execute(select(accounts.c.account)).scalars())
+            self._removed = self._reader.switched_on(sorted(known.difference(served)))
+            self._look_for_removed = time.monotonic() + REMOVED
+        return [*served, *(name for name in self._removed if name not in served)]
 
     def _archive(self, names: Sequence[str], marks: Mapping[tuple[str, str], str], loop: Loop) -> int:
         """Archive what some accounts have, for TURN seconds at most. Returns how many entries that was."""

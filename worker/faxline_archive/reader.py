@@ -8,6 +8,7 @@ import redis
 
 from faxline.contract.errors import KeyMissing
 from faxline.contract.events import position
+from faxline.contract.redis_keys import RedisKeys
 from faxline.contract.sealing.keyring import Keyring
 from faxline.contract.sealing.seals import Seals
 from faxline_archive.entries import Entry, read_entries
@@ -91,6 +92,17 @@ class Reader:
         """Serve these accounts from now on, and no others."""
         wanted = dict.fromkeys(names)
         self._served = {name: self._served.get(name) or self._serve(name) for name in wanted}
+
+    def switched_on(self, names: Sequence[str]) -> list[str]:
+        """Those of the accounts for which Redis keeps entries for an archive.
+
+        Raises:
+            redis.RedisError: Redis is away or refuses.
+        """
+        with self._client.pipeline(transaction=False) as pipe:
+            for name in names:
+                pipe.hget(RedisKeys(name).account_state, "archive")
+            return [name for name, since in zip(names, pipe.execute(), strict=True) if since]
 
     @property
     def has_new(self) -> bool:

@@ -184,7 +184,7 @@ class DataProtection(Blocking):
 
         Raises:
             NotForgotten: the job has not ended. Nothing was changed.
-            JobNotFound: there is no such job.
+            JobNotFound: there is no such job, and no archive that could have it.
             OrderTimeout: no dispatcher did it in time. The order stays until one does.
             QueueUnavailable: Redis did not answer, or is full.
         """

@@ -68,7 +68,7 @@ def forget(context: Context, job: str, by: str, timeout: float) -> Steps[Forgott
     reply = yield from issue_order(context, Order.FORGET, by, timeout, job=job)
     data = json.loads(reply["told"])
     if reply["result"] == "refused" and not data["state"]:
-        if (yield Command(lambda client: client.hget(context.keys.account, "archive"))) is not None:
+        if (yield Command(lambda client: client.hget(context.keys.account_state, "archive"))) is not None:
             return Forgotten(0, archive=True)
         raise JobNotFound(f"no job {job!r} on account {context.account!r}")
     if reply["result"] == "refused":

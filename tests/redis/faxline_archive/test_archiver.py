@@ -263,3 +263,33 @@ def test_a_fax_whose_request_named_no_sender_has_that_of_its_receipt(
         wait_until(lambda: fax(archive.engine, "a").get("state") == "delivered")
         row = fax(archive.engine, "a")
         assert (row["from_index"], json.loads(row["private"])["from"]) == ("+12025550177",) * 2
+
+
+def test_what_is_owed_of_an_account_that_was_removed_while_the_archive_was_down_is_archived(
+    archive_url: str, redis_client: redis.Redis, wait_until: Wait
+) -> None:
+    gone, unknown = Faxes(redis_client, "gone"), Faxes(redis_client, "unknown")
+    gone.queue("a")
+    with archiving(archive_url, redis_client, "default", "gone") as archive:
+        wait_until(lambda: len(rows(archive.engine)) == 1)
+    gone.deliver("a")
+    unknown.queue("b")
+    with archiving(archive_url, redis_client) as archive:
+        wait_until(lambda: len(rows(archive.engine)) == 3)
+        assert fax(archive.engine, "a")["state"] == "delivered"
+        assert not redis_client.exists(unknown.keys.account_state)
+
+
+def test_an_account_that_is_gone_from_redis_is_not_made_there_again(
+    archive_url: str, redis_client: redis.Redis, wait_until: Wait
+) -> None:
+    gone, line = Faxes(redis_client, "gone"), Faxes(redis_client)
+    gone.queue("a")
+    with archiving(archive_url, redis_client, "default", "gone") as archive:
+        wait_until(lambda: len(rows(archive.engine)) == 1)
+    for key in redis_client.scan_iter(f"{gone.keys.prefix}*"):
+        redis_client.delete(key)
+    line.queue("b")
+    with archiving(archive_url, redis_client) as archive:
+        wait_until(lambda: len(rows(archive.engine)) == 2)
+    assert list(redis_client.scan_iter(f"{gone.keys.prefix}*")) == []

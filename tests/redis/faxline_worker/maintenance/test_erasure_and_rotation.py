@@ -11,6 +11,7 @@ import redis
 from faxline import FaxLine, JobNotFound, NoKeys, NotForgotten
 from faxline.cli.running import run
 from faxline.contract.page_count import digest
+from faxline.contract.redis_keys import RedisKeys
 from faxline.contract.sealing.keyring import new_key
 from faxline_worker.config.settings import read_settings
 from faxline_worker.dispatcher.dispatcher import Dispatcher
@@ -178,6 +179,17 @@ def test_a_job_that_has_not_ended_is_not_forgotten_and_the_error_says_what_to_do
         line.forget("a", by="me@here", timeout=20)
     assert caught.value.state == "queued"
     assert line.job("a").state == "queued"
+
+
+def test_a_job_that_redis_has_no_more_is_left_to_the_archive_if_there_is_one(
+    running: Any, line: FaxLine, redis_client: redis.Redis
+) -> None:
+    running()
+    with pytest.raises(JobNotFound):
+        line.forget("gone", by="me@here", timeout=20)
+    redis_client.hset(RedisKeys("default").account_state, "archive", "1")
+    done = line.forget("gone", by="me@here", timeout=20)
+    assert (done.jobs, done.archive, done.to_dict()["archive"]) == (0, True, True)
 
 
 def test_all_of_a_number_is_forgotten_but_jobs_that_have_not_ended(
