@@ -76,8 +76,10 @@ def courses(line: Faxes) -> None:
     line.queue("open", send_at="1893456000000")
 
 
-@pytest.mark.parametrize("batch", [1, 3, 1000])
-@pytest.mark.parametrize("keyring", [None, RING], ids=["plain", "sealed"])
+@pytest.mark.parametrize(
+    ("batch", "keyring"),
+    [(1000, RING), *(pytest.param(batch, None, marks=pytest.mark.slow) for batch in (1, 3, 1000))],
+)
 def test_no_course_retention_or_order_to_forget_makes_a_fax_seem_altered(
     archive_url: str, redis_client: redis.Redis, wait_until: Wait, batch: int, keyring: Keyring | None
 ) -> None:
