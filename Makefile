@@ -94,6 +94,9 @@ docs: install ## Write the generated parts of docs/ from the code: settings, com
 access: install ## Try every page of the console as everybody, and write docs/console-access.md
 	PYTHONPATH=docs $(BIN)/python -m tests.access_table
 
+screenshots: install ## Take docs/console/*.png, a picture of every page of the console (needs chromium)
+	$(BIN)/python -m tests.console.pictures
+
 dashboards: install ## Write grafana/dashboards from their builder
 	PYTHONPATH=grafana $(BIN)/python -m faxline_boards grafana/dashboards
 

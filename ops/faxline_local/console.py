@@ -37,7 +37,11 @@ def start_console(local: Local, directory: Path) -> str:
     if store.person(USER) is not None:  # the folder of an earlier playground
         store.remove_user(USER)
     store.add_user(Person(USER, Role.ADMIN))
-    own = {"FAXLINE_CONSOLE__DATABASE": url, "FAXLINE_CONSOLE__PORT": str(port)}
+    own = {
+        "FAXLINE_CONSOLE__DATABASE": url,
+        "FAXLINE_CONSOLE__PORT": str(port),
+        "FAXLINE_METRICS__CONSOLE_PORT": str(free_port()),  # so that several run on a machine
+    }
     command = [sys.executable, "-m", "faxline_worker", "console"]
     part = local.add("console", command, local.environment("console") | own)
     address = f"http://127.0.0.1:{port}"

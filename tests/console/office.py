@@ -2,7 +2,7 @@
 
 import base64
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -78,9 +78,16 @@ class Office:
         folder: for logs and databases.
         binary: the Redis server.
         access: its users.
+        before: is given the URL of the archive before anything runs.
     """
 
-    def __init__(self, folder: Path, binary: ServerBinary | None, access: Access | None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        binary: ServerBinary | None,
+        access: Access | None,
+        before: Callable[[str], None] | None = None,
+    ) -> None:
         self.folder = folder
         self.local = Local(
             folder,
@@ -91,9 +98,12 @@ class Office:
             binary=binary,
             access=access,
         )
+        self._before = before
         self._lines: dict[str, FaxLine] = {}
 
     def __enter__(self) -> Self:
+        if self._before is not None:
+            self._before(self.local.archive_url)
         self.local.__enter__()
         try:
             self._start_console()
@@ -164,7 +174,7 @@ class Office:
 
     def _archived(self, account: str, job: str) -> bool:
         try:
-            return any(fax.id == job for fax in self.desk.find(account, Wanted()))
+            return any(fax.id == job and fax.ended_at for fax in self.desk.find(account, Wanted()))
         except ArchiveUnavailable:
             return False  # it makes its tables
 
@@ -177,7 +187,11 @@ class Office:
         store.add_user(Person("radiologist", Role.CLERK, department=("department", "radiology")), PASSWORD)
         engine.dispose()
         self.url = f"http://127.0.0.1:{port}"
-        own = {"FAXLINE_CONSOLE__DATABASE": url, "FAXLINE_CONSOLE__PORT": str(port)}
+        own = {
+            "FAXLINE_CONSOLE__DATABASE": url,
+            "FAXLINE_CONSOLE__PORT": str(port),
+            "FAXLINE_METRICS__CONSOLE_PORT": str(free_port()),
+        }
         command = [sys.executable, "-m", "faxline_worker", "console"]
         part = self.local.add("console", command, self.local.environment("console") | own)
         part.await_start(self._answers)

@@ -39,12 +39,12 @@ def upload_mailing(visitor: Visitor, numbers: Sequence[str] = (*GOOD, *BAD)) -> 
     page.get_by_role("button", name="Check the mailing").click()
 
 
-def push_mailing(visitor: Visitor, name: str) -> None:
+def push_mailing(visitor: Visitor, name: str, faxes: int = len(GOOD)) -> None:
     """Push the good rows of an upload that was checked."""
     page = visitor.page
     page.get_by_label("Name of the mailing").fill(name)
     page.get_by_label("Leave the 2 out").check()
-    page.get_by_role("button", name="Push 3 faxes").click()
+    page.get_by_role("button", name=f"Push {faxes} faxes").click()
 
 
 def find(visitor: Visitor, line: str) -> None:

@@ -1,5 +1,6 @@
 """How every page looks: nothing sideways, nothing that axe finds, in both themes, on a phone and a desk."""
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from tests.consoles import Console
 
 LOOKS = (("light", DESK), ("dark", PHONE))
 OTHERS = (("light", PHONE), ("dark", DESK))
+DOCS = Path(__file__).parents[2] / "docs"
 OPEN = "for (const one of document.querySelectorAll('main details')) one.open = true"
 THEME = "theme => { document.documentElement.dataset.theme = theme; }"
 
@@ -32,6 +34,13 @@ def test_every_page_that_the_console_has_is_looked_at(tmp_path: Path) -> None:
         if not isinstance(route, Route) or "GET" in (route.methods or ())
     }
     assert routes - NOT_SEEN == {view.route for view in VIEWS} - {"/faxes/plan"}
+
+
+def test_every_page_has_its_two_pictures_and_the_docs_show_them() -> None:
+    names = {f"{view.name}{where}.png" for view in VIEWS for where in ("", "-phone")}
+    assert {path.name for path in (DOCS / "console").iterdir()} == names
+    shown = re.findall(r"\(console/([\w.-]+)\)", (DOCS / "console.md").read_text(encoding="utf-8"))
+    assert sorted(shown) == sorted(names)
 
 
 @pytest.mark.parametrize("looks", [LOOKS, pytest.param(OTHERS, marks=pytest.mark.slow)], ids=str)

@@ -194,9 +194,10 @@ class FaxPages:
         if self._finder.ended is None or not job.state.final:
             return None
         try:
-            return await self._finder.archived(person_of(request), job)
+            fax = await self._finder.archived(person_of(request), job)
         except (JobNotFound, ArchiveUnavailable):
             return None
+        return fax if fax.state in FINAL_STATES else None  # it may not have read of the end yet
 
     async def _story(
         self, request: Request, line: ConsoleLine, job: Job, archived: ArchivedFax | None
