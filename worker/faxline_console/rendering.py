@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
@@ -35,16 +36,23 @@ WORK = 4
 """The first pages of the rail are the daily work; the others follow apart."""
 
 
+@cache
 def make_environment() -> Environment:
-    """The templates. What they show is escaped; a name that is missing is an error."""
+    """The templates. What they show is escaped; a name that is missing is an error.
+
+    All are read at once: those of an upgrade beside a process that still runs are not of its code.
+    """
     environment = Environment(
         loader=FileSystemLoader(HERE / "templates"),
         autoescape=True,
         undefined=StrictUndefined,
+        auto_reload=False,
         trim_blocks=True,
         lstrip_blocks=True,
     )
     environment.filters |= {"number": number, "mask": mask, "duration": duration, "plural": plural}
+    for name in environment.list_templates():
+        environment.get_template(name)
     return environment
 
 

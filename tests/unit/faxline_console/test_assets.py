@@ -3,8 +3,11 @@
 import hashlib
 import json
 import re
+from unittest.mock import Mock
 
-from faxline_console.rendering import HERE, STATIC
+import pytest
+
+from faxline_console.rendering import HERE, STATIC, make_environment
 from faxline_console.words import EVENTS, STATES
 
 
@@ -30,3 +33,12 @@ def test_every_icon_that_a_template_or_a_word_names_is_there() -> None:
         named |= set(re.findall(r'icon\("([a-z-]+)"\)', path.read_text()))
         named |= set(re.findall(r'shown\("([a-z-]+)"', path.read_text()))
     assert named <= drawn
+
+
+def test_a_running_console_keeps_the_templates_with_which_it_began(monkeypatch: pytest.MonkeyPatch) -> None:
+    environment = make_environment()
+    monkeypatch.setattr(environment.loader, "get_source", Mock(side_effect=OSError("it is read again")))
+    names = [path.name for path in (HERE / "templates").glob("*.html")]
+    assert "faxes.html" in names
+    for name in names:
+        assert environment.get_template(name).name == name
