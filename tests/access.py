@@ -95,7 +95,7 @@ ATTEMPTS: Mapping[tuple[str, str], Attempt] = {
     ("POST", f"{MAILING}/cancel"): form(),
     ("POST", "/send"): Attempt(fields=SEND, files=("files",), acts=True),
     ("POST", "/mailings/new"): Attempt(fields={"account": "north"}, files=("csv", "files")),
-    ("POST", "/mailings/push"): Attempt(fields={"name": "july"}, drafts=True, acts=True),
+    ("POST", "/mailings/push"): Attempt(drafts=True, acts=True),
     ("POST", "/mailings/bad"): Attempt(drafts=True),
     ("POST", "/theme"): Attempt(fields={"theme": "dark"}),
     ("POST", "/sign-out"): Attempt(),
@@ -163,7 +163,7 @@ class Trial:
         person = self._console.stranger() if who == WHO[0] else self._console.person(name)
         fields = {"form_token": person.form_token, **tried.fields}
         if tried.drafts:
-            fields["draft"] = self._draft(person)
+            fields |= {"draft": self._draft(person), "name": name.replace(" ", "-")}
         if who == "no token":
             del fields["form_token"]
         elif who == "other token":
