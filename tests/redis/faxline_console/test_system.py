@@ -10,9 +10,11 @@ import redis
 
 from faxline.contract.redis_keys import ACCOUNTS, RedisKeys
 from faxline_archive.database import migrate, open_database
+from faxline_console.pages.system import tells_of
 from faxline_local.redis_server import RedisServer
 from tests.consoles import Console, shown
 from tests.stage.archives import StagedArchive
+from tests.stage.heartbeats import beat
 
 AT = 1_790_000_000_000
 
@@ -97,3 +99,29 @@ def test_the_system_tells_what_the_archive_has_and_of_no_account_that_is_not_one
     assert "north" not in bound
     assert "Entries 0" in bound
     assert console.person("radiologist").get("/system").status_code == 403
+
+
+def test_who_is_bound_to_an_account_is_told_of_no_other_by_what_a_process_says(
+    console: Console, redis_client: redis.Redis
+) -> None:
+    redis_client.sadd(ACCOUNTS, "north", "south")
+    trouble = {"account north": "refused", "token": "of north is old", "redis": "slow", "south": "paused"}
+    beat(redis_client, "worker", trouble=trouble)
+    whole, bound = (shown(console.person(name).get("/system")) for name in ("admin", "bound"))
+    assert "account north: refused" in whole
+    assert "redis: slow; south: paused" in bound
+    assert "north" not in bound
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("account north", True),
+        ("north and south are open", True),
+        ("the stream fax:{north}:events", True),
+        ("northwest, far-north and north-1", False),
+        ("all well", False),
+    ],
+)
+def test_a_text_that_names_another_account_is_known(text: str, told: bool) -> None:
+    assert tells_of({"north"}, "well", text) is told

@@ -1,6 +1,9 @@
 """The system: the doctor's findings, every process by its heartbeat, and the archive."""
 
 import asyncio
+import re
+from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from starlette.concurrency import run_in_threadpool
@@ -8,7 +11,6 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from faxline.contract.check import Check
 from faxline.contract.errors import ArchiveUnavailable
 from faxline_console.archive_facts import ArchiveFacts, archive_facts
 from faxline_console.counts import Counts
@@ -48,7 +50,8 @@ class SystemPages:
         checks, processes, archive = await asyncio.gather(
             line.checks(), line.processes(), self._archive(names)
         )
-        checks = [check for check in checks if not is_about(check, others)]
+        checks = [check for check in checks if not tells_of(others, check.name, check.text)]
+        processes = [replace(process, trouble=own(process.trouble, others)) for process in processes]
         order = {"fail": 0, "warn": 1}
         values = {
             "checks": sorted(checks, key=lambda check: order.get(str(check.result), 2)),
@@ -72,6 +75,13 @@ class SystemPages:
             return None
 
 
-def is_about(check: Check, others: set[str]) -> bool:
-    """Whether a finding is about one of these accounts, such as `account north` or `events of north`."""
-    return check.name.rpartition(" ")[2] in others
+def own(trouble: Mapping[str, str], others: set[str]) -> dict[str, str]:
+    """What a process says of its parts, without what names other accounts."""
+    return {part: why for part, why in trouble.items() if not tells_of(others, part, why)}
+
+
+def tells_of(others: set[str], *texts: str) -> bool:
+    """Whether a text names one of these accounts, such as `account north` or `north and south are paused`."""
+    return any(
+        re.search(rf"(?<![\w.-]){re.escape(name)}(?![\w-])", text) for name in others for text in texts
+    )
