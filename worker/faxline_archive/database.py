@@ -5,12 +5,13 @@ import os
 import sqlite3
 import zlib
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import Engine, create_engine, event, text
+from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 
@@ -31,7 +32,7 @@ def open_database(url: str, *, writes: bool = False) -> Engine:
     Args:
         url: `sqlite:///PATH` or `postgresql+psycopg://…`, as FAXLINE_ARCHIVE__URL.
         writes: whether transactions write. SQLite then takes the lock at their beginning, because a
-            transaction that has read may not wait for it later.
+            transaction that has read may not wait for it later. Those of `reading` do not.
 
     Example:
         >>> engine = open_database("sqlite:///faxline-archive.db")
@@ -42,8 +43,7 @@ def open_database(url: str, *, writes: bool = False) -> Engine:
         if writes and parsed.database:
             event.listen(engine, "do_connect", lambda *_: _make_private(Path(parsed.database or "")))
         event.listen(engine, "connect", _prepare_sqlite)
-        begin = "BEGIN IMMEDIATE" if writes else "BEGIN"
-        event.listen(engine, "begin", lambda connection: connection.exec_driver_sql(begin))
+        event.listen(engine, "begin", partial(_begin, writes=writes))
         return engine
     return create_engine(
         parsed,
@@ -54,6 +54,11 @@ def open_database(url: str, *, writes: bool = False) -> Engine:
             "options": "-c jit=off",  # its compiling takes longer than any statement of ours
         },
     )
+
+
+def reading(engine: Engine) -> Engine:
+    """The same database for transactions that only read: on SQLite they wait for no writer."""
+    return engine.execution_options(faxline_reads=True)
 
 
 def migrate(engine: Engine) -> None:
@@ -123,6 +128,11 @@ def is_away(error: BaseException) -> bool:
     return isinstance(error, (OperationalError, InterfaceError)) or (
         isinstance(error, DBAPIError) and error.connection_invalidated
     )
+
+
+def _begin(connection: Connection, *, writes: bool) -> None:
+    reads = connection.get_execution_options().get("faxline_reads", not writes)
+    connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
 
 
 def _make_private(path: Path) -> None:

@@ -5,6 +5,7 @@ import secrets
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
+from sqlalchemy.exc import DBAPIError
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
@@ -16,6 +17,7 @@ from structlog.typing import FilteringBoundLogger
 
 from faxline import FaxlineError, JobNotFound, QueueUnavailable
 from faxline.contract.errors import OrderTimeout
+from faxline_archive.database import is_away
 from faxline_console.guard import Guard, Page
 from faxline_console.headers import Headers, TooLargeError
 from faxline_console.lines import Lines
@@ -73,6 +75,7 @@ def make_app(
             OrderTimeout: errors.not_yet,
             FaxlineError: errors.of_faxline,
             TooLargeError: errors.too_large,
+            DBAPIError: errors.database_away,
             Exception: errors.unexpected,
         },
         lifespan=lifespan,
@@ -128,6 +131,15 @@ class ErrorPages:
             "What has ended can still be found: it comes from the archive.",
             again=True,
         )
+
+    async def database_away(self, request: Request, error: Exception) -> Response:
+        """The console's own database is away, busy or full."""
+        if not is_away(error):
+            return await self.unexpected(request, error)
+        self._log.warning("the console's database does not answer", reason=type(error).__name__)
+        acted = request.method == "POST"
+        say = NOT_KNOWN if acted else "It knows who has signed in. Faxes go on."
+        return self._page(request, 503, "The console's database does not answer", say, again=not acted)
 
     async def of_faxline(self, request: Request, error: Exception) -> Response:
         """An action that Faxline refused. Its errors are written for people."""

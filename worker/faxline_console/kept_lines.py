@@ -8,6 +8,7 @@ from sqlalchemy import BigInteger, Column, Engine, ForeignKey, String, Table, Te
 
 from faxline.contract.errors import KeyMissing, SealBroken
 from faxline.contract.sealing.keyring import Keyring
+from faxline_archive.database import reading
 from faxline_console.tables import metadata
 
 searches = Table(
@@ -47,14 +48,19 @@ class KeptLines:
         key, now = secrets.token_urlsafe(9), round(self._now())
         text = self._keyring.seal(line, PLACE) if self._keyring else line
         with self._engine.begin() as database:
-            database.execute(delete(searches).where(searches.c.at < now - LONGEST))
             database.execute(insert(searches).values(key=key, token=token, line=text, at=now))
         return key
 
+    def purge(self) -> None:
+        """Erase what was kept long enough."""
+        with self._engine.begin() as database:
+            database.execute(delete(searches).where(searches.c.at < self._now() - LONGEST))
+
     def line(self, token: str, key: str) -> str | None:
         """The line of a key; None if this session keeps none, or no longer."""
-        with self._engine.begin() as database:
-            where = (searches.c.key == key) & (searches.c.token == token)
+        with reading(self._engine).begin() as database:
+            mine = (searches.c.key == key) & (searches.c.token == token)
+            where = mine & (searches.c.at >= self._now() - LONGEST)
             text = database.execute(select(searches.c.line).where(where)).scalar()
         if text is None or self._keyring is None:
             return text

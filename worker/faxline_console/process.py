@@ -3,10 +3,11 @@
 import asyncio
 import signal
 import socket
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import redis
 import uvicorn
@@ -37,6 +38,7 @@ from faxline_console.pages.mailings import MailingPages
 from faxline_console.pages.send import SendPages
 from faxline_console.pages.system import SystemPages
 from faxline_console.pages.usage import UsagePages
+from faxline_console.purging import purge_often
 from faxline_console.rendering import Renderer, make_environment
 from faxline_console.store import ConsoleStore, Lifetimes
 from faxline_console.uploads import Uploads
@@ -70,6 +72,7 @@ class Parts:
         pages: all that need a session.
         counts: what every page shows of the accounts.
         live: tells open pages that something has changed.
+        purges: erase what is too old in the console's own database.
     """
 
     renderer: Renderer
@@ -77,6 +80,7 @@ class Parts:
     pages: Sequence[Page]
     counts: Counts
     live: Live
+    purges: Sequence[Callable[[], None]]
 
 
 def make_pages(
@@ -94,6 +98,7 @@ def make_pages(
     looks = Live(lines, followed=cluster_url(settings.redis_url) is None, read=read)
     counts, mailings = Counts(lines), MailingStore(store.engine)
     finder, kept = Finder(lines, Ended.open(settings)), KeptLines(store.engine, settings.keyring)
+    uploads = Uploads(store.engine, settings.keyring)
     parts = [
         *(page(lines, renderer) for page in (AccountPages, SendPages)),
         SystemPages(lines, renderer, finder.ended, counts),
@@ -104,13 +109,11 @@ def make_pages(
         UsagePages(lines, renderer, finder.ended),
         AttentionPages(lines, renderer, counts, LeftAlone(store.engine)),
         LivePages(looks),
-        MailingUploadPages(
-            lines, renderer, mailings, Uploads(store.engine, settings.keyring)
-        ),  # before the address of any mailing
+        MailingUploadPages(lines, renderer, mailings, uploads),  # before the address of any mailing
         MailingPages(lines, renderer, mailings, finder.ended, counts),
     ]
     pages = [page for part in parts for page in part.pages()]
-    return Parts(renderer, lines, pages, counts, looks)
+    return Parts(renderer, lines, pages, counts, looks, [store.purge, kept.purge, uploads.drop_old])
 
 
 def console() -> None:
@@ -160,17 +163,20 @@ def console() -> None:
         closing(heartbeat),
         asyncio.Runner(loop_factory=server.config.get_loop_factory()) as runner,
     ):
-        runner.run(_serve(server, listener, loop))
+        runner.run(_serve(server, listener, loop, purge_often(parts.purges, log)))
     log.info("console stopped")
 
 
-async def _serve(server: uvicorn.Server, listener: socket.socket, loop: Loop) -> None:
+async def _serve(
+    server: uvicorn.Server, listener: socket.socket, loop: Loop, purging: Coroutine[Any, Any, None]
+) -> None:
     """Serve until a signal ends uvicorn."""
-    turning = asyncio.create_task(beat(loop))
+    beside = [asyncio.create_task(beat(loop)), asyncio.create_task(purging)]
     try:
         await server.serve([listener])
     finally:
-        turning.cancel()
+        for task in beside:
+            task.cancel()
 
 
 def _answers(probe: redis.Redis) -> bool | str:

@@ -13,9 +13,10 @@ from typing import Any
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
-from sqlalchemy import Connection, Engine, delete, insert, select, update
+from sqlalchemy import Connection, Engine, delete, event, insert, select, update
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
+from faxline_archive.database import reading
 from faxline_console.people import Person
 from faxline_console.tables import links, metadata, sessions, to_person, to_row, users
 from faxline_console.tries import Tries
@@ -94,7 +95,12 @@ class ConsoleStore:
         self._hasher = hasher or PasswordHasher()
         self._nobody = self._hasher.hash(secrets.token_hex())
         self._tries = Tries(engine, self._ms, round(lifetimes.window * 1000), lifetimes.attempts)
+        if engine.dialect.name == "sqlite":  # what a session leaves ends with it
+            event.listen(
+                engine, "connect", lambda connection, _: connection.execute("PRAGMA foreign_keys = ON")
+            )
         metadata.create_all(engine)
+        self._reads = reading(engine)
 
     def add_user(self, person: Person, password: str | None = None) -> None:
         """Add a user. Without a password only a trusted proxy signs the user in.
@@ -152,7 +158,7 @@ class ConsoleStore:
     def answers(self) -> bool:
         """Whether the database answers."""
         try:
-            with self.engine.begin() as database:
+            with self._reads.begin() as database:
                 database.execute(select(users.c.name).limit(1))
         except SQLAlchemyError:
             return False
@@ -160,14 +166,14 @@ class ConsoleStore:
 
     def people(self) -> list[Person]:
         """All users, by name."""
-        with self.engine.begin() as database:
+        with self._reads.begin() as database:
             return [
                 to_person(row) for row in database.execute(select(users).order_by(users.c.name)).mappings()
             ]
 
     def person(self, name: str) -> Person | None:
         """A user by name; None if there is none."""
-        with self.engine.begin() as database:
+        with self._reads.begin() as database:
             row = database.execute(select(users).where(users.c.name == name)).mappings().first()
         return None if row is None else to_person(row)
 
@@ -183,7 +189,7 @@ class ConsoleStore:
             TooManyTries: the password is not looked at.
         """
         one = self._tries.begin(_digest(name), address)
-        with self.engine.begin() as database:
+        with self._reads.begin() as database:
             hashed = database.execute(select(users.c.password).where(users.c.name == name)).scalar()
         if len(password) > MOST_LETTERS or not self._matches(hashed, password):
             return None
@@ -208,17 +214,30 @@ class ConsoleStore:
             )
         return token
 
-    def session(self, token: str) -> Session | None:
-        """The session of a cookie; None if it has ended. Its use is noted."""
+    def session(self, token: str, *, use: bool = True) -> Session | None:
+        """The session of a cookie; None if it has ended.
+
+        Args:
+            token: the cookie's value.
+            use: whether its use is noted, so that it goes on. What a page does by itself is none.
+        """
         now, digest = self._ms(), _digest(token)
         query = select(sessions, users).join(users, users.c.name == sessions.c.name)
-        with self.engine.begin() as database:
+        with self._reads.begin() as database:
             row = database.execute(query.where(sessions.c.token == digest)).mappings().first()
-            if row is None or row["seen"] < self._idle_since(now) or row["began"] < self._began_since(now):
-                return None
-            if row["seen"] < now - SEEN_EVERY * 1000:
+        if row is None or row["seen"] < self._idle_since(now) or row["began"] < self._began_since(now):
+            return None
+        if use and row["seen"] < now - SEEN_EVERY * 1000:
+            with self.engine.begin() as database:
                 database.execute(update(sessions).where(sessions.c.token == digest).values(seen=now))
         return Session(to_person(row), row["form_token"], digest)
+
+    def purge(self) -> None:
+        """Erase the sessions that have ended, with what they leave, and links that count no more."""
+        now = self._ms()
+        with self.engine.begin() as database:
+            self._delete_old_sessions(database, now)
+            database.execute(delete(links).where(links.c.until < now // 1000))
 
     def sign_out(self, session: Session) -> None:
         """End a session."""

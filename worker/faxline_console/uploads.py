@@ -25,6 +25,7 @@ from sqlalchemy import (
 from faxline.contract.errors import KeyMissing, SealBroken
 from faxline.contract.sealing.keyring import Keyring
 from faxline.contract.sealing.stream import open_sealed, seal_document
+from faxline_archive.database import reading
 from faxline_console.mailing_rows import Draft
 from faxline_console.tables import metadata
 
@@ -94,6 +95,7 @@ class Uploads:
         """
         name, files = secrets.token_urlsafe(16), [(draft.file, draft.content), *draft.files.items()]
         size = sum(len(content) for _, content in files)
+        sealed = [(file, self._seal(content)) for file, content in files]
         about = json.dumps([draft.account, draft.region, draft.department])
         with self._engine.begin() as database:
             self._make_room(database, token)
@@ -101,17 +103,16 @@ class Uploads:
                 raise UploadsFullError
             at = round(self._now())
             database.execute(insert(uploads).values(name=name, token=token, at=at, size=size, about=about))
-            for place, (file, content) in enumerate(files):
-                sealed = seal_document(self._keyring, PLACE, content) if self._keyring else content
+            for place, (file, content) in enumerate(sealed):
                 database.execute(
-                    insert(upload_files).values(upload=name, place=place, name=file, content=sealed)
+                    insert(upload_files).values(upload=name, place=place, name=file, content=content)
                 )
         return name
 
     def find(self, token: str, name: str) -> Draft | None:
         """An upload of this session; None if it is gone."""
         mine = (uploads.c.name == name) & (uploads.c.token == token) & (uploads.c.at >= self._oldest)
-        with self._engine.begin() as database:
+        with reading(self._engine).begin() as database:
             about = database.scalar(select(uploads.c.about).where(mine))
             if about is None:
                 return None
@@ -144,6 +145,9 @@ class Uploads:
     @property
     def _oldest(self) -> float:
         return self._now() - KEPT
+
+    def _seal(self, content: bytes) -> bytes:
+        return seal_document(self._keyring, PLACE, content) if self._keyring else content
 
     def _open(self, content: bytes) -> bytes:
         return open_sealed(self._keyring, PLACE, content) if self._keyring else content

@@ -4,12 +4,14 @@ import asyncio
 import re
 import threading
 from pathlib import Path
+from unittest.mock import Mock
 from urllib.parse import quote
 
 import httpx
 import pytest
 import structlog
 from argon2 import PasswordHasher
+from sqlalchemy.exc import OperationalError
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
@@ -209,6 +211,15 @@ def test_a_fault_shows_a_reference_and_no_detail(console: Console) -> None:
     assert answer.status_code == 500
     assert re.search("[0-9a-f]{8}", answer.text)
     assert "detail that nobody" not in answer.text
+
+
+def test_a_database_that_is_away_is_told_as_such(console: Console) -> None:
+    console.sign_in("viewer")
+    away = OperationalError("SELECT", {}, Exception("locked"))
+    console.store.session = Mock(side_effect=away)  # type: ignore[method-assign]
+    answer = console.client.get("/who")
+    assert answer.status_code == 503
+    assert "database does not answer" in answer.text
 
 
 def test_a_body_that_is_too_large_is_refused(console: Console) -> None:

@@ -1,0 +1,107 @@
+"""What a session leaves ends with it, whether or not anybody comes."""
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+from unittest.mock import Mock
+
+import pytest
+from sqlalchemy import Table, func, select
+from sqlalchemy.exc import OperationalError
+
+from faxline_archive.database import open_database
+from faxline_console.kept_lines import LONGEST, KeptLines, searches
+from faxline_console.links import LASTS, Links
+from faxline_console.mailing_rows import Draft
+from faxline_console.people import Person, Role
+from faxline_console.purging import purge_often
+from faxline_console.store import ConsoleStore, Lifetimes, Session
+from faxline_console.tables import links, sessions
+from faxline_console.uploads import Uploads, upload_files, uploads
+from tests.consoles import QUICK
+
+LINE = "to:+12025550147"
+DRAFT = Draft("june.csv", b"to\n+12025550147\n", {"a.pdf": b"%PDF-1"}, "north", "US", None)
+
+
+class Kept:
+    """A session with a searched line and an upload."""
+
+    def __init__(self, folder: Path) -> None:
+        self.at = 1_800_000_000.0
+        self.engine = open_database(f"sqlite:///{folder / 'console.db'}", writes=True)
+        self.store = ConsoleStore(self.engine, Lifetimes(idle=100), lambda: self.at, QUICK)
+        self.lines = KeptLines(self.engine, None, lambda: self.at)
+        self.store.add_user(Person("ada", Role.CLERK))
+        self.token = self.store.begin_session("ada")
+        self.key = self.lines.keep(self.session.token, LINE)
+        Uploads(self.engine, None, lambda: self.at).keep(self.session.token, DRAFT)
+
+    @property
+    def session(self) -> Session:
+        session = self.store.session(self.token)
+        assert session is not None
+        return session
+
+    def count(self, *tables: Table) -> list[int | None]:
+        with self.engine.begin() as database:
+            return [database.scalar(select(func.count()).select_from(table)) for table in tables]
+
+
+@pytest.fixture
+def kept(tmp_path: Path) -> Iterator[Kept]:
+    kept = Kept(tmp_path)
+    yield kept
+    kept.engine.dispose()
+
+
+@pytest.mark.parametrize("how", ["sign_out", "end_sessions", "remove_user", "purge"])
+def test_what_a_session_leaves_ends_with_it(kept: Kept, how: str) -> None:
+    assert kept.count(searches, uploads, upload_files) == [1, 1, 2]
+    if how == "sign_out":
+        kept.store.sign_out(kept.session)
+    elif how == "purge":
+        kept.at += 101
+        kept.store.purge()
+    else:
+        getattr(kept.store, how)("ada")
+    assert kept.count(sessions, searches, uploads, upload_files) == [0, 0, 0, 0]
+
+
+def test_a_line_and_a_link_are_erased_when_they_count_no_more(kept: Kept) -> None:
+    Links(kept.store, lambda: kept.at).make("ada")
+    kept.at += max(LASTS, LONGEST) + 1
+    assert kept.lines.line("x", kept.key) is None
+    kept.lines.purge()
+    kept.store.purge()
+    assert kept.count(searches, links) == [0, 0]
+
+
+def test_while_another_writes_a_session_is_known_and_a_line_is_read(kept: Kept) -> None:
+    token = kept.session.token
+    with kept.engine.begin():
+        assert kept.store.session(kept.token) is not None
+        assert kept.store.answers()
+        assert kept.lines.line(token, kept.key) == LINE
+
+
+def test_it_is_purged_again_and_again_though_the_database_was_away() -> None:
+    log, done = Mock(), asyncio.Event()
+    answers = iter([OperationalError("", {}, Exception()), None, None])
+
+    async def run() -> None:
+        loop = asyncio.get_running_loop()
+
+        def purge() -> None:
+            answer = next(answers, None)
+            if answer is not None:
+                raise answer
+            loop.call_soon_threadsafe(done.set)
+
+        task = asyncio.create_task(purge_often([purge], log, every=0.001))
+        await asyncio.wait_for(done.wait(), 30)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    asyncio.run(run())
+    assert log.warning.call_count == 1
