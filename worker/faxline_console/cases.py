@@ -14,6 +14,7 @@ from faxline.reading.job import Job
 from faxline_console.left_alone import LeftAlone, key
 from faxline_console.line import ConsoleLine
 from faxline_console.lines import Lines
+from faxline_console.own_faxes import on_their_way
 from faxline_console.people import Person, Right
 from faxline_console.rendering import plural
 from faxline_console.words import reason_words
@@ -74,11 +75,12 @@ class Cases:
         self._lines = lines
         self._left = left
 
-    async def waiting(self, person: Person) -> list[Case]:
-        """Everything that waits for a person, the oldest first."""
+    async def waiting(self, person: Person) -> "Waiting":
+        """What waits for a person, the oldest first, and how much more there is."""
         names = self._lines.accounts_of(person)
         found = await asyncio.gather(*(self._of(self._lines.of(name), person) for name in names))
-        return sorted((case for cases in found for case in cases), key=lambda case: case.since)
+        cases = sorted((case for one in found for case in one.cases), key=lambda case: case.since)
+        return Waiting(cases, sum(one.more for one in found), all(one.whole for one in found))
 
     async def ended(self, person: Person) -> list[Case]:
         """Faxes that ended unconfirmed or partly delivered, by the latest events, the newest first."""
@@ -88,29 +90,52 @@ class Cases:
         cases = [case for some in found for case in some if case.job is None or key(case.job) not in left]
         return sorted(cases, key=lambda case: case.since, reverse=True)
 
-    async def _of(self, line: ConsoleLine, person: Person) -> Sequence[Case]:
+    async def _of(self, line: ConsoleLine, person: Person) -> "Waiting":
         state = await line.account_state()
         cases: list[Case] = []
+        more, whole = 0, True
         if person.department is None:
             if state.paused and person.may(Right.ACCOUNTS):
                 cases.append(_paused(state))
             if state.dead:
-                cases += [_dead(line.account, entry) for entry in await line.dead(MOST)]
+                dead = await line.dead(MOST)
+                cases += [_dead(line.account, entry) for entry in dead]
+                more += max(0, state.dead - len(dead))
         if state.held_doubts:
-            doubts = await line.on_their_way([JobState.IN_DOUBT], MOST)
-            held = [
-                job for job in doubts if job.waits_until is None and person.sees(line.account, job.metadata)
-            ]
+            doubts, whole = await on_their_way(line, [JobState.IN_DOUBT], person, MOST)
+            held = [job for job in doubts if job.waits_until is None]
+            total = len(held)
+            if person.department is None:
+                total, whole = state.held_doubts, True
+            held = held[:MOST]
+            more += max(0, total - len(held))
             senders = await line.senders([job.id for job in held]) if held else {}
             cases += [_doubt(job, senders.get(job.id, "")) for job in held]
-        return cases
+        return Waiting(cases, more, whole)
 
     async def _ended(self, line: ConsoleLine, person: Person) -> Sequence[Case]:
-        return [
+        most = MOST if person.department is None else EVENTS
+        own = [
             _uncertain(job)
-            for job in await line.named(await line.lately(EVENTS, MOST))
+            for job in await line.named(await line.lately(EVENTS, most))
             if person.sees(line.account, job.metadata) and (job.partial or job.state is JobState.UNCONFIRMED)
         ]
+        return own[:MOST]
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """What waits for a person.
+
+    Attributes:
+        cases: the first of them.
+        more: how many more there are.
+        whole: whether there are no others of which it is not known how many.
+    """
+
+    cases: Sequence[Case]
+    more: int
+    whole: bool
 
 
 def _paused(state: AccountState) -> Case:

@@ -1,7 +1,6 @@
 """Finds faxes for a person: live ones in Redis and ended ones in the archive, in one list."""
 
 import asyncio
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -18,6 +17,7 @@ from faxline_console.ended_query import whole_numbers
 from faxline_console.line import ConsoleLine
 from faxline_console.lines import Lines
 from faxline_console.marks import Mark
+from faxline_console.own_faxes import on_their_way
 from faxline_console.people import Person
 from faxline_console.query import Query, state_word, word_of
 from faxline_console.tallies import of_live
@@ -46,6 +46,7 @@ class Found:
         away: whether nothing could be searched at all.
         live: how many faxes on their way match in each state; None if Redis is away.
         whole: whether all of these were gone through.
+        missing: whether Redis or the archive is away, so that their faxes are missing.
     """
 
     jobs: list[Job]
@@ -54,6 +55,7 @@ class Found:
     whole: bool = True
     notes: list[str] = field(default_factory=list)
     away: bool = False
+    missing: bool = False
 
     @property
     def last(self) -> Mark | None:
@@ -90,7 +92,7 @@ class Finder:
             if not found.whole:
                 found.notes.append(NOT_ALL)
         except QueueUnavailable:
-            jobs, away = [], 1
+            jobs, away, found.missing = [], 1, True
             found.notes.append(
                 "Redis does not answer: faxes on their way are missing here, ended ones are not."
             )
@@ -105,7 +107,7 @@ class Finder:
             try:
                 archived = await run_in_threadpool(self.ended.page, names, query, person, after, limit + 1)
             except ArchiveUnavailable:
-                archived, away = [], away + 1
+                archived, away, found.missing = [], away + 1, True
                 found.notes.append("The archive's database does not answer: ended faxes may be missing here.")
             live_ones = {(job.account, job.id) for job in jobs}
             jobs += [job for job in archived if (job.account, job.id) not in live_ones]
@@ -214,8 +216,7 @@ class Finder:
             asked = query.terms.get("state") if counted else None
             states = [state for state in OPEN if asked is None or asked.matches(word_of(state))]
             most = MOST_LIVE // max(1, len(states)) if counted else MOST_LIVE
-            found = await line.on_their_way(states, most) if states else []
-            whole = all(count < most for count in Counter(job.state for job in found).values())
+            found, whole = await on_their_way(line, states, person, most)
         anyhow = query.any_state
         jobs = [job for job in found if person.sees(line.account, job.metadata) and anyhow.matches(job)]
         if "to" in query.terms:  # of those that end in the same four digits

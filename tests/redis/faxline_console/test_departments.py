@@ -1,6 +1,7 @@
 """Somebody with a department is told nothing of the faxes of others, neither which nor how many there are."""
 
 import json
+import math
 import re
 import threading
 from collections.abc import Iterator
@@ -123,3 +124,40 @@ def test_the_fax_that_has_a_job_id_already_is_named_to_those_who_see_it(
     assert all("This jobId belongs to the fax secret.5." in text for text in answers["operator"])
     assert all("This jobId belongs to another fax." in text for text in answers["radiologist"])
     assert not any("secret" in text for text in answers["radiologist"])
+
+
+def test_a_departments_faxes_are_found_behind_many_of_others(
+    console: Console, redis_client: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(50):
+        fax(redis_client, f"more.{number}", "billing", -number)
+    monkeypatch.setattr("faxline_console.finding.MOST_LIVE", 20)
+    person = console.person("radiologist")
+    assert "scan.1" in person.get("/faxes?q=state:queued").text
+    assert "Cancel 1 fax?" in shown(person.act("/faxes/plan", verb="cancel", all="1", q="state:queued"))
+    monkeypatch.setattr("faxline_console.own_faxes.MOST_READ", 30)
+    page = shown(person.get("/faxes?q=state:queued"))
+    assert "No fax was found, and not all were searched" in page
+    plan = shown(person.act("/faxes/plan", verb="cancel", all="1", q="state:queued"))
+    assert "Not all faxes on their way are shown here." in plan
+
+
+def test_a_departments_doubt_is_found_behind_many_of_others_and_every_doubt_is_counted(
+    console: Console, redis_client: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(30):
+        fax(redis_client, f"a.{number:02}", "billing", 0, "in_doubt")
+    fax(redis_client, "zz.1", "radiology", 0, "in_doubt")
+    redis_client.zadd(
+        KEYS.in_doubt, {**{f"a.{number:02}": math.inf for number in range(30)}, "zz.1": math.inf}
+    )
+    monkeypatch.setattr("faxline_console.cases.MOST", 10)
+    radiologist, operator = console.person("radiologist"), console.person("operator")
+    assert "zz.1" in radiologist.get("/attention").text
+    page = shown(operator.get("/attention"))
+    assert "31 open" in page
+    assert "21 more are not shown here" in page
+    monkeypatch.setattr("faxline_console.own_faxes.MOST_READ", 20)
+    page = shown(radiologist.get("/attention"))
+    assert "Nothing needs you" not in page
+    assert "not all were searched" in page

@@ -268,6 +268,35 @@ def test_with_the_database_away_the_live_ones_are_shown_and_the_page_says_so(
     assert "does not answer" in answer.text
 
 
+def test_a_plan_and_an_export_say_what_is_not_in_them(
+    console: Console, redis_client: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("faxline_console.pages.bulk.MOST", 2)
+    for number in range(3):
+        live(redis_client, f"w{number}")
+    clerk = console.person("clerk")
+    plan = shown(clerk.act("/faxes/plan", verb="cancel", all="1", q="state:queued"))
+    assert "Cancel 2 faxes?" in plan
+    assert "More than 2 faxes match" in plan
+    rows = clerk.act("/faxes/plan", verb="export", all="1", q="state:queued").text.splitlines()
+    assert len(rows) == 4
+    assert rows[-1].startswith("Not complete: More than 2 faxes match")
+
+
+def test_while_the_archive_is_away_no_plan_is_made_and_an_export_says_so(
+    console: Console, archive: StagedArchive, redis_client: redis.Redis
+) -> None:
+    live(redis_client, "now")
+    with archive.engine.begin() as connection:
+        connection.exec_driver_sql("DROP TABLE faxes")
+    clerk = console.person("clerk")
+    answer = clerk.act("/faxes/plan", verb="resend", all="1", q="")
+    assert answer.status_code == 503
+    assert "database does not answer" in shown(answer)
+    rows = clerk.act("/faxes/plan", verb="export", all="1", q="").text.splitlines()
+    assert rows[-1].startswith("Not complete: The archive")
+
+
 def test_with_redis_away_ended_faxes_are_found_and_the_page_says_so(
     archive: StagedArchive, tmp_path: Path
 ) -> None:

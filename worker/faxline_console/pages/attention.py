@@ -132,14 +132,17 @@ class AttentionPages:
     ) -> Response:
         kind = request.query_params.get("kind", "")
         person = person_of(request)
-        cases = await self._cases.waiting(person)
+        waiting = await self._cases.waiting(person)
+        cases = waiting.cases
         ended = await self._cases.ended(person)
         every: list[Case] = [*cases, *ended]
         values = {
             "cases": [case for case in every if kind not in KINDS or case.kind == kind],
             "kind": kind if kind in KINDS else "",
             "kinds": [(one, word, sum(case.kind == one for case in every)) for one, word in KINDS.items()],
-            "all": len(cases),
+            "all": len(cases) + waiting.more,
+            "unseen": waiting.more,
+            "searched": waiting.whole,
             "ended": len(ended),
             "now": datetime.now(UTC),
             "done": request.query_params.get("done", ""),
@@ -148,6 +151,6 @@ class AttentionPages:
             "settled": (*settled[:2], STATES.get(settled[2], ("queued", settled[2]))),
             "number": number,
         }
-        request.state.attention = len(cases)
+        request.state.attention = len(cases) + waiting.more
         status = 400 if wrong[0] else 409 if settled[0] else 200
         return self._render.page(request, "attention.html", values, status=status)

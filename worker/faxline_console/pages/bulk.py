@@ -61,14 +61,14 @@ class BulkPages:
         person, form = person_of(request), await request.form(max_fields=MOST)
         verb = str(form.get("verb", ""))
         try:
-            jobs, missing, more = await self._chosen(request, form, person)
+            jobs, missing, notes = await self._chosen(request, form, person)
         except QueryInvalid as error:
             raise HTTPException(400, str(error)) from None
         if verb == "export":
-            return export(jobs, self._render.times(request))
+            return export(jobs, self._render.times(request), notes)
         if not person.may(Right.SEND):
             raise HTTPException(403, f"This is not part of the role {person.role}.")
-        return await self._page(request, make_plan(verb, jobs, missing), more=more)
+        return await self._page(request, make_plan(verb, jobs, missing), notes=notes)
 
     async def do(self, request: Request) -> Response:
         """Do what the plan said, to those to which it still can be done."""
@@ -123,23 +123,32 @@ class BulkPages:
 
     async def _chosen(
         self, request: Request, form: FormData, person: Person
-    ) -> tuple[list[Job], list[tuple[str, str]], bool]:
-        """The ticked faxes, or all that match; with those that are not there, and whether more match."""
+    ) -> tuple[list[Job], list[tuple[str, str]], list[str]]:
+        """The ticked faxes, or all that match; with those that are not there, and why others may be missing.
+
+        Raises:
+            HTTPException: 503: Redis or the archive is away, and a plan would leave out what it has.
+        """
         if not form.get("all"):
             picks = [pick for pick in form.getlist("pick") if isinstance(pick, str)]
             picks += str(form.get("picks", "")).split()
-            return *await self._read(person, picks[:MOST]), False
+            return *await self._read(person, picks[:MOST]), []
         query = parse_query(str(form.get("q", "")), self._render.times(request).tzinfo)
         jobs: list[Job] = []
         found = await self._finder.find(person, query, None, PAGE)
         jobs += found.jobs
+        notes = dict.fromkeys(found.notes)
         while found.more and len(jobs) < MOST:
             found = await self._finder.find(person, query, found.last, PAGE)
             jobs += found.jobs
-        more = found.more or len(jobs) > MOST
+            notes |= dict.fromkeys(found.notes)
+        if found.more or len(jobs) > MOST:
+            notes[f"More than {MOST:,} faxes match: only the latest {MOST:,} of them are here."] = None
         if form.get("verb") == "export":
-            return jobs[:MOST], [], more
-        return *await self._read(person, [f"{job.account}/{job.id}" for job in jobs[:MOST]]), more
+            return jobs[:MOST], [], list(notes)
+        if found.missing:
+            raise HTTPException(503, f"{' '.join(found.notes)} Make the plan when both answer.")
+        return *await self._read(person, [f"{job.account}/{job.id}" for job in jobs[:MOST]]), list(notes)
 
     async def _read(self, person: Person, names: Iterable[str]) -> tuple[list[Job], list[tuple[str, str]]]:
         places = [
@@ -164,7 +173,7 @@ class BulkPages:
         request: Request,
         plan: Plan,
         *,
-        more: bool = False,
+        notes: Sequence[str] = (),
         wrong: str = "",
         key: str = "",
         done: bool = False,
@@ -178,8 +187,7 @@ class BulkPages:
             "key": key or secrets.token_hex(4),
             "unsure": len(unsure),
             "when": [] if done else await self._when(request, plan),
-            "more": more,
-            "most": MOST,
+            "notes": notes,
             "wrong": wrong,
             "done": done,
         }
@@ -188,8 +196,8 @@ class BulkPages:
         )
 
 
-def export(jobs: Sequence[Job], times: Times) -> Response:
-    """The faxes as CSV, numbers masked. A cell that a spreadsheet would compute begins with an apostrophe."""
+def export(jobs: Sequence[Job], times: Times, notes: Sequence[str]) -> Response:
+    """The faxes as CSV, numbers masked. Its last lines say why some may be missing."""
     names = ["id", "account", "subject", "to", "state", "reason", "code", "transferred", "pages", "group"]
     rows: list[list[object]] = []
     for job in jobs:
@@ -204,4 +212,5 @@ def export(jobs: Sequence[Job], times: Times) -> Response:
                 ),
             ]
         )
+    rows += [[f"Not complete: {note}"] for note in notes]
     return csv_file([*names, "jobId", "pushed", "ended"], rows, "faxes.csv")
