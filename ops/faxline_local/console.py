@@ -12,6 +12,8 @@ from faxline_local.stack import Local
 NEEDED = ("faxline_console", "argon2", "jinja2", "python_multipart", "sqlalchemy")
 """What the extra `console` brings."""
 USER = "you"
+NAME = "console-1"
+"""Its name among the processes that have metrics."""
 
 
 def start_console(local: Local, directory: Path) -> str:
@@ -37,10 +39,11 @@ def start_console(local: Local, directory: Path) -> str:
     if store.person(USER) is not None:  # the folder of an earlier playground
         store.remove_user(USER)
     store.add_user(Person(USER, Role.ADMIN))
+    local.metrics[NAME] = free_port()  # so that several run on a machine
     own = {
         "FAXLINE_CONSOLE__DATABASE": url,
         "FAXLINE_CONSOLE__PORT": str(port),
-        "FAXLINE_METRICS__CONSOLE_PORT": str(free_port()),  # so that several run on a machine
+        "FAXLINE_METRICS__CONSOLE_PORT": str(local.metrics[NAME]),
     }
     command = [sys.executable, "-m", "faxline_worker", "console"]
     part = local.add("console", command, local.environment("console") | own)

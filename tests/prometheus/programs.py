@@ -19,7 +19,7 @@ from faxline_local.processes import free_port, wait_for
 from faxline_local.stack import Local
 
 OPS = Path(__file__).parents[2] / "ops" / "prometheus"
-JOBS = {role: f"faxline-{role}" for role in ("dispatcher", "worker", "webhook", "archive")}
+JOBS = {role: f"faxline-{role}" for role in ("dispatcher", "worker", "webhook", "archive", "console")}
 
 
 def program(name: str) -> str:

@@ -15,7 +15,7 @@ from tests.troubles.course import provoke, running
 from tests.troubles.reading import counted, page
 
 EXPRESSIONS = [*of_boards(), *of_rules()]
-PROCESSES = ("dispatcher-1", "dispatcher-2", "worker-3", "worker-4", "webhook-5", "archive-6")
+PROCESSES = ("dispatcher-1", "dispatcher-2", "worker-3", "worker-4", "webhook-5", "archive-6", "console-1")
 
 
 @pytest.fixture(scope="module")

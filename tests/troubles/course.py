@@ -12,6 +12,7 @@ import redis
 
 from faxline import EventName, FaxLine, JobState
 from faxline.contract.connections.redis_url import connect
+from faxline_local.console import start_console
 from faxline_local.server_binaries import ServerBinary
 from faxline_local.stack import WEBHOOK_SECRET, Local
 from faxline_worker.receipts.signature import HEADER, sign
@@ -66,7 +67,15 @@ def running(folder: Path, binary: ServerBinary | None = None) -> Iterator[Local]
         sandbox=SANDBOX,
         binary=binary,
     ) as local:
+        assert start_console(local, folder)
         yield local
+
+
+def _browse(local: Local) -> None:
+    """Ask the console for pages."""
+    port = local.part("console")._environment["FAXLINE_CONSOLE__PORT"]
+    for path in ("/sign-in", "/faxes"):
+        assert httpx.get(f"http://127.0.0.1:{port}{path}", timeout=10, trust_env=False).status_code < 400
 
 
 def provoke(local: Local, wait_until: Callable[..., Any]) -> None:
@@ -77,6 +86,7 @@ def provoke(local: Local, wait_until: Callable[..., Any]) -> None:
         connect(local.redis_url) as client,
     ):
         _push_all(local, line)
+        _browse(local)
         _reject(client, line)
         _break(broke, wait_until)
         _cancel(line)
