@@ -40,7 +40,7 @@ def test_a_clerk_sends_a_fax_with_a_file_and_sees_it_arrive(people: People, offi
     clerk.page.locator("#files").set_input_files([pdf_file(pages=3)])
     assert clerk.page.locator("#chosen li").inner_text().startswith("letter.pdf")
     clerk.page.get_by_role("button", name="Send", exact=True).click()
-    expect(clerk.note).to_contain_text("Pushed.")
+    expect(clerk.page.locator("main")).to_contain_text("Pushed")  # a dispatcher may not have taken it yet
     job = clerk.page.url.rpartition("/")[2].partition("?")[0]
     office.await_state(job, JobState.DELIVERED)
     clerk.page.reload()

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from starlette.routing import Route
@@ -13,10 +14,18 @@ from tests.console.visitor import DESK, PHONE, People
 from tests.consoles import Console
 
 LOOKS = (("light", DESK), ("dark", PHONE))
+MORE_OF_THE_SAME = {"fax", "fax-failed", "mailing-new", "send"}
+"""Pages whose template is looked at in another view as well."""
 OTHERS = (("light", PHONE), ("dark", DESK))
 DOCS = Path(__file__).parents[2] / "docs"
 OPEN = "for (const one of document.querySelectorAll('main details')) one.open = true"
 THEME = "theme => { document.documentElement.dataset.theme = theme; }"
+
+
+def look_at(view: View) -> Any:
+    """A view of every day, or one for the slow run."""
+    marks = [pytest.mark.slow] if view.name in MORE_OF_THE_SAME else []
+    return pytest.param(view, id=view.name, marks=marks)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -44,7 +53,7 @@ def test_every_page_has_its_two_pictures_and_the_docs_show_them() -> None:
 
 
 @pytest.mark.parametrize("looks", [LOOKS, pytest.param(OTHERS, marks=pytest.mark.slow)], ids=str)
-@pytest.mark.parametrize("view", VIEWS, ids=lambda view: view.name)
+@pytest.mark.parametrize("view", [look_at(view) for view in VIEWS])
 def test_a_page_goes_not_sideways_and_axe_finds_nothing_with_all_of_it_open(
     people: People, axe: str, view: View, looks: Sequence[tuple[str, int]]
 ) -> None:

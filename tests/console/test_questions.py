@@ -58,7 +58,7 @@ def sent_again(hand: Hand) -> None:
     hand.click(hand.page.get_by_text("Resend…"))
     hand.type(hand.page.get_by_label("Reason"), "the patient lost it")
     hand.click(hand.page.get_by_role("button", name="Resend 1 fax"))
-    expect(hand.visitor.note).to_contain_text("Pushed. This is the new fax.")
+    expect(hand.page.locator("main")).to_contain_text("Pushed")
 
 
 def waits(hand: Hand) -> None:

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Sequence
 
 from starlette.responses import Response
 
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "|", "%")
+_FORMULA = (*"=+-@\t\r\n|%", *"\uff1d\uff0b\uff0d\uff20")
+"""What makes a spreadsheet compute a cell. The last four are signs in full width."""
 
 
 def csv_file(columns: Sequence[str], rows: Iterable[Sequence[object]], name: str) -> Response:
