@@ -83,7 +83,8 @@ class Visitor:
         Args:
             axe: the source of axe-core. It runs beside the page's own policy, which would refuse it.
         """
-        self.page.evaluate(axe)
+        if not self.page.evaluate("'axe' in window"):
+            self.page.evaluate(axe)
         found: Any = self.page.evaluate(
             f"axe.run(document, {{resultTypes: ['violations'], runOnly: {RULES}}})"
         )
