@@ -25,6 +25,8 @@ from faxline_worker.config.console import Console
 
 COOKIE = "faxline-session"
 FORM_TOKEN = "form_token"  # noqa: S105 - the name of a field
+LOADED = "hx-request"
+"""The header with which an open page loads itself again."""
 Endpoint = Callable[[Request], Awaitable[Response]]
 
 
@@ -40,12 +42,14 @@ class Page:
         right: what a person must be allowed to do; None: it is enough to be signed in.
         endpoint: answers the request. `request.state.session` is the session.
         methods: GET, or POST for what acts.
+        by_itself: whether pages ask for it without a click, so that a session is not used by it.
     """
 
     path: str
     right: Right | None
     endpoint: Endpoint
     methods: Sequence[str] = ("GET",)
+    by_itself: bool = False
 
 
 class Guard:
@@ -78,7 +82,9 @@ class Guard:
         """The route of a page: only those who may see it reach its endpoint."""
 
         async def endpoint(request: Request) -> Response:
-            session, fresh = await self._session(request)
+            session, fresh = await self._session(
+                request, use=not (page.by_itself or LOADED in request.headers)
+            )
             if session is None:
                 return self._to_sign_in(request)
             if page.right is not None and not session.person.may(page.right):
@@ -134,10 +140,10 @@ class Guard:
             samesite="lax",
         )
 
-    async def _session(self, request: Request) -> tuple[Session | None, str | None]:
+    async def _session(self, request: Request, *, use: bool) -> tuple[Session | None, str | None]:
         """The session of a request, and the value of its cookie if it has just begun."""
         token = request.cookies.get(COOKIE)
-        session = await run_in_threadpool(self.store.session, token) if token else None
+        session = await run_in_threadpool(self.store.session, token, use=use) if token else None
         if not self.by_proxy:
             return session, None
         name = self._named_by_proxy(request)

@@ -108,7 +108,7 @@ def make_pages(
         *(page(lines, renderer, finder) for page in (FaxPages, EvidencePages)),
         UsagePages(lines, renderer, finder.ended),
         AttentionPages(lines, renderer, counts, LeftAlone(store.engine)),
-        LivePages(looks),
+        LivePages(looks, store),
         MailingUploadPages(lines, renderer, mailings, uploads),  # before the address of any mailing
         MailingPages(lines, renderer, mailings, finder.ended, counts),
     ]

@@ -13,7 +13,7 @@ from typing import Any
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
-from sqlalchemy import Connection, Engine, delete, event, insert, select, update
+from sqlalchemy import Connection, Engine, RowMapping, delete, event, insert, select, update
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from faxline_archive.database import reading
@@ -222,15 +222,27 @@ class ConsoleStore:
             use: whether its use is noted, so that it goes on. What a page does by itself is none.
         """
         now, digest = self._ms(), _digest(token)
-        query = select(sessions, users).join(users, users.c.name == sessions.c.name)
-        with self._reads.begin() as database:
-            row = database.execute(query.where(sessions.c.token == digest)).mappings().first()
-        if row is None or row["seen"] < self._idle_since(now) or row["began"] < self._began_since(now):
+        row = self._row(digest)
+        if row is None:
             return None
         if use and row["seen"] < now - SEEN_EVERY * 1000:
             with self.engine.begin() as database:
                 database.execute(update(sessions).where(sessions.c.token == digest).values(seen=now))
         return Session(to_person(row), row["form_token"], digest)
+
+    def goes_on(self, session: Session) -> bool:
+        """Whether a session has not ended since, and its person is the same with the same bounds."""
+        row = self._row(session.token)
+        return row is not None and to_person(row) == session.person
+
+    def _row(self, digest: str) -> RowMapping | None:
+        now = self._ms()
+        query = select(sessions, users).join(users, users.c.name == sessions.c.name)
+        with self._reads.begin() as database:
+            row = database.execute(query.where(sessions.c.token == digest)).mappings().first()
+        if row is None or row["seen"] < self._idle_since(now) or row["began"] < self._began_since(now):
+            return None
+        return row
 
     def purge(self) -> None:
         """Erase the sessions that have ended, with what they leave, and links that count no more."""

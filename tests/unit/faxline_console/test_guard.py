@@ -48,6 +48,7 @@ PAGES = [
     Page("/who", Right.READ, who),
     Page("/act", Right.ACCOUNTS, act, ["POST"]),
     Page("/fail", None, fail),
+    Page("/itself", None, who, by_itself=True),
 ]
 
 
@@ -92,6 +93,14 @@ def test_without_a_session_every_page_leads_to_the_sign_in_and_nothing_is_done(c
     answer = console.client.get("/who?q=1")
     assert (answer.status_code, answer.headers["location"]) == (303, "/sign-in?back=%2Fwho%3Fq%3D1")
     assert console.client.post("/act").status_code == 403
+
+
+def test_what_an_open_page_asks_for_by_itself_keeps_no_session_alive(console: Console) -> None:
+    console.sign_in("viewer")
+    console.store.session = Mock(wraps=console.store.session)  # type: ignore[method-assign]
+    for path, headers in (("/who", {}), ("/itself", {}), ("/who", {"HX-Request": "true"})):
+        assert console.client.get(path, headers=headers).status_code == 200
+    assert [call.kwargs["use"] for call in console.store.session.call_args_list] == [True, False, False]
 
 
 def test_somebody_who_signed_in_is_known_and_comes_back_to_the_page(console: Console) -> None:

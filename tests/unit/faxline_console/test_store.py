@@ -6,10 +6,12 @@ from pathlib import Path
 
 import pytest
 from argon2 import PasswordHasher
+from sqlalchemy import update
 
 from faxline_archive.database import open_database
 from faxline_console.people import Person, Role
 from faxline_console.store import ConsoleStore, Lifetimes, UserInvalid
+from faxline_console.tables import users
 from faxline_console.tries import TooManyTries
 
 QUICK = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
@@ -75,6 +77,29 @@ def test_a_session_ends_when_it_is_not_used_and_goes_on_when_it_is(store: Consol
         assert store.session(token) is not None
     clock.at += 101
     assert store.session(token) is None
+
+
+def test_what_a_page_does_by_itself_is_no_use_of_a_session(store: ConsoleStore, clock: Clock) -> None:
+    store.add_user(ADA, PASSWORD)
+    token = store.begin_session("ada")
+    clock.at += 90
+    assert store.session(token, use=False) is not None
+    clock.at += 11
+    assert store.session(token) is None
+
+
+def test_a_session_goes_on_until_it_ends_or_its_person_changes(store: ConsoleStore, clock: Clock) -> None:
+    store.add_user(ADA, PASSWORD)
+    session = store.session(store.begin_session("ada"))
+    assert session is not None
+    assert store.goes_on(session)
+    with store.engine.begin() as database:
+        database.execute(update(users).values(accounts="south"))
+    assert not store.goes_on(session)
+    again = store.session(store.begin_session("ada"))
+    assert again is not None
+    clock.at += 101
+    assert not store.goes_on(again)
 
 
 def test_a_session_ends_after_its_longest_time_however_much_it_is_used(

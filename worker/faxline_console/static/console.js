@@ -168,8 +168,18 @@ function changed(event) {
 }
 
 if (live || main?.dataset.newer !== undefined) {
-  const stream = new EventSource("/live");
-  stream.addEventListener("changed", changed);
-  stream.addEventListener("open", () => changed({ data: 0 })); // what happened before it is told by no event
-  addEventListener("pagehide", () => stream.close());
+  let stream, left;
+  const listen = () => {
+    stream?.close();
+    if (document.hidden) left = Date.now();
+    if (document.hidden) return; // nobody looks
+    const old = left && Date.now() - left > 60000;
+    if (old && main.dataset.newer !== undefined) tell("More may have come meanwhile.", "Show them");
+    stream = new EventSource("/live");
+    stream.addEventListener("changed", changed);
+    stream.addEventListener("open", () => changed({ data: 0 })); // what happened before it is told by no event
+  };
+  listen();
+  addEventListener("visibilitychange", listen);
+  addEventListener("pagehide", () => stream?.close());
 }
