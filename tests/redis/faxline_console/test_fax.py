@@ -28,7 +28,7 @@ def shared(redis_server: RedisServer, tmp_path_factory: pytest.TempPathFactory) 
     staged.add("old", account="north", to=NUMBER, metadata={"department": "radiology"})
     staged.add("billed", account="north", to=NUMBER, metadata={"department": "billing"})
     staged.add("twice", account="north", to=NUMBER, metadata={"department": "billing"})
-    staged.add("twice", account="north", at=500, reuse=1, metadata={"department": "radiology"})
+    staged.add("twice", account="north", at=500, metadata={"department": "radiology"})
     engine.dispose()
     with Console(redis_server.url(0), folder, FAXLINE_ARCHIVE__URL=url) as console:
         yield console

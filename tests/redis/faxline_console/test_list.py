@@ -28,7 +28,7 @@ def shared(redis_server: RedisServer, tmp_path_factory: pytest.TempPathFactory) 
     staged.add("a", account="north", metadata={"department": "radiology"})
     staged.add("b", account="north", at=1, state="failed", reason="busy", metadata={"department": "billing"})
     staged.add("c", account="south", at=2, to="+12025550168")
-    staged.add("d", account="north", at=3, partial=True, transferred=1)
+    staged.add("d", account="north", at=3, told={"partial": True, "transferred": 1})
     engine.dispose()
     with Console(redis_server.url(0), folder, FAXLINE_ARCHIVE__URL=url) as console:
         yield console

@@ -22,7 +22,7 @@ from faxline_console.mailing_store import Pushed
 from faxline_console.people import Person, Role
 from faxline_console.query import Query, parse_query
 from faxline_console.tallies import FRESH, LASTS, MOST, REMEMBERED, Known, Tally, count_ended
-from tests.stage.archives import BEGIN, StagedArchive
+from tests.stage.archives import StagedArchive
 
 ANYBODY = Person("ada", Role.VIEWER)
 RADIOLOGIST = Person("eve", Role.CLERK, department=("department", "radiology"))
@@ -34,15 +34,14 @@ def staged(archive_url: str, request: pytest.FixtureRequest) -> Iterator[StagedA
     engine = open_database(archive_url, writes=True)
     migrate(engine)
     staged = StagedArchive(engine, Keyring.read(new_key("2027")) if request.param == "sealed" else None)
-    staged.add("a", account="north", group_name="june", metadata={"department": "radiology"})
+    staged.add("a", account="north", group="june", metadata={"department": "radiology"})
     staged.add("b", account="north", at=1, state="failed", reason="busy", metadata={"department": "billing"})
-    staged.add("c", account="south", at=2, state="rejected", reason="bad_value", to="+12025550168")
+    staged.add("c", account="south", at=2, state="failed", reason="bad_value", to="+12025550168")
     staged.add(
         "d",
         account="north",
         at=3,
-        partial=True,
-        job_id=777,
+        told={"partial": True, "jobId": 777},
         metadata={"department": "radiology", "case": "7"},
     )
     staged.add("e", account="south", at=4, state="submitted", metadata={"department": "radiology"})
@@ -159,8 +158,8 @@ def plan_of(connection: Connection, statement: Select[Any]) -> str:
 def test_how_far_a_mailing_is_is_counted_in_the_archive(
     staged: StagedArchive, person: Person, counts: dict[str, int]
 ) -> None:
-    staged.add("x", account="north", group_name="june", partial=True)
-    staged.add("y", account="north", group_name="june", state="rejected", ended_at=BEGIN)
+    staged.add("x", account="north", group="june", told={"partial": True})
+    staged.add("y", account="north", group="june", state="failed")
     mailing = Pushed("north", "june", "ada", datetime.now(UTC), 4, 0)
     ended = Ended(staged.engine, staged.keyring)
     found = asyncio.run(progress_of([mailing], person, ended, Mock()))
