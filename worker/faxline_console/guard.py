@@ -24,6 +24,7 @@ from faxline_console.store import ConsoleStore, Session
 from faxline_worker.config.console import Console
 
 COOKIE = "faxline-session"
+"""Behind TLS with the prefix `__Host-`, so that no other host of the domain can plant one."""
 FORM_TOKEN = "form_token"  # noqa: S105 - the name of a field
 LOADED = "hx-request"
 """The header with which an open page loads itself again."""
@@ -72,6 +73,12 @@ class Guard:
         self.settings = settings
         self._networks = settings.networks
         self._own = urlsplit(settings.url).netloc
+        self._secure = settings.url.startswith("https://")
+
+    @property
+    def cookie(self) -> str:
+        """The name of the session's cookie."""
+        return f"__Host-{COOKIE}" if self._secure else COOKIE
 
     @property
     def by_proxy(self) -> bool:
@@ -125,24 +132,28 @@ class Guard:
         origin = request.headers.get("origin")
         own = self._own or request.headers.get("host", "")
         if request.headers.get("sec-fetch-site", "same-origin") not in {"same-origin", "none"} or (
-            origin is not None and urlsplit(origin).netloc != own
+            origin is not None and host_in(origin) != own
         ):
             raise HTTPException(403, "Another site made this request.")
 
     def give_cookie(self, response: Response, token: str) -> None:
         """Let the browser keep a session."""
         response.set_cookie(
-            COOKIE,
+            self.cookie,
             token,
             max_age=round(self.settings.session.total_seconds()),
-            secure=self.settings.url.startswith("https://"),
+            secure=self._secure,
             httponly=True,
             samesite="lax",
         )
 
+    def take_cookie(self, response: Response) -> None:
+        """Let the browser forget a session."""
+        response.delete_cookie(self.cookie, secure=self._secure, httponly=True, samesite="lax")
+
     async def _session(self, request: Request, *, use: bool) -> tuple[Session | None, str | None]:
         """The session of a request, and the value of its cookie if it has just begun."""
-        token = request.cookies.get(COOKIE)
+        token = request.cookies.get(self.cookie)
         session = await run_in_threadpool(self.store.session, token, use=use) if token else None
         if not self.by_proxy:
             return session, None
@@ -178,6 +189,14 @@ class Guard:
             raise HTTPException(403, "Your session has ended. Sign in, and repeat it.")
         back = request.url.path + (f"?{request.url.query}" if request.url.query else "")
         return RedirectResponse(f"/sign-in?back={quote(back, safe='')}", 303)
+
+
+def host_in(address: str) -> str | None:
+    """The host that an address names, empty if none; None if it is no address."""
+    try:
+        return urlsplit(address).netloc
+    except ValueError:
+        return None
 
 
 def address_of(request: Request) -> str:

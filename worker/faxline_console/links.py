@@ -7,7 +7,8 @@ from time import time
 
 from sqlalchemy import delete, insert, select
 
-from faxline_console.store import ConsoleStore, UserInvalid
+from faxline_console.passwords import UserInvalid
+from faxline_console.store import ConsoleStore
 from faxline_console.tables import links, users
 
 LASTS = 900

@@ -12,25 +12,19 @@ from time import time
 from typing import Any
 
 from argon2 import PasswordHasher
-from argon2.exceptions import InvalidHashError, VerificationError
 from sqlalchemy import Connection, Engine, RowMapping, delete, event, insert, select, update
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from faxline_archive.database import reading
+from faxline_console.passwords import Passwords, UserInvalid
 from faxline_console.people import Person
 from faxline_console.tables import links, metadata, sessions, to_person, to_row, users
 from faxline_console.tries import Tries
 
-FEWEST_LETTERS = 12
-"""Characters of a password at least."""
-MOST_LETTERS = 256
-"""Characters of a password at most: argon2 hashes no novel."""
+MOST_SESSIONS = 50
+"""Sessions of a user at most; the one that was longest unused makes room."""
 SEEN_EVERY = 30
 """Seconds after which a use of a session is noted again."""
-
-
-class UserInvalid(ValueError):  # noqa: N818 - as the errors of the library
-    """A user cannot be added or changed. The message says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,8 +86,7 @@ class ConsoleStore:
         """Of the database, which has the list of mailings too."""
         self._lifetimes = lifetimes
         self._now = now
-        self._hasher = hasher or PasswordHasher()
-        self._nobody = self._hasher.hash(secrets.token_hex())
+        self._passwords = Passwords(hasher or PasswordHasher())
         self._tries = Tries(engine, self._ms, round(lifetimes.window * 1000), lifetimes.attempts)
         if engine.dialect.name == "sqlite":  # what a session leaves ends with it
             event.listen(
@@ -108,7 +101,7 @@ class ConsoleStore:
         Raises:
             UserInvalid: the name is taken or the password too short or too long.
         """
-        hashed = self._hash(password)
+        hashed = None if password is None else self._passwords.hash(password)
         row = to_row(person) | {"password": hashed}
         try:
             with self.engine.begin() as database:
@@ -130,7 +123,7 @@ class ConsoleStore:
         Raises:
             UserInvalid: there is no such user, or the password is too short or too long.
         """
-        own = {} if password is None else {"password": self._hash(password)}
+        own = {} if password is None else {"password": self._passwords.hash(password)}
         with self.engine.begin() as database:
             row = database.execute(select(users).where(users.c.name == name)).mappings().first()
             if row is None:
@@ -191,7 +184,7 @@ class ConsoleStore:
         one = self._tries.begin(_digest(name), address)
         with self._reads.begin() as database:
             hashed = database.execute(select(users.c.password).where(users.c.name == name)).scalar()
-        if len(password) > MOST_LETTERS or not self._matches(hashed, password):
+        if not self._passwords.match(hashed, password):
             return None
         self._tries.succeeded(one)
         return self.begin_session(name)
@@ -207,6 +200,9 @@ class ConsoleStore:
             if database.execute(select(users.c.name).where(users.c.name == name)).first() is None:
                 raise UserInvalid(f"there is no user {name!r}")
             self._delete_old_sessions(database, now)
+            own = select(sessions.c.token).where(sessions.c.name == name).order_by(sessions.c.seen.desc())
+            most = own.offset(MOST_SESSIONS - 1)
+            database.execute(delete(sessions).where(sessions.c.token.in_(database.scalars(most).all())))
             database.execute(
                 insert(sessions).values(
                     token=_digest(token), name=name, form_token=secrets.token_urlsafe(32), began=now, seen=now
@@ -255,20 +251,6 @@ class ConsoleStore:
         """End a session."""
         with self.engine.begin() as database:
             database.execute(delete(sessions).where(sessions.c.token == session.token))
-
-    def _hash(self, password: str | None) -> str | None:
-        if password is None:
-            return None
-        if not FEWEST_LETTERS <= len(password) <= MOST_LETTERS:
-            raise UserInvalid(f"a password has {FEWEST_LETTERS} to {MOST_LETTERS} characters")
-        return self._hasher.hash(password)
-
-    def _matches(self, hashed: str | None, password: str) -> bool:
-        try:
-            self._hasher.verify(hashed or self._nobody, password)
-        except (VerificationError, InvalidHashError):
-            return False
-        return hashed is not None
 
     def _delete_old_sessions(self, database: Connection, now: int) -> None:
         database.execute(

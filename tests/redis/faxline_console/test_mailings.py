@@ -219,6 +219,13 @@ def test_no_cell_of_a_csv_file_is_a_formula(cell: str) -> None:
     assert row[0].startswith("'")
 
 
+@pytest.mark.parametrize("end", [";", "\t", "\n", "; "])
+@pytest.mark.parametrize("sign", "=+-@|%")
+def test_no_part_of_a_cell_is_a_formula_where_the_separator_is_another(end: str, sign: str) -> None:
+    text = bytes(csv_file(["a", "b"], [["x", f"y{end}{sign}cmd"]], "a.csv").body).decode("utf-8-sig")
+    assert f"y{end}'{sign}cmd" in text
+
+
 def fax(client: redis.Redis, job: str, state: str, department: str = "radiology", **fields: Any) -> None:
     told: Any = {"state": state, "number": "+12025550147", "metadata": json.dumps({"department": department})}
     client.hset(KEYS.job(job), mapping=told | {"updated_at": 1_790_000_000_000} | fields)

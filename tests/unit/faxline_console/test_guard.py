@@ -111,7 +111,16 @@ def test_somebody_who_signed_in_is_known_and_comes_back_to_the_page(console: Con
 
 @pytest.mark.parametrize(
     "back",
-    ["//evil.example", "https://evil.example", "/\\evil.example", "javascript:alert(1)", "/a\nb", "\\\\e"],
+    [
+        "//[",
+        "//\u2100",
+        "//evil.example",
+        "https://evil.example",
+        "/\\evil.example",
+        "javascript:alert(1)",
+        "/a\nb",
+        "\\\\e",
+    ],
 )
 def test_nobody_is_sent_elsewhere_after_signing_in(console: Console, back: str) -> None:
     assert console.sign_in("viewer", back=quote(back, safe="")).headers["location"] == "/faxes"
@@ -136,7 +145,12 @@ def test_a_form_without_its_sessions_token_does_nothing(console: Console) -> Non
 
 @pytest.mark.parametrize(
     "headers",
-    [{"origin": "https://evil.example"}, {"origin": "null"}, {"sec-fetch-site": "cross-site"}],
+    [
+        {"origin": "https://evil.example"},
+        {"origin": "http://["},
+        {"origin": "null"},
+        {"sec-fetch-site": "cross-site"},
+    ],
 )
 def test_a_form_that_another_site_sent_does_nothing(console: Console, headers: dict[str, str]) -> None:
     console.sign_in("operator")
@@ -170,7 +184,7 @@ def test_only_a_few_passwords_are_checked_at_once_and_a_crowd_is_told_to_come_ag
         began.release()
         return not go_on.wait(timeout=60)
 
-    console.store._matches = check  # type: ignore[method-assign]
+    console.store._passwords.match = check  # type: ignore[method-assign]
 
     async def crowd() -> None:
         transport = httpx.ASGITransport(console.app, client=("192.0.2.7", 1))
@@ -240,8 +254,9 @@ def test_a_body_that_is_too_large_is_refused(console: Console) -> None:
 def test_the_cookie_is_for_https_alone_where_the_console_is_reached_by_it(tmp_path: Path) -> None:
     console = Console(tmp_path, URL="https://fax.example.org")
     flags = console.sign_in("viewer").headers["set-cookie"].lower()
-    for flag in ("secure", "httponly", "samesite=lax"):
+    for flag in ("__host-faxline-session=", "secure", "httponly", "samesite=lax", "path=/"):
         assert flag in flags
+    assert "domain" not in flags
 
 
 class ByProxy:

@@ -11,8 +11,9 @@ from sqlalchemy import select
 from faxline_archive.database import open_database
 from faxline_console.guard import COOKIE
 from faxline_console.links import LASTS, Links
+from faxline_console.passwords import UserInvalid
 from faxline_console.people import Person, Role
-from faxline_console.store import ConsoleStore, UserInvalid
+from faxline_console.store import ConsoleStore
 from faxline_console.tables import links
 from tests.consoles import Console
 

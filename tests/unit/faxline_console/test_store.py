@@ -9,8 +9,9 @@ from argon2 import PasswordHasher
 from sqlalchemy import update
 
 from faxline_archive.database import open_database
+from faxline_console.passwords import UserInvalid
 from faxline_console.people import Person, Role
-from faxline_console.store import ConsoleStore, Lifetimes, UserInvalid
+from faxline_console.store import MOST_SESSIONS, ConsoleStore, Lifetimes
 from faxline_console.tables import users
 from faxline_console.tries import TooManyTries
 
@@ -77,6 +78,17 @@ def test_a_session_ends_when_it_is_not_used_and_goes_on_when_it_is(store: Consol
         assert store.session(token) is not None
     clock.at += 101
     assert store.session(token) is None
+
+
+def test_a_user_has_so_many_sessions_at_most_and_the_longest_unused_makes_room(
+    store: ConsoleStore, clock: Clock
+) -> None:
+    store.add_user(ADA, PASSWORD)
+    tokens = []
+    for _ in range(MOST_SESSIONS + 2):
+        clock.at += 1
+        tokens.append(store.begin_session("ada"))
+    assert [store.session(token) is not None for token in tokens] == [False] * 2 + [True] * MOST_SESSIONS
 
 
 def test_what_a_page_does_by_itself_is_no_use_of_a_session(store: ConsoleStore, clock: Clock) -> None:

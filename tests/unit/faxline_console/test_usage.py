@@ -1,9 +1,17 @@
 """The chart of the usage: a place for each day or month, also for those without a fax."""
 
 from datetime import date
+from urllib.parse import quote
+
+from starlette.requests import Request
 
 from faxline.reading.archived import Usage
 from faxline_console.pages.usage import Asked, bars, labels_of, slots_of
+
+
+def test_a_month_in_other_digits_counts_as_not_given() -> None:
+    request = Request({"type": "http", "query_string": quote("month=٢٠٢٦-11", safe="=").encode()})
+    assert Asked.read(request, date(2026, 10, 5), []).month == "2026-10"
 
 
 def test_each_day_of_the_month_has_its_place() -> None:

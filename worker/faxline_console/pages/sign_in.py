@@ -1,7 +1,6 @@
 """Signing in by name and password, signing out, and the choice of colours."""
 
 from functools import partial
-from urllib.parse import urlsplit
 
 from anyio import CapacityLimiter, to_thread
 from starlette.concurrency import run_in_threadpool
@@ -9,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from faxline_console.guard import COOKIE, Guard, Page, address_of
+from faxline_console.guard import Guard, Page, address_of, host_in
 from faxline_console.links import Links
 from faxline_console.rendering import THEME_COOKIE, THEMES, Renderer
 from faxline_console.tries import TooManyTries
@@ -91,7 +90,7 @@ class SignIn:
         """End the session."""
         await run_in_threadpool(self._guard.store.sign_out, request.state.session)
         response = RedirectResponse("/sign-in" if not self._guard.by_proxy else START, 303)
-        response.delete_cookie(COOKIE)
+        self._guard.take_cookie(response)
         return response
 
     async def choose_theme(self, request: Request) -> Response:
@@ -120,6 +119,5 @@ class SignIn:
 
 def _own_path(address: str) -> str:
     """An address of this console, so that nobody is sent elsewhere after signing in."""
-    parts = urlsplit(address)
-    ours = address.startswith("/") and not address.startswith(("//", "/\\")) and not parts.netloc
+    ours = address.startswith("/") and not address.startswith(("//", "/\\")) and host_in(address) == ""
     return address if ours and "\\" not in address and address.isprintable() else START

@@ -26,7 +26,7 @@ MOST_ROWS = 500
 """The most rows that a page shows; the CSV has all."""
 HIGH, WIDE = 125.0, 1000.0
 """The chart's own measures."""
-_MONTH = re.compile(r"\d{4}-(0[1-9]|1[0-2])")
+_MONTH = re.compile(r"\d{4}-(0[1-9]|1[0-2])", re.ASCII)
 _KEY = re.compile(r"[^\s:\"=]{1,64}")
 
 
