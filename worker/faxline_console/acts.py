@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from starlette.concurrency import run_in_threadpool
 
@@ -17,6 +17,10 @@ CALLS = 200
 MOST = 20_000
 """The most entries of the audit, from the newest back, that are read for orders."""
 
+FIRST = datetime.fromtimestamp(0, UTC)
+BEFORE = timedelta(minutes=1)
+"""How long before intake registered a fax it was noted who sends it."""
+
 
 async def acts_about(line: ConsoleLine, ended: Ended | None, job: Job) -> Sequence[AuditEntry]:
     """The calls and orders about a fax since it was pushed.
@@ -24,11 +28,12 @@ async def acts_about(line: ConsoleLine, ended: Ended | None, job: Job) -> Sequen
     The archive has them by the fax's id, all but the latest. Redis has only an account's whole audit: the
     first entries after the push are read there, for the calls, and what the archive has not, for the orders.
     """
-    since = round(job.created_at.timestamp() * 1000) if job.created_at else 0
+    pushed = max(FIRST, job.created_at - BEFORE) if job.created_at else FIRST
+    since = round(pushed.timestamp() * 1000)
     kept, until = await _archived(ended, job)
     now = round(datetime.now(UTC).timestamp() * 1000) + 60_000  # the clock of Redis may be ahead
     first, orders = await asyncio.gather(
-        line.audit(after=job.created_at, before=None, limit=CALLS),
+        line.audit(after=pushed, before=None, limit=CALLS),
         line.orders_before(now, max(since, until), MOST),
     )
     own = [entry for entry in (*first, *orders) if job.id in {entry.job, entry.about}]

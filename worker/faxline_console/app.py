@@ -102,6 +102,7 @@ class ErrorPages:
         if error.status_code == 404:  # noqa: PLR2004
             return self._page(request, 404, "There is no such page", "The address leads nowhere.")
         if error.status_code == 403:  # noqa: PLR2004
+            self._log.warning("refused", method=request.method, path=_path(request), reason=error.detail)
             return self._page(request, 403, "Not allowed", error.detail)
         return self._page(request, error.status_code, "This did not work", error.detail)
 
@@ -154,10 +155,10 @@ class ErrorPages:
     async def unexpected(self, request: Request, error: Exception) -> Response:
         """A fault of ours. The page names a reference that the log has as well."""
         reference = secrets.token_hex(4)
-        path, acted = request.url.path, request.method == "POST"
-        if token := request.path_params.get("token"):  # it signs in
-            path = path.replace(token, "…")
-        self._log.error("a page failed", reference=reference, reason=type(error).__name__, path=path)
+        acted = request.method == "POST"
+        self._log.error(
+            "a page failed", reference=reference, reason=type(error).__name__, path=_path(request)
+        )
         return self._page(
             request,
             500,
@@ -165,3 +166,9 @@ class ErrorPages:
             NOT_KNOWN if acted else "Nothing was changed by loading it.",
             f"Reference for your administrator: {reference}",
         )
+
+
+def _path(request: Request) -> str:
+    """The path of a request, for the log: without a token that signs in."""
+    token = request.path_params.get("token")
+    return request.url.path.replace(token, "…") if token else request.url.path

@@ -17,6 +17,7 @@ from faxline_local.redis_server import RedisServer
 from tests.consoles import Console, Somebody, shown
 
 KEYS = RedisKeys("north")
+AT = 1_790_000_000_000
 
 
 @pytest.fixture(scope="module")
@@ -202,6 +203,14 @@ def test_the_audit_has_who_sent_a_fax_pushed_a_mailing_and_left_a_fax_as_it_is(
         ("mailing", "admin", "", "june: 1 fax", "asked"),
         ("leave", "admin", "gone", "", "done"),
     ]
+
+
+def test_the_page_of_a_fax_tells_who_sent_it(admin: Somebody, redis_client: redis.Redis) -> None:
+    fax(redis_client, "now", "queued")
+    redis_client.hset(KEYS.job("now"), "created_at", AT)
+    note: Any = {"at": AT - 5000, "who": "ada", "what": "send", "job": "now", "outcome": "asked"}
+    redis_client.xadd(KEYS.audit, note, id=f"{AT - 5000}-0")
+    assert "Send: asked By ada" in shown(admin.get("/faxes/north/now"))
 
 
 def test_nothing_is_pushed_that_the_audit_cannot_note(
