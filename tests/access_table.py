@@ -8,12 +8,12 @@ from pathlib import Path
 
 import redis
 
-from faxline_archive.database import migrate, open_database
 from faxline_docs.markdown import code, table
 from faxline_docs.pages import renewed
 from faxline_local.redis_server import RedisServer
 from tests.access import OPEN, ROLES, STRANGERS, TWISTS, WHO, Outcome, Trial
 from tests.access_stage import Answers
+from tests.archives import new_archive
 from tests.consoles import Console
 from tests.stage.archives import StagedArchive
 
@@ -30,8 +30,7 @@ def trial(url: str, folder: Path) -> Iterator[Trial]:
         folder: for the databases.
     """
     archive = f"sqlite:///{folder / 'archive.db'}"
-    engine = open_database(archive, writes=True)
-    migrate(engine)
+    engine = new_archive(archive)
     StagedArchive(engine).add("old", account="north", metadata={"department": "billing"})
     engine.dispose()
     with (

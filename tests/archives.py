@@ -2,29 +2,55 @@
 
 import hashlib
 import json
+import shutil
+import tempfile
 import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import redis
 import structlog
 from prometheus_client import CollectorRegistry
-from sqlalchemy import Engine, select
+from sqlalchemy import Engine, make_url, select
 
 from faxline.contract.redis_keys import RedisKeys
 from faxline.contract.sealing.keyring import Keyring
 from faxline.contract.sealing.seals import Seals
 from faxline_archive.archiver import Archiver
-from faxline_archive.database import open_database
+from faxline_archive.database import migrate, open_database
 from faxline_archive.metrics import ArchiveMetrics
 from faxline_archive.reader import Reader
 from faxline_archive.schema import entries, faxes
 from faxline_worker.observability.pulse import Loop
 
 NUMBER, SENDER = "+12025550123", "+12025550100"
+
+
+def new_archive(url: str) -> Engine:
+    """An empty archive with its tables. On SQLite it is a copy: the migrations run once a process.
+
+    Args:
+        url: of an empty database.
+    """
+    engine, parsed = open_database(url, writes=True), make_url(url)
+    if parsed.get_backend_name() == "sqlite":
+        shutil.copy(_empty_archive(), parsed.database or "")
+    else:
+        migrate(engine)
+    return engine
+
+
+@cache
+def _empty_archive() -> Path:
+    file = Path(tempfile.mkdtemp()) / "archive.db"
+    engine = open_database(f"sqlite:///{file}", writes=True)
+    migrate(engine)
+    engine.dispose()
+    return file
 
 
 class Faxes:

@@ -13,7 +13,7 @@ from typing import Literal
 from PIL import Image
 from playwright.sync_api import sync_playwright
 
-from faxline_archive.database import migrate, open_database
+from tests.archives import new_archive
 from tests.console.conftest import FLAGS, NAMES
 from tests.console.office import Office
 from tests.console.steps import BAD, push_mailing, upload_mailing
@@ -36,8 +36,7 @@ ENDS = (*(["delivered"] * 12), "busy", "no_answer")
 def history(url: str) -> None:
     """Faxes of the month before today, for the usage."""
     chance, now = random.Random(7), datetime.now(UTC)  # noqa: S311 - no secret
-    engine = open_database(url, writes=True)
-    migrate(engine)
+    engine = new_archive(url)
     archive = StagedArchive(engine)
     for number, at in enumerate(moments(now, chance)):
         reason, pages = chance.choice(ENDS), chance.randint(1, 6)

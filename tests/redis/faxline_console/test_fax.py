@@ -8,8 +8,8 @@ import pytest
 import redis
 
 from faxline.contract.redis_keys import RedisKeys
-from faxline_archive.database import migrate, open_database
 from faxline_local.redis_server import RedisServer
+from tests.archives import new_archive
 from tests.consoles import Console, shown
 from tests.stage.archives import BEGIN, RECEIPT, StagedArchive
 
@@ -22,8 +22,7 @@ def shared(redis_server: RedisServer, tmp_path_factory: pytest.TempPathFactory) 
     """A console before an archive with faxes that Redis has no more; no test changes it."""
     folder = tmp_path_factory.mktemp("console")
     url = f"sqlite:///{folder / 'archive.db'}"
-    engine = open_database(url, writes=True)
-    migrate(engine)
+    engine = new_archive(url)
     staged = StagedArchive(engine)
     staged.add("old", account="north", to=NUMBER, metadata={"department": "radiology"})
     staged.add("billed", account="north", to=NUMBER, metadata={"department": "billing"})

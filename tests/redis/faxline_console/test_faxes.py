@@ -11,7 +11,7 @@ import pytest
 import redis
 
 from faxline.contract.redis_keys import RedisKeys
-from faxline_archive.database import migrate, open_database
+from tests.archives import new_archive
 from tests.consoles import Console, shown
 from tests.stage.archives import BEGIN, StagedArchive
 
@@ -21,8 +21,7 @@ NUMBER = "+12025550168"
 
 @pytest.fixture
 def archive(tmp_path: Path) -> Iterator[StagedArchive]:
-    engine = open_database(f"sqlite:///{tmp_path / 'archive.db'}", writes=True)
-    migrate(engine)
+    engine = new_archive(f"sqlite:///{tmp_path / 'archive.db'}")
     yield StagedArchive(engine)
     engine.dispose()
 

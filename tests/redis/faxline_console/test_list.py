@@ -9,8 +9,8 @@ import pytest
 import redis
 
 from faxline.contract.redis_keys import RedisKeys
-from faxline_archive.database import migrate, open_database
 from faxline_local.redis_server import RedisServer
+from tests.archives import new_archive
 from tests.consoles import Console, shown
 from tests.stage.archives import BEGIN, StagedArchive
 
@@ -22,8 +22,7 @@ def shared(redis_server: RedisServer, tmp_path_factory: pytest.TempPathFactory) 
     """A console before an archive with four faxes; no test changes it."""
     folder = tmp_path_factory.mktemp("console")
     url = f"sqlite:///{folder / 'archive.db'}"
-    engine = open_database(url, writes=True)
-    migrate(engine)
+    engine = new_archive(url)
     staged = StagedArchive(engine)
     staged.add("a", account="north", metadata={"department": "radiology"})
     staged.add("b", account="north", at=1, state="failed", reason="busy", metadata={"department": "billing"})

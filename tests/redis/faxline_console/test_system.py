@@ -9,9 +9,9 @@ import pytest
 import redis
 
 from faxline.contract.redis_keys import ACCOUNTS, RedisKeys
-from faxline_archive.database import migrate, open_database
 from faxline_console.pages.system import tells_of
 from faxline_local.redis_server import RedisServer
+from tests.archives import new_archive
 from tests.consoles import Console, shown
 from tests.stage.archives import StagedArchive
 from tests.stage.heartbeats import beat
@@ -24,8 +24,7 @@ def shared(redis_server: RedisServer, tmp_path_factory: pytest.TempPathFactory) 
     """A console before an archive; no test changes it."""
     folder = tmp_path_factory.mktemp("console")
     url = f"sqlite:///{folder / 'archive.db'}"
-    engine = open_database(url, writes=True)
-    migrate(engine)
+    engine = new_archive(url)
     StagedArchive(engine).add("old", account="north")
     engine.dispose()
     with Console(redis_server.url(0), folder, FAXLINE_ARCHIVE__URL=url) as console:

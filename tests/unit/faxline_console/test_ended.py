@@ -12,7 +12,6 @@ import pytest
 from sqlalchemy import ColumnElement, Connection, Select, text
 
 from faxline.contract.sealing.keyring import Keyring, new_key
-from faxline_archive.database import migrate, open_database
 from faxline_archive.privacy import Privacy
 from faxline_archive.search import page_query
 from faxline_console.ended import Ended
@@ -22,6 +21,7 @@ from faxline_console.mailing_store import Pushed
 from faxline_console.people import Person, Role
 from faxline_console.query import Query, parse_query
 from faxline_console.tallies import FRESH, LASTS, MOST, REMEMBERED, Known, Tally, count_ended
+from tests.archives import new_archive
 from tests.stage.archives import StagedArchive
 
 ANYBODY = Person("ada", Role.VIEWER)
@@ -31,8 +31,7 @@ BOTH = ["north", "south"]
 
 @pytest.fixture(params=["plain", pytest.param("sealed", marks=pytest.mark.slow)])
 def staged(archive_url: str, request: pytest.FixtureRequest) -> Iterator[StagedArchive]:
-    engine = open_database(archive_url, writes=True)
-    migrate(engine)
+    engine = new_archive(archive_url)
     staged = StagedArchive(engine, Keyring.read(new_key("2027")) if request.param == "sealed" else None)
     staged.add("a", account="north", group="june", metadata={"department": "radiology"})
     staged.add("b", account="north", at=1, state="failed", reason="busy", metadata={"department": "billing"})
@@ -125,8 +124,7 @@ def test_more_than_a_thousand_are_told_as_more() -> None:
 
 
 def test_a_fax_that_is_named_and_those_in_part_are_found_by_an_index(tmp_path: Path) -> None:
-    engine = open_database(f"sqlite:///{tmp_path / 'archive.db'}", writes=True)
-    migrate(engine)
+    engine = new_archive(f"sqlite:///{tmp_path / 'archive.db'}")
     with engine.connect() as connection:
         for line, index in (("jobid:7", "job_id=?"), ("id:d", "job=?"), ("id:d jobid:7", "job_id=?")):
             looked = looked_up("north", parse_query(line, UTC))
