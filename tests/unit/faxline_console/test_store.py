@@ -206,7 +206,15 @@ def test_an_address_is_what_one_household_has(store: ConsoleStore, one: str, oth
     assert refused(store, "eve", other, "wrong") is same
 
 
-def test_tries_at_once_are_no_way_around_the_limit(store: ConsoleStore) -> None:
+@pytest.mark.parametrize("database", ["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)])
+def test_tries_at_once_are_no_way_around_the_limit(
+    request: pytest.FixtureRequest, tmp_path: Path, database: str
+) -> None:
+    url = f"sqlite:///{tmp_path / 'console.db'}"
+    engine = open_database(
+        url if database == "sqlite" else request.getfixturevalue("postgres").url(), writes=True
+    )
+    store = ConsoleStore(engine, Lifetimes(attempts=3), hasher=QUICK)
     store.add_user(ADA, PASSWORD)
     begin = threading.Barrier(12)
 
@@ -216,6 +224,7 @@ def test_tries_at_once_are_no_way_around_the_limit(store: ConsoleStore) -> None:
 
     with ThreadPoolExecutor(12) as pool:
         assert sorted(pool.map(guess, range(12))) == [False] * 3 + [True] * 9
+    engine.dispose()
 
 
 @pytest.mark.parametrize("password", ["short", "x" * 257])
