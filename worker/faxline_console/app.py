@@ -58,7 +58,7 @@ def make_app(
         yield
         await lines.close()
 
-    errors = ErrorPages(renderer, log)
+    errors = ErrorPages(renderer, log, guard)
     app = Starlette(
         routes=[
             Route("/", start),
@@ -86,15 +86,18 @@ def make_app(
 class ErrorPages:
     """What people see when something fails: what it is, and what comes next. Details go to the log."""
 
-    def __init__(self, renderer: Renderer, log: FilteringBoundLogger) -> None:
+    def __init__(self, renderer: Renderer, log: FilteringBoundLogger, guard: Guard) -> None:
         self._render = renderer
         self._log = log
+        self._guard = guard
 
     def _page(
         self, request: Request, status: int, heading: str, say: str, then: str = "", *, again: bool = False
     ) -> Response:
         values = {"heading": heading, "say": say, "next": then, "again": again}
-        return self._render.page(request, "error.html", values, status=status)
+        response = self._render.page(request, "error.html", values, status=status)
+        self._guard.keep_fresh(request, response)
+        return response
 
     async def refused(self, request: Request, error: Exception) -> Response:
         """A page that is not there, or not for this person."""

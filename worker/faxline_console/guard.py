@@ -89,9 +89,8 @@ class Guard:
         """The route of a page: only those who may see it reach its endpoint."""
 
         async def endpoint(request: Request) -> Response:
-            session, fresh = await self._session(
-                request, use=not (page.by_itself or LOADED in request.headers)
-            )
+            by_itself = page.by_itself or LOADED in request.headers
+            session, request.state.fresh = await self._session(request, use=not by_itself)
             if session is None:
                 return self._to_sign_in(request)
             if page.right is not None and not session.person.may(page.right):
@@ -106,8 +105,7 @@ class Guard:
                 response = await page.endpoint(request)
             finally:
                 await request.close()  # the files of a form
-            if fresh is not None:
-                self.give_cookie(response, fresh)
+            self.keep_fresh(request, response)
             return response
 
         return Route(page.path, endpoint, methods=list(page.methods))
@@ -135,6 +133,11 @@ class Guard:
             origin is not None and host_in(origin) != own
         ):
             raise HTTPException(403, "Another site made this request.")
+
+    def keep_fresh(self, request: Request, response: Response) -> None:
+        """Let the browser keep a session that has just begun, whatever its first page is."""
+        if (fresh := getattr(request.state, "fresh", None)) is not None:
+            self.give_cookie(response, fresh)
 
     def give_cookie(self, response: Response, token: str) -> None:
         """Let the browser keep a session."""

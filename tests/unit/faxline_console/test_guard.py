@@ -279,3 +279,16 @@ def test_the_proxy_names_who_is_there_and_there_is_no_other_way_in(tmp_path: Pat
 def test_the_header_counts_from_the_proxys_addresses_alone(tmp_path: Path, address: str) -> None:
     proxy = ByProxy(tmp_path, address)
     assert proxy.client.get("/who", headers={"X-User": "admin"}).status_code == 403
+
+
+@pytest.mark.parametrize(("path", "status"), [("/fail", 500), ("/act", 403), ("/who", 200)])
+def test_the_session_of_whom_the_proxy_names_is_kept_whatever_the_first_page_is(
+    tmp_path: Path, path: str, status: int
+) -> None:
+    proxy = ByProxy(tmp_path, "10.1.2.3")
+    method = "POST" if path == "/act" else "GET"
+    cookies = set()
+    for _ in range(3):
+        assert proxy.client.request(method, path, headers={"X-User": "viewer"}).status_code == status
+        cookies.add(proxy.client.cookies[COOKIE])
+    assert len(cookies) == 1
