@@ -302,7 +302,7 @@ def test_a_name_that_no_group_may_have_is_told_with_what_it_may_have(
 ) -> None:
     person = console.person("clerk")
     draft = draft_of(upload(person, ROWS))
-    for name in ("zoë", "a b", "a/b", "x" * 125):
+    for name in ("zoë", "a b", "a/b", "x" * 125, ".", ".."):
         answer = person.act("/mailings/push", draft=draft, name=name)
         assert answer.status_code == 400
         assert "A name has letters from A to Z" in shown(answer)

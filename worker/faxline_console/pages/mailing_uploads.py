@@ -26,7 +26,7 @@ from faxline_console.uploads import Uploads, UploadsFullError
 SHOWN = 200
 """The most bad rows that the preview shows; the CSV has all."""
 FULL = "So many mailings are uploaded and not pushed that there is no room. Try again in half an hour."
-NO_NAME = "A name has letters from A to Z, digits and . _ : - only, and no more than 100 of them."
+NO_NAME = "A name has letters from A to Z, digits and . _ : - only, no more than 100, and is no dot or two."
 TAKEN = "There is a group of this name already. Choose another name."
 INTERRUPTED = (
     "Redis did not answer, and not all faxes are known to be pushed. Push them again under this name: "
@@ -108,7 +108,8 @@ class MailingUploadPages:
         wrong = "" if looked.faxes else "No row is in order."
         if looked.bad and typed["bad"] != "leave":
             wrong = "Some rows are bad. Mend them, or choose to leave them out."
-        if not IDENTIFIER.fullmatch(f"{looked.name}.{MOST_ROWS}"):
+        named = looked.name not in {".", ".."}  # which browsers leave out of an address
+        if not named or not IDENTIFIER.fullmatch(f"{looked.name}.{MOST_ROWS}"):
             wrong = NO_NAME
         if not wrong and not await self._reserve(person, draft, looked, line, priority):
             wrong = TAKEN
