@@ -93,6 +93,7 @@ ATTEMPTS: Mapping[tuple[str, str], Attempt] = {
     ("POST", f"{DOUBT}/number"): form("doubt"),
     ("POST", "/accounts/{account}"): form(how="pause"),
     ("POST", f"{MAILING}/cancel"): form(),
+    ("POST", "/send/numbers"): Attempt(fields={"to": "+12025550147"}),
     ("POST", "/send"): Attempt(fields=SEND, files=("files",), acts=True),
     ("POST", "/mailings/new"): Attempt(fields={"account": "north"}, files=("csv", "files")),
     ("POST", "/mailings/push"): Attempt(drafts=True, acts=True),

@@ -14,6 +14,8 @@ from faxline_console.words import state_of
 
 KEY = re.compile(r"[0-9a-f]{8}")
 """The key of a form that sends again."""
+COUNT = re.compile("[1-9][0-9]?")
+"""How many faxes an address says went together."""
 LONGEST_ID = 128
 
 
@@ -80,3 +82,16 @@ def again(job: Job, key: str) -> str:
     if len(job.id) + len(end) > LONGEST_ID:  # two long ids may begin alike
         end = f".{sha256(f'{job.account}/{job.id}'.encode()).hexdigest()[:16]}{end}"
     return f"{job.id[: LONGEST_ID - len(end)]}{end}"
+
+
+def together(first: str, count: str) -> list[str]:
+    """The ids of faxes that were pushed at once, one to each number; empty if a fax went alone.
+
+    Example:
+        >>> together("invoice-77.1", "2"), together("invoice-77", "")
+        (['invoice-77.1', 'invoice-77.2'], [])
+    """
+    group, _, place = first.rpartition(".")
+    if not group or place != "1" or not COUNT.fullmatch(count):
+        return []
+    return [f"{group}.{number}" for number in range(1, int(count) + 1)]

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from datetime import tzinfo
+from datetime import UTC, datetime, tzinfo
 
 from faxline.cli.explaining import explanation, pages_of
 from faxline.contract.states import JobState
@@ -42,11 +42,20 @@ _OF_OTHERS = re.compile(
     r"| \([\d,]+ of [\d,]+ used\)|(?<=is under way) \([^)]*\)"
 )
 """What an explanation says of other faxes."""
+_TAKES_BACK = re.compile(r"`[^`]*` takes it back")
+_OF_ITS_DATE = ("It is scheduled for", "Faxline holds it until its date", "iFax sends it at")
 _FOR_A_SHELL = ("`", "Look it up at iFax")
+
+
+def is_dated(job: Job) -> bool:
+    """Whether a fax still waits for its date, here or at iFax."""
+    return not job.state.final and job.send_at is not None and job.send_at > datetime.now(UTC)
 
 
 def state_of(job: Job) -> tuple[str, str]:
     """The icon and the word of a job's state."""
+    if job.state is JobState.SUBMITTED and is_dated(job):
+        return "queued", "Scheduled"
     return STATES.get("partial" if job.partial else str(job.state), ("queued", str(job.state)))
 
 
@@ -63,7 +72,7 @@ def line_below(job: Job) -> str:
         case JobState.SUBMITTING:
             return "Being submitted"
         case JobState.SUBMITTED:
-            return "Taken by iFax; waits for the receipt"
+            return "iFax keeps it until its date" if is_dated(job) else "Taken by iFax; waits for the receipt"
         case JobState.DELIVERED:
             return pages_of(job) if job.partial else ""
         case JobState.UNCONFIRMED:
@@ -86,5 +95,8 @@ def explain(job: Job, state: AccountState, zone: tzinfo, *, alone: bool = False)
     said = explanation(job, state, zone)
     if job.forecast is not None:
         said = [*said[1:], said[0]]  # why and when first, then how many are before it
+    if is_dated(job):
+        said = [_TAKES_BACK.sub("it can be canceled", text) for text in said]
+        said.sort(key=lambda text: not text.startswith(_OF_ITS_DATE))
     kept = [_COMMAND.sub("", text) for text in said if not text.startswith(_FOR_A_SHELL)]
     return [text for text in (_OF_OTHERS.sub("", text) if alone else text for text in kept) if text]

@@ -174,3 +174,59 @@ def test_what_people_did_with_a_fax_is_shown_however_busy_its_account_is(
     page = shown(console.person("auditor").get("/faxes/north/busy"))
     assert "Call: fax-send" in page
     assert page.count("Reveal: done") == page.count("By ada: look") == 2
+
+
+def test_an_open_page_follows_a_fax_until_it_ended_but_not_while_its_number_is_shown(
+    console: Console, redis_client: redis.Redis
+) -> None:
+    live(redis_client, "now")
+    viewer = console.person("viewer")
+    assert 'data-from="/faxes/north/now"' in viewer.get("/faxes/north/now").text
+    live(redis_client, "now", state="delivered")
+    page = viewer.get("/faxes/north/now").text
+    assert 'id="live"' in page  # what the last load puts in the place of what was shown
+    assert "data-from" not in page
+
+
+@pytest.mark.parametrize(("event", "state"), [("fax.cancel_refused", "queued"), ("fax.canceled", "canceled")])
+def test_a_cancellation_is_said_to_be_on_its_way_until_something_came_of_it(
+    console: Console, redis_client: redis.Redis, event: str, state: str
+) -> None:
+    live(redis_client, "now")
+    clerk, said = console.person("clerk"), "The cancellation is on its way"
+    page = clerk.get("/faxes/north/now?done=cancel").text
+    assert said in page.partition('id="live"')[2]
+    assert 'data-from="/faxes/north/now?done=cancel"' in page
+    step = json.dumps({"event": event, "at": BEGIN + 1, "state": state, "attempt": 0})
+    live(redis_client, "now", state=state, n=2, **{"h:2": step})
+    assert said not in clerk.get("/faxes/north/now?done=cancel").text
+
+
+def test_a_doubt_is_sent_again_only_with_a_reason_once_the_page_said_what_that_does(
+    console: Console, redis_client: redis.Redis
+) -> None:
+    live(redis_client, "unsure", state="in_doubt", attempt=1)
+    operator = console.person("operator")
+    page = shown(operator.get("/faxes/north/unsure"))
+    assert "Not there: send again… It goes to the same number again" in page
+    assert "There is nothing to do" not in page
+    for path in ("/faxes/north/unsure/resolve", "/attention/north/doubts/unsure"):
+        assert operator.act(path, how="resend").status_code == 400
+        assert "Give a reason" in shown(operator.act(path, how="resend", reason=" "))
+    assert not redis_client.exists(KEYS.intake, KEYS.orders)
+
+
+@pytest.mark.parametrize("state", ["queued", "submitted"])
+def test_a_scheduled_fax_says_its_date_first_and_is_not_called_sending(
+    console: Console, redis_client: redis.Redis, state: str
+) -> None:
+    date = 4_102_477_200_000  # 2100-01-01 09:00 UTC
+    live(redis_client, "later", state=state, send_at=date, job_id=7, attempt=1)
+    if state == "queued":
+        redis_client.zadd(KEYS.ready, {"later": 5e14})
+    page = shown(console.person("clerk").get("/faxes/north/later"))
+    say = page.partition("As of")[2]
+    assert say.index("2100-01-01 09:00") < 120
+    assert "Until then it can be canceled." in page or state == "queued"
+    assert "Expected start Its date: not sent before" in page
+    assert "Sending" not in page

@@ -1,10 +1,12 @@
 """The form with which a fax is sent: what it pushes, what it refuses, and what it keeps of what was typed."""
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import phonenumbers
 import pypdfium2
 import pytest
 import redis
@@ -92,7 +94,8 @@ def test_a_fax_of_somebody_with_a_department_has_its_value(
         ({"to": ""}, "to", "Give at least one number."),
         ({"to": "\n".join(f"+1202555{1000 + i}" for i in range(16))}, "to", "16 numbers; at most 15."),
         ({"to": "+12025550147\n+1 202 555 0147"}, "to", "A number is there twice."),
-        ({"region": "XX"}, "region", "A country by its two letters"),
+        ({"region": "XX"}, "region", "Choose a country of the list"),
+        ({"region": "Germany"}, "region", "Choose a country of the list"),
         ({"account": "east"}, "account", "Choose one of the accounts."),
         ({"priority": "high"}, "priority", "One of urgent, normal, bulk."),
         ({"send_at": "31.11.2026"}, "send_at", "A date and a time"),
@@ -151,3 +154,55 @@ def test_who_may_not_send_or_not_on_this_account_sends_nothing(
 ) -> None:
     assert console.person(name).act("/send", letter, **FIELDS).status_code == status
     assert pushed(redis_client) == []
+
+
+@pytest.mark.parametrize("how", ["check", "numbers"])
+def test_numbers_are_shown_as_they_will_be_dialled_with_their_country_before_anything_goes(
+    console: Console, redis_client: redis.Redis, letter: Any, how: str
+) -> None:
+    fields = {**FIELDS, "to": "030 901820\n+1 202 555 0147", "region": "DE", "how": "check"}
+    clerk = console.person("clerk")
+    answer = clerk.act("/send", letter, **fields) if how == "check" else clerk.act("/send/numbers", **fields)
+    listed = answer.text.partition('id="dialled"')[2]
+    assert "+4930901820</span> Germany" in listed
+    assert "+12025550147</span> United States" in listed
+    assert pushed(redis_client) == []
+
+
+def test_every_country_can_be_chosen_by_name_and_none_is_chosen_unasked(console: Console) -> None:
+    page = console.person("clerk").get("/send").text
+    choices = page.partition('<select id="region"')[2].partition("</select>")[0]
+    assert set(re.findall('value="([A-Z]{2})"', choices)) == set(phonenumbers.SUPPORTED_REGIONS)
+    assert '<option value="GE">Georgia</option>' in choices
+    assert "selected" not in choices
+
+
+def test_enter_in_a_field_checks_and_does_not_send_as_browsers_press_the_first_button(
+    console: Console,
+) -> None:
+    form = console.person("clerk").get("/send").text.partition('action="/send"')[2]
+    assert '<button name="how" value="check"' in form[: form.index("</button>")]
+
+
+def test_a_fax_to_several_numbers_shows_each_and_their_group(
+    console: Console, redis_client: redis.Redis, letter: Any
+) -> None:
+    clerk = console.person("clerk")
+    answer = clerk.act("/send", letter, **{**FIELDS, "to": "+12025550147\n+12025550168"})
+    (entry,) = pushed(redis_client)
+    step = json.dumps({"event": "fax.queued", "at": 1, "state": "queued", "attempt": 0})
+    for registered in (False, True):
+        if registered:
+            record: Any = {"state": "queued", "group": entry["id"], "n": 1, "h:1": step}
+            redis_client.hset(RedisKeys("north").job(f"{entry['id']}.1"), mapping=record)
+        page = clerk.get(answer.headers["location"]).text
+        for place in (1, 2):
+            assert f'<a href="/faxes/north/{entry["id"]}.{place}">' in page
+        assert f'<a href="/faxes?q=group%3A%22{entry["id"]}%22">' in page
+
+
+def test_a_text_file_can_be_chosen_and_goes(console: Console, redis_client: redis.Redis) -> None:
+    clerk = console.person("clerk")
+    assert ".txt" in clerk.get("/send").text.partition('accept="')[2].partition('"')[0].split(",")
+    clerk.act("/send", [("files", ("letter.txt", b"Dear colleague"))], **FIELDS)
+    assert len(pushed(redis_client)) == 1

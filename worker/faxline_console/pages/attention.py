@@ -77,11 +77,8 @@ class AttentionPages:
         account, name = request.path_params["account"], request.path_params["job"]
         line, _ = await self._lines.find(person_of(request), account, name)
         form = await request.form()
-        how, text, by = (
-            str(form.get("how", "")),
-            str(form.get("job_id", "")).strip(),
-            await who(request, needed=False),
-        )
+        how, text = str(form.get("how", "")), str(form.get("job_id", "")).strip()
+        by = await who(request, needed=how == "resend")
         place = (account, name)
         accepted = int(text) if text.isascii() and text.isdecimal() and len(text) <= LONGEST_JOB_ID else None
         if how not in {"accepted", "resend", "fail"}:

@@ -25,10 +25,10 @@ from faxline_console.guard import Page, person_of
 from faxline_console.line import ConsoleLine
 from faxline_console.lines import Lines
 from faxline_console.people import Person, Right
-from faxline_console.plans import KEY, again, why_no_cancel, why_no_resend
+from faxline_console.plans import KEY, again, together, why_no_cancel, why_no_resend
 from faxline_console.rendering import Renderer
 from faxline_console.timeline import timeline
-from faxline_console.words import explain, state_of
+from faxline_console.words import explain, is_dated, state_of
 
 LONGEST_BY = 128
 """The most letters that the audit keeps of who acted and why."""
@@ -78,7 +78,7 @@ class FaxPages:
             account = request.path_params["account"]
             if request.query_params.get("done") != "pushed" or not person_of(request).sees_account(account):
                 raise
-            return self._render.page(request, "pushed.html", {})
+            return self._render.page(request, "pushed.html", {"together": self._together(request)})
         return await self._page(request, line, job)
 
     async def reveal(self, request: Request) -> Response:
@@ -119,7 +119,8 @@ class FaxPages:
         """Settle a doubt in one of three ways."""
         line, job = await self.find(request)
         form = await request.form()
-        by, how = await who(request, needed=False), str(form.get("how", ""))
+        how = str(form.get("how", ""))
+        by = await who(request, needed=how == "resend")
         if how == "accepted":
             text = str(form.get("job_id", "")).strip()
             if not text.isdecimal() or len(text) > 18:  # noqa: PLR2004 - more digits are no jobId
@@ -151,6 +152,10 @@ class FaxPages:
         return RedirectResponse("/faxes?done=forgotten", 303)
 
     @staticmethod
+    def _together(request: Request) -> list[str]:
+        return together(request.path_params["job"], request.query_params.get("count", ""))
+
+    @staticmethod
     def _back(job: Job, done: str) -> Response:
         return RedirectResponse(f"/faxes/{job.account}/{job.id}?done={done}", 303)
 
@@ -159,6 +164,7 @@ class FaxPages:
     ) -> Response:
         archived = await self._archived(request, job)
         said, history, orders = await self._story(request, line, job, archived)
+        done = request.query_params.get("done", "")
         values: dict[str, Any] = {
             "job": job,
             "state": state_of(job),
@@ -171,10 +177,15 @@ class FaxPages:
             "at_ifax_until": job.updated_at + SLOW if job.updated_at else None,
             "in_redis": not isinstance(job, EndedJob),
             "forecast": job.forecast,
+            "dated": is_dated(job),
             "number": number,
             "wrong": wrong,
             "now": datetime.now(UTC),
-            "done": request.query_params.get("done", ""),
+            "done": done,
+            "together": self._together(request),
+            "canceling": done == "cancel"
+            and not job.state.final
+            and all(step.event != "fax.cancel_refused" for step in history),
             "final": job.state in FINAL_STATES,
             "key": token_hex(4),
             "can_cancel": not why_no_cancel(job),

@@ -11,6 +11,7 @@ from starlette.responses import RedirectResponse, Response
 from faxline import GroupNotFound, QueueUnavailable
 from faxline.contract.entry_members import IDENTIFIER
 from faxline.contract.phone_numbers import check_region
+from faxline_console.countries import COUNTRIES
 from faxline_console.downloads import csv_file
 from faxline_console.guard import Page, person_of
 from faxline_console.line import ConsoleLine
@@ -154,6 +155,7 @@ class MailingUploadPages:
         values: dict[str, Any] = {
             "accounts": self._lines.accounts_of(person_of(request)),
             "typed": {"account": "", "region": "", **typed},
+            "countries": COUNTRIES,
             "wrong": wrong,
         }
         return self._render.page(request, "mailing_new.html", values, status=400 if wrong else 200)

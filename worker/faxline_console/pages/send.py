@@ -18,6 +18,7 @@ from faxline import EntryRejected
 from faxline.contract.phone_numbers import check_region, normalize_number
 from faxline.sending.documents import Documents
 from faxline.sending.fax import prepare
+from faxline_console.countries import COUNTRIES, country_of
 from faxline_console.guard import Page, person_of
 from faxline_console.lines import Lines
 from faxline_console.outlook import outlook
@@ -59,11 +60,21 @@ class SendPages:
 
     def pages(self) -> list[Page]:
         """The addresses."""
-        return [Page("/send", Right.SEND, self.show), Page("/send", Right.SEND, self.send, ["POST"])]
+        return [
+            Page("/send", Right.SEND, self.show),
+            Page("/send", Right.SEND, self.send, ["POST"]),
+            Page("/send/numbers", Right.SEND, self.numbers, ["POST"]),
+        ]
 
     async def show(self, request: Request) -> Response:
         """The empty form."""
         return await self._page(request, {**EMPTY, "id": str(uuid4())}, {})
+
+    async def numbers(self, request: Request) -> Response:
+        """How the numbers that were typed so far will be dialled: a part of the page."""
+        form = await request.form()
+        typed = {name: str(form.get(name) or "")[:10_000] for name in ("to", "region")}
+        return self._render.page(request, "dialled.html", {"dialled": dialled(typed)})
 
     async def send(self, request: Request) -> Response:
         """Check the form, and push the fax."""
@@ -91,8 +102,8 @@ class SendPages:
         )
         await line.note("send", by=person.name, jobs=names)
         job = await line.send(**fax)
-        name = f"{job.id}.1" if job.size else job.id
-        return RedirectResponse(f"/faxes/{job.account}/{name}?done=pushed", 303)
+        name, more = (f"{job.id}.1", f"&count={job.size}") if job.size else (job.id, "")
+        return RedirectResponse(f"/faxes/{job.account}/{name}?done=pushed{more}", 303)
 
     async def _page(
         self,
@@ -113,6 +124,8 @@ class SendPages:
             "checked": checked,
             "had_files": had_files,
             "accounts": names,
+            "countries": COUNTRIES,
+            "dialled": dialled(typed),
             "texts": TEXTS,
             "named": NAMED,
             "most_numbers": MOST_NUMBERS,
@@ -145,12 +158,7 @@ def fax_of(
         The keyword arguments of `send`, and by field what is wrong.
     """
     problems: dict[str, str] = {}
-    region = typed["region"].strip() or None
-    try:
-        check_region(region)
-    except ValueError:
-        region, problems["region"] = None, "A country by its two letters, such as US or DE."
-    numbers = _numbers(typed["to"], region, problems)
+    numbers = _numbers(typed["to"], _region(typed, problems), problems)
     fax: dict[str, Any] = {"to": numbers[0] if len(numbers) == 1 else numbers, "files": files}
     fax |= {name: typed[name] for name in PLAIN if typed[name].strip()}
     fax["priority"] = typed["priority"]
@@ -173,6 +181,21 @@ def id_of(typed: Mapping[str, str], fax: Mapping[str, Any], who: str) -> str:
     files = [(name, sha256(content).hexdigest()) for name, content in fax["files"]]
     told = json.dumps([who, typed["id"], typed["account"], {**fax, "files": files}], sort_keys=True)
     return str(uuid5(NAMESPACE_OID, told))
+
+
+def dialled(typed: Mapping[str, str]) -> list[tuple[str, str]]:
+    """The numbers that were typed, as they will be dialled, each with its country's name."""
+    wrong: dict[str, str] = {}
+    numbers = _numbers(typed["to"], _region(typed, wrong), wrong)
+    return [(number, country_of(number)) for number in numbers[:MOST_NUMBERS]]
+
+
+def _region(typed: Mapping[str, str], problems: dict[str, str]) -> str | None:
+    try:
+        return check_region(typed["region"].strip() or None)
+    except ValueError:
+        problems["region"] = "Choose a country of the list, or none."
+        return None
 
 
 def _numbers(text: str, region: str | None, problems: dict[str, str]) -> list[str]:

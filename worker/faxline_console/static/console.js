@@ -91,7 +91,24 @@ function showFiles(field) {
   }));
 }
 
+let typed = 0; // the number of the last change, so that an answer to an earlier one is not shown
+async function dial(form) {
+  const turn = ++typed;
+  const shown = document.getElementById("dialled");
+  shown.replaceChildren(); // never a number beside one that is no longer typed
+  await new Promise((then) => { setTimeout(then, 300); });
+  if (turn !== typed) return;
+  const body = new URLSearchParams(["form_token", "to", "region"].map((name) => [name, form.elements[name].value]));
+  const answer = await fetch("/send/numbers", { method: "POST", body });
+  const text = await answer.text();
+  if (turn === typed && answer.ok && !answer.redirected) shown.outerHTML = text;
+}
+
 document.addEventListener("keydown", pressed);
+document.addEventListener("input", (event) => {
+  const form = event.target.form;
+  if (form?.matches("[action='/send']") && ["to", "region"].includes(event.target.name)) dial(form);
+});
 document.addEventListener("click", (event) => {
   const button = event.target.closest("[data-copy]");
   if (button) copy(button);
@@ -161,13 +178,13 @@ function load() {
 function changed(event) {
   newer += Number(event.data);
   if (main.dataset.newer !== undefined && newer) tell(`${newer.toLocaleString("en")} newer.`, "Show them");
-  if (!live || waiting) return;
+  if (!live?.dataset.from || waiting) return;
   const every = 1000 * live.dataset.every; // the server says how often, by what the page costs Redis
   waiting = setTimeout(load, Math.max(0, last + every - Date.now()));
   if (every > SLOW && event.type === "changed") tell("Something has changed.");
 }
 
-if (live || main?.dataset.newer !== undefined) {
+if (live?.dataset.from || main?.dataset.newer !== undefined) {
   let stream, left;
   const listen = () => {
     stream?.close();
