@@ -96,6 +96,7 @@ def test_a_console_tells_of_itself_by_probes_metrics_and_a_heartbeat_until_it_en
         assert "console stopped" in console.log.read_text()
 
 
+@pytest.mark.slow
 def test_while_redis_is_away_a_console_lives_and_is_not_ready(
     server: RedisServer, console: Console, wait_until: Callable[..., Any]
 ) -> None:
@@ -107,6 +108,7 @@ def test_while_redis_is_away_a_console_lives_and_is_not_ready(
     wait_until(lambda: console.status("/readyz", console.monitoring) == 200, timeout=60)
 
 
+@pytest.mark.slow
 def test_the_dispatchers_forget_a_console_that_has_ended(
     server: RedisServer, console: Console, wait_until: Callable[..., Any]
 ) -> None:
