@@ -3,6 +3,7 @@
 import sys
 from importlib.util import find_spec
 from pathlib import Path
+from typing import NamedTuple
 
 import httpx
 
@@ -16,24 +17,36 @@ NAME = "console-1"
 """Its name among the processes that have metrics."""
 
 
-def start_console(local: Local, directory: Path) -> str:
-    """Start the console beside a stack, and return a link that signs an administrator in once.
+class Started(NamedTuple):
+    """A console that runs.
+
+    Attributes:
+        link: signs an administrator in once.
+        settings: the FAXLINE_ variables with which `faxline-worker console users` reaches its people.
+    """
+
+    link: str
+    settings: dict[str, str]
+
+
+def start_console(local: Local, directory: Path) -> Started | None:
+    """Start the console beside a stack.
 
     Args:
         local: the stack; the console ends with it.
         directory: of its database.
 
     Returns:
-        The link; empty where the extra `console` is not installed.
+        Where it is; None where the extra `console` is not installed.
     """
     if not all(map(find_spec, NEEDED)):
-        return ""
+        return None
     from faxline_archive.database import open_database  # noqa: PLC0415 - only with the extra
     from faxline_console.links import Links  # noqa: PLC0415 - as above
     from faxline_console.people import Person, Role  # noqa: PLC0415 - as above
     from faxline_console.store import ConsoleStore  # noqa: PLC0415 - as above
 
-    url, port = f"sqlite:///{directory / 'console.db'}", free_port()
+    url, port = f"sqlite:///{directory.absolute() / 'console.db'}", free_port()
     engine = open_database(url, writes=True)
     store = ConsoleStore(engine)
     if store.person(USER) is not None:  # the folder of an earlier playground
@@ -51,7 +64,12 @@ def start_console(local: Local, directory: Path) -> str:
     part.await_start(lambda: _answers(f"{address}/readyz"))
     token = Links(store).make(USER)
     engine.dispose()
-    return f"{address}/sign-in/{token}"
+    settings = {
+        "FAXLINE_ACCOUNTS": ",".join(local.accounts),
+        "FAXLINE_CONSOLE__DATABASE": url,
+        "FAXLINE_CONSOLE__URL": address,
+    }
+    return Started(f"{address}/sign-in/{token}", settings)
 
 
 def _answers(url: str) -> bool:

@@ -47,8 +47,8 @@ def run(faxes: int) -> int:
             console.print(
                 f"all parts are up; the server is {server.name} {server.version} on {local.redis_url}"
             )
-            if link := start_console(local, directory):
-                console.print(f"watch it in the console: {link}", soft_wrap=True)
+            if started := start_console(local, directory):
+                console.print(f"watch it in the console: {started.link}", soft_wrap=True)
             with FaxLine(local.redis_url) as line:
                 names = _push(line, paths, faxes)
                 _push_by_hand(local.redis_url)

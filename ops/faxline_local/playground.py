@@ -1,5 +1,6 @@
 """`faxline-worker playground`: runs all of Faxline with the sandbox on this machine, for developers."""
 
+import shlex
 import signal
 import tempfile
 import threading
@@ -8,7 +9,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from faxline_local.console import start_console
+from faxline_local.console import Started, start_console
 from faxline_local.processes import PartFailedError
 from faxline_local.stack import ARCHIVES, Local
 
@@ -21,6 +22,9 @@ SETTINGS = {
     **{f"RETRIES__DELIVERY__{cause}": "2" for cause in ("BUSY", "NO_ANSWER", "OTHER")},
 }
 """The waits between deliveries are seconds instead of minutes, so a fax to a busy number fails soon."""
+AGAIN = (
+    "Every port is a free one, chosen at the start. If another program took one meanwhile, start it again."
+)
 
 
 def run(logs: Path | None) -> int:
@@ -37,12 +41,13 @@ def run(logs: Path | None) -> int:
         signal.signal(number, lambda *_: over.set())
     with ExitStack() as stack:
         folder = logs or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="faxline-playground-")))
+        console.print("Starting Redis, the sandbox and Faxline: a few seconds, a minute on a slow machine.")
         try:
             with Local(folder, settings=SETTINGS, sandbox=SANDBOX, archives=ARCHIVES) as local:
                 console.print(_welcome(local, folder, start_console(local, folder)))
                 ended = _await_the_end(local, over)
         except PartFailedError as error:
-            console.print(f"[red]{error}", markup=False)
+            console.print(f"{error}\n{AGAIN}", style="red", markup=False)
             return 1
         if ended:
             last = (folder / f"{ended}.log").read_text(errors="replace").splitlines()[-5:]
@@ -61,8 +66,13 @@ def _await_the_end(local: Local, over: threading.Event) -> str:
     return ""
 
 
-def _welcome(local: Local, folder: Path, link: str) -> str:
+def _welcome(local: Local, folder: Path, started: Started | None) -> str:
     server = local.server.binary
+    settings = {"FAXLINE_REDIS_URL": local.redis_url, "FAXLINE_ARCHIVE__URL": local.archive_url}
+    settings |= started.settings if started else {}
+    exports = "\n".join(f"    export {name}={shlex.quote(value)}" for name, value in settings.items())
+    users = "\n    faxline-worker console users add ada --role clerk" if started else ""
+    link = started.link if started else "needs the extra console: pip install 'faxline[console]'"
     metrics = ", ".join(
         f"{name.partition('-')[0]} http://127.0.0.1:{port}/metrics" for name, port in local.metrics.items()
     )
@@ -71,17 +81,16 @@ Ctrl-C ends it.
 
 In another shell:
 
-    export FAXLINE_REDIS_URL={local.redis_url}
-    export FAXLINE_ARCHIVE__URL={local.archive_url}
+{exports}
     faxline send --to +12025550123 letter.pdf --wait
     faxline list
-    faxline find
+    faxline find{users}
 
 The last four digits of a +1 202 555 number say what happens to its fax: 0123 is delivered, 0017 is busy,
 3001 is refused, 0504 leaves a doubt. docs/sandbox.md has all of them.
-A delivery is tried again after 2 s. FAXLINE_ variables of this shell have no effect.
+A delivery is tried again after 2 s. FAXLINE_ variables of this shell have no effect on it.
 
-    the console   {link or "needs the extra console: pip install 'faxline[console]'"}
+    the console   {link}
     Python        FaxLine("{local.redis_url}")
     the sandbox   {local.sandbox_url}/sandbox/ledger has each fax that it took
     the webhook   http://127.0.0.1:{local.webhook_port}/webhooks/ifax/default

@@ -72,7 +72,7 @@ class Local:
         numbers = {"dispatcher": dispatchers, "worker": workers, "webhook": webhooks, "archive": archives}
         self._roles = [role for role, number in numbers.items() for _ in range(number)]
         self._threads = threads
-        self._accounts = tuple(accounts)
+        self.accounts = tuple(accounts)
         self._settings = dict(settings or {})
         self._sandbox = sandbox
         self.server = RedisServer(
@@ -150,7 +150,7 @@ class Local:
             "WEBHOOK__PORT": str(self.webhook_port),
             "ARCHIVE__URL": self.archive_url,
         }
-        for account in self._accounts:
+        for account in self.accounts:
             values[f"ACCOUNTS__{account.upper()}__TOKEN"] = token_of(account)
             values[f"ACCOUNTS__{account.upper()}__WEBHOOK_SECRETS"] = f'["{webhook_secret_of(account)}"]'
         values |= self._settings
@@ -204,7 +204,7 @@ class Local:
     def _start(self) -> None:
         self._directory.mkdir(parents=True, exist_ok=True)
         options = ["--port", str(self.sandbox_port), "--token", TOKEN]
-        options += [word for name in self._accounts if name != DEFAULT for word in ("--account", name)]
+        options += [word for name in self.accounts if name != DEFAULT for word in ("--account", name)]
         if "webhook" in self._roles:
             url = f"http://127.0.0.1:{self.webhook_port}/webhooks/ifax/{{account}}"
             options += ["--webhook-url", url, "--webhook-secret", WEBHOOK_SECRET]

@@ -8,9 +8,12 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 
 from faxline import FaxLine, JobState
+from faxline_local.playground import run
+from faxline_local.processes import PartFailedError
 
 pytestmark = pytest.mark.slow
 
@@ -33,6 +36,11 @@ class Playground:
         found = re.search(r"export FAXLINE_REDIS_URL=(\S+)", self.printed)
         assert found, self.printed
         return found[1]
+
+    @property
+    def exports(self) -> dict[str, str]:
+        """The variables that it tells another shell to set."""
+        return dict(re.findall(r"export (\S+)=(\S+)", self.printed))
 
     def children(self) -> dict[int, list[str]]:
         """The processes that it started, and the words of their commands."""
@@ -84,3 +92,35 @@ def test_a_part_that_ends_by_itself_is_named_and_ends_the_playground(playground:
     code, rest = playground.end()
     assert code == 1
     assert "webhook-3 ended by itself" in rest
+
+
+def test_a_user_who_is_added_with_the_variables_that_are_printed_gets_a_link_that_signs_in(
+    playground: Playground,
+) -> None:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("FAXLINE_")}
+
+    def users(*words: str) -> str:
+        command = [sys.executable, "-m", "faxline_worker", "console", "users", *words]
+        return subprocess.run(
+            command, env=kept | playground.exports, check=True, capture_output=True, text=True
+        ).stdout
+
+    assert "ada was added" in users("add", "ada", "--role", "clerk", "--no-password")
+    link = users("link", "ada").strip()
+    with httpx.Client(trust_env=False) as client:
+        assert client.get(link).is_success
+        assert httpx.URL(link).netloc == httpx.URL(playground.exports["FAXLINE_CONSOLE__URL"]).netloc
+
+
+def test_a_part_that_does_not_start_is_told_without_marks_of_style_and_with_advice_that_helps(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise PartFailedError("console did not start:\ncannot listen on port 9105")
+
+    monkeypatch.setattr("faxline_local.playground.Local", fail)
+    assert run(tmp_path) == 1
+    told = capsys.readouterr().out
+    assert told.startswith("Starting Redis")
+    assert "[red]" not in told
+    assert "start it again" in told

@@ -74,7 +74,7 @@ def add_user(  # noqa: PLR0917 - the options of a command
     if not name.isprintable() or not 1 <= len(name) <= 64 or name != name.strip():  # noqa: PLR2004
         _give_up("a name has 1 to 64 printable characters")
     person = Person(name, role, _accounts(account), _department(department), _zone(zone))
-    _change(lambda store: store.add_user(person, _read_password() if password else None))
+    _change(lambda store: store.add_user(person, _read_password() if password else None), f"{name} was added")
 
 
 @users.command("set")
@@ -104,19 +104,22 @@ def set_user(  # noqa: PLR0917 - the options of a command
         changes["zone"] = _zone(zone)
     if not changes and not password:
         _give_up("nothing is to be changed: give --role, --account, --department, --zone or --password")
-    _change(lambda store: store.change_user(name, changes, _read_password() if password else None))
+    _change(
+        lambda store: store.change_user(name, changes, _read_password() if password else None),
+        f"{name} was changed, and has to sign in again",
+    )
 
 
 @users.command("remove")
 def remove_user(name: Name) -> None:
     """Remove a user. The user's sessions end."""
-    _change(lambda store: store.remove_user(name))
+    _change(lambda store: store.remove_user(name), f"{name} was removed")
 
 
 @users.command("sign-out")
 def sign_out_user(name: Name) -> None:
     """End all sessions of a user."""
-    _change(lambda store: store.end_sessions(name))
+    _change(lambda store: store.end_sessions(name), f"{name} was signed out")
 
 
 @users.command("link")
@@ -149,11 +152,14 @@ def _store() -> "ConsoleStore":
     return open_store(_settings().console)
 
 
-def _change(change: "Callable[[ConsoleStore], object]") -> None:
+def _change(change: "Callable[[ConsoleStore], object]", done: str = "") -> None:
     try:
-        change(_store())
+        store = _store()
+        change(store)
     except ValueError as error:
         _give_up(str(error))
+    if done:  # and where: a variable that is missing here means another database than that of the console
+        typer.echo(f"{done}: {store.engine.url.render_as_string()}")
 
 
 def _accounts(names: list[str] | None) -> frozenset[str]:

@@ -54,6 +54,15 @@ def test_a_new_password_changes_nothing_else(users: Users) -> None:
     assert users.store.sign_in("ada", PASSWORD, "192.0.2.7") is not None
 
 
+def test_each_change_says_what_was_done_and_in_which_database(users: Users) -> None:
+    where = str(users.store.engine.url)
+    added = users.run("add", "bob", "--role", "clerk", "--no-password")
+    assert added.stdout == f"bob was added: {where}\n"
+    changes = (["set", "bob", "--role", "viewer"], ["sign-out", "bob"], ["remove", "bob"])
+    for command, said in zip(changes, ("was changed", "was signed out", "was removed"), strict=True):
+        assert f"bob {said}" in users.run(*command).stdout
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
