@@ -1,4 +1,4 @@
-"""Counts faxes by account, day, month, or a member of the metadata.
+"""Counts faxes by account, day, month, the reason why they failed, or a member of the metadata.
 
 Days and months are those of a zone. The database counts by quarters of an hour, on which the days of every
 zone begin, and the rest is added up here: SQLite knows no zones.
@@ -19,7 +19,7 @@ from faxline_archive.search import as_stored, fax_of, key_of
 METADATA = "metadata."
 _QUARTER = 15 * 60 * 1000
 _DAYS = {"day": "%Y-%m-%d", "month": "%Y-%m"}
-BY = ("account", *_DAYS, f"{METADATA}KEY")
+BY = ("account", *_DAYS, "reason", f"{METADATA}KEY")
 Counts = tuple[int, int, int, int]
 
 
@@ -36,7 +36,7 @@ def usage(
 
     Args:
         engine: of `open_database`.
-        by: `account`, `day`, `month`, or `metadata.KEY`.
+        by: `account`, `day`, `month`, `reason` (of faxes that failed), or `metadata.KEY`.
         wanted: `since` and `until` choose the faxes by when they were queued, and with an account
             `metadata` by their members; the rest is not looked at.
         privacy_of: opens an account's sealed values.
@@ -54,6 +54,10 @@ def usage(
                 select(faxes.c.account, *_sums()).where(*chosen).group_by(faxes.c.account)
             )
             return _added((row[0], tuple(row[1:])) for row in rows)
+        if by == "reason":
+            failed = select(faxes.c.reason, *_sums()).where(*chosen, faxes.c.state == "failed")
+            rows = connection.execute(failed.group_by(faxes.c.reason))
+            return _added((row[0] or "", tuple(row[1:])) for row in rows)
         if by in _DAYS:
             quarter = faxes.c.queued_at // _QUARTER
             rows = connection.execute(select(quarter, *_sums()).where(*chosen).group_by(quarter))

@@ -1,13 +1,15 @@
 """What a search asks for, in words: `No failed fax to …0147 pushed on Tuesday 17 November 2026`."""
 
+import re
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 
-from faxline_console.query import Query, Term
+from faxline_console.query import FEWEST, STATES, Query, Term
 from faxline_console.rendering import Times
 
 Shown = Callable[[str], str]
 _STATES = {"in_doubt": "doubtful", "partial": "partly delivered"}
+_ID = re.compile(r"(?<!\w)id:", re.IGNORECASE)
 _WITH = (("reason", "with the reason"), ("group", "of the group"), ("account", "of the account"))
 
 
@@ -30,6 +32,29 @@ def in_words(query: Query, times: Times) -> str:
         _days(query, times),
     ]
     return " ".join(part for part in parts if part)
+
+
+def misread(query: Query) -> str:
+    """What a word alone was read as, and how to write what else it may be; empty if there is none.
+
+    Example:
+        >>> misread(parse_query("failed", UTC))
+        'The word “failed” alone was read as an id. For faxes in that state write state:failed.'
+    """
+    term = query.terms.get("id")
+    if term is None or _ID.search(query.text):
+        return ""
+    word = term.values[0]
+    if (state := word.lower()) in STATES:
+        other = f"For faxes in that state write state:{state}."
+    elif state in {"today", "yesterday"}:
+        other = f"For faxes that were pushed since then write since:{state}."
+    elif word.isdecimal():
+        end = f"For the end of a number write to:{word}. " if len(word) >= FEWEST else ""
+        other = f"{end}For a jobId write jobid:{word}."
+    else:
+        other = f"For a group write group:{word}, for a member of the metadata meta.NAME:{word}."
+    return f"The word “{word}” alone was read as an id. {other}"
 
 
 def _joined(words: str, term: Term | None, shown: Shown = str) -> str:

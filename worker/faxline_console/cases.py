@@ -80,7 +80,13 @@ class Cases:
         names = self._lines.accounts_of(person)
         found = await asyncio.gather(*(self._of(self._lines.of(name), person) for name in names))
         cases = sorted((case for one in found for case in one.cases), key=lambda case: case.since)
-        return Waiting(cases, sum(one.more for one in found), all(one.whole for one in found))
+        return Waiting(
+            cases,
+            sum(one.more for one in found),
+            all(one.whole for one in found),
+            sum(one.later for one in found),
+            min((one.next for one in found if one.next), default=None),
+        )
 
     async def ended(self, person: Person) -> list[Case]:
         """Faxes that ended unconfirmed or partly delivered, by the latest events, the newest first."""
@@ -93,7 +99,7 @@ class Cases:
     async def _of(self, line: ConsoleLine, person: Person) -> "Waiting":
         state = await line.account_state()
         cases: list[Case] = []
-        more, whole = 0, True
+        more, whole, later, due = 0, True, 0, list[datetime]()
         if person.department is None:
             if state.paused and person.may(Right.ACCOUNTS):
                 cases.append(_paused(state))
@@ -101,17 +107,19 @@ class Cases:
                 dead = await line.dead(MOST)
                 cases += [_dead(line.account, entry) for entry in dead]
                 more += max(0, state.dead - len(dead))
-        if state.held_doubts:
+        if state.jobs.get("in_doubt"):
             doubts, whole = await on_their_way(line, [JobState.IN_DOUBT], person, MOST)
             held = [job for job in doubts if job.waits_until is None]
-            total = len(held)
+            due = [job.waits_until for job in doubts if job.waits_until is not None]
+            total, later = len(held), len(due)
             if person.department is None:
                 total, whole = state.held_doubts, True
+                later = max(0, state.jobs["in_doubt"] - total)
             held = held[:MOST]
             more += max(0, total - len(held))
             senders = await line.senders([job.id for job in held]) if held else {}
             cases += [_doubt(job, senders.get(job.id, "")) for job in held]
-        return Waiting(cases, more, whole)
+        return Waiting(cases, more, whole, later, min(due, default=None))
 
     async def _ended(self, line: ConsoleLine, person: Person) -> Sequence[Case]:
         most = MOST if person.department is None else EVENTS
@@ -131,23 +139,28 @@ class Waiting:
         cases: the first of them.
         more: how many more there are.
         whole: whether there are no others of which it is not known how many.
+        later: how many doubts wait for their policy first, and may never need a person.
+        next: when the first of them may.
     """
 
     cases: Sequence[Case]
     more: int
     whole: bool
+    later: int = 0
+    next: datetime | None = None
 
 
 def _paused(state: AccountState) -> Case:
     why = f" ({state.paused_why})" if state.paused_why else ""
     by = f" By {state.paused_by}." if state.paused_by else ""
     waiting = state.jobs.get("queued", 0)
+    wait = "waits and spends" if waiting == 1 else "wait and spend"
     return Case(
         "paused",
         state.name,
         _moment(state.paused_since or state.now),
         f"Account {state.name} is paused: {reason_words(state.paused)}{why}",
-        f"{plural(waiting, 'fax', 'faxes')} {'waits' if waiting == 1 else 'wait'} and spend no attempt.{by}",
+        f"{plural(waiting, 'fax', 'faxes')} {wait} no attempt.{by}",
     )
 
 

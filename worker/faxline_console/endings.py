@@ -17,6 +17,8 @@ def ended_sentence(fax: ArchivedFax, times: Times) -> str:
     if fax.state == "delivered" and fax.partial:
         return f"{fax.transferred} of {fax.pages} pages arrived at {at}."
     if fax.state == "delivered":
+        if fax.pages == 1:
+            return f"The one page arrived at {at}."
         return f"All {fax.pages} pages arrived at {at}." if fax.pages else f"It arrived at {at}."
     why = reason_words(fax.reason, fax.code)
     word = state_of(job_of(fax))[1]

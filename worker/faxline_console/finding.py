@@ -8,12 +8,12 @@ from starlette.concurrency import run_in_threadpool
 
 from faxline import JobNotFound, QueueUnavailable
 from faxline.contract.errors import ArchiveUnavailable
+from faxline.contract.phone_numbers import EXAMPLE
 from faxline.reading.archived import ArchivedFax
 from faxline.reading.job import Job
 from faxline.reading.open_jobs import OPEN
 from faxline_console.ended import Ended
 from faxline_console.ended_jobs import job_of
-from faxline_console.ended_query import whole_numbers
 from faxline_console.line import ConsoleLine
 from faxline_console.lines import Lines
 from faxline_console.marks import Mark
@@ -30,8 +30,9 @@ NO_ARCHIVE = (
     "There is no archive: faxes that have ended are found by their id or group, as long as Redis has them."
 )
 NOT_ALL = "Not all faxes on their way are shown here. Search for a state, a group or an id to see more."
-NOT_WHOLE = (
-    "The archive finds a number only when it is whole, with its country code: only live faxes are searched."
+NO_PLUS = (
+    f"Write a number whole, with + and its country code, such as {EXAMPLE}. Without the plus, faxes on their "
+    "way are found by its end, but those that have ended only if it begins with its country code."
 )
 
 
@@ -102,8 +103,8 @@ class Finder:
             found.notes.append(NO_ARCHIVE)
             away += 1
         else:
-            if (to := query.terms.get("to")) and len(whole_numbers(to)) < len(to.values):
-                found.notes.append(NOT_WHOLE)
+            if (to := query.terms.get("to")) and not all("+" in value for value in to.values):
+                found.notes.append(NO_PLUS)
             try:
                 archived = await run_in_threadpool(self.ended.page, names, query, person, after, limit + 1)
             except ArchiveUnavailable:

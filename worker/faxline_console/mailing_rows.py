@@ -1,13 +1,15 @@
 """Turns the rows of an uploaded CSV file into faxes, and says what is wrong with each bad row."""
 
+import csv
+import io
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any
 
 from faxline import EntryRejected
-from faxline.cli.recipients import Recipients, Row, recipients_in
+from faxline.cli.recipients import Recipients, Row, Rows, recipients_in
 from faxline.sending.documents import Documents
 from faxline.sending.fax import Fax, prepare
 
@@ -60,6 +62,7 @@ class Looked:
         bad: by line, what is wrong with the others.
         notes: what the sender should know.
         total: how many rows there are.
+        rows: by line, the bad rows as the file has them.
     """
 
     name: str
@@ -67,6 +70,7 @@ class Looked:
     bad: Mapping[int, str]
     notes: Sequence[str]
     total: int
+    rows: Mapping[int, str] = field(repr=False)
 
 
 def look_at(draft: Draft, name: str = "", priority: str = "bulk") -> Looked:
@@ -95,7 +99,8 @@ def look_at(draft: Draft, name: str = "", priority: str = "bulk") -> Looked:
             )
         else:
             faxes.append(fax)
-    return Looked(name, faxes, dict(sorted(bad.items())), recipients.notes, recipients.total)
+    texts = _texts(recipients.rows, bad)
+    return Looked(name, faxes, dict(sorted(bad.items())), recipients.notes, recipients.total, texts)
 
 
 def _read(draft: Draft) -> Recipients:
@@ -108,6 +113,13 @@ def _read(draft: Draft) -> Recipients:
     if recipients.total > MOST_ROWS:
         raise MailingInvalid(f"{draft.file} has {recipients.total:,} rows; at most {MOST_ROWS:,} at once")
     return recipients
+
+
+def _texts(rows: Rows, lines: Collection[int]) -> dict[int, str]:
+    """The rows that end at these lines, as the file has them."""
+    reader = csv.reader(io.StringIO(rows.text, newline=""), delimiter=rows.delimiter, strict=True)
+    numbered = ((reader.line_num + rows.skipped, cells) for cells in reader)
+    return {line: rows.delimiter.join(cells) for line, cells in numbered if line in lines}
 
 
 def _fax(row: Row, draft: Draft, name: str, priority: str) -> Fax:

@@ -1,5 +1,7 @@
 """When faxes that are sent now would go, and what holds them."""
 
+from datetime import UTC, datetime, timedelta
+
 from faxline.reading.account_state import AccountState
 from faxline.reading.forecast import forecast
 from faxline_console.rendering import Times, plural
@@ -74,3 +76,14 @@ def end_of_queue(state: AccountState, times: Times) -> str:
         f"The last is expected to start by about {times.moment(last.expected_start)}"
         f"{f', because {why}' if why else ''}. At most; a forecast."
     )
+
+
+def paused_words(state: AccountState, times: Times) -> str:
+    """Since when an account is paused, and by whom and why, as far as that is known."""
+    since = f" since {times.moment(moment_of(state.paused_since))}" if state.paused_since else ""
+    return f"Paused{since}" + (f" by {state.paused_by}." if state.paused_by else ".")
+
+
+def moment_of(us: int) -> datetime:
+    """A time of an account's state, in microseconds since 1970."""
+    return datetime.fromtimestamp(0, tz=UTC) + timedelta(microseconds=us)

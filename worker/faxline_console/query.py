@@ -13,6 +13,8 @@ WORDS = ("to", "id", "group", "jobid", "state", "reason", "account", "since", "u
 """What may stand before a colon; also `meta.NAME`."""
 STATES = ("queued", "sending", "in_doubt", "delivered", "partial", "failed", "unconfirmed", "canceled")
 """What `state:` understands. `sending` is submitting and submitted, `partial` delivered without all pages."""
+FEWEST = 4
+"""The fewest digits of the end of a number: fewer find too much, and are shown by nobody."""
 LONGEST = 1000
 """The most characters of a line."""
 _PART = re.compile(r'(-?)(?:([A-Za-z]+(?:\.[^\s:"]+)?):)?("[^"]*"|\S+)')
@@ -146,7 +148,7 @@ def parse_query(line: str, zone: tzinfo, now: datetime | None = None) -> Query:
         if not values or (not key and text.endswith(":")):
             raise QueryInvalid(f"{word if not values else text.rstrip(':')}: has no value.")
         if word in {*terms, *bounds, *(f"meta.{name}" for name in metadata)}:
-            raise QueryInvalid(f"{word}: is there twice. Join what it may be by a comma.")
+            raise QueryInvalid(_twice(word, text if not key else "", terms))
         if prefix.lower() == "meta" and member:
             metadata[member] = Term(values, bool(minus))
         elif word in {"since", "until"}:
@@ -188,6 +190,17 @@ def line_of(form: Mapping[str, str]) -> str:
     )
 
 
+def _twice(word: str, bare: str, terms: Mapping[str, Term]) -> str:
+    if word != "id" or not bare:
+        return f"{word}: is there twice. Join what it may be by a comma."
+    first = ",".join(terms["id"].values)
+    return (
+        f"“{first}” and “{bare}” were both read as ids: that is what a word alone is. For either id write "
+        f"id:{first},{bare}. Before other words goes what they are, such as state:failed or "
+        'meta.subject:"two words".'
+    )
+
+
 def _checked(word: str, values: tuple[str, ...]) -> tuple[str, ...]:
     if word == "state":
         for value in values:
@@ -195,7 +208,7 @@ def _checked(word: str, values: tuple[str, ...]) -> tuple[str, ...]:
                 raise QueryInvalid(f"state:{value} is not known. Known are {', '.join(STATES)}.")
     if word == "to":
         for value in values:
-            if len(digits(value)) < 4:  # noqa: PLR2004 - fewer find too much, and are shown by nobody
+            if len(digits(value)) < FEWEST:
                 raise QueryInvalid(f"to:{value} has fewer than four digits. Give a number, or its end.")
             if "+" in value and whole(value) is None:
                 raise QueryInvalid(f"to:{value} is no whole number. Give the end of a number without a plus.")

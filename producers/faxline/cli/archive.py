@@ -113,7 +113,9 @@ def find(  # noqa: PLR0917 - each is an option of the command
 )
 def usage(  # noqa: PLR0917 - each is an option of the command
     ctx: typer.Context,
-    by: Annotated[str, typer.Option(metavar="WHAT", help="account, day, month, or metadata.KEY.")] = "month",
+    by: Annotated[
+        str, typer.Option(metavar="WHAT", help="account, day, month, reason, or metadata.KEY.")
+    ] = "month",
     since: Since = None,
     until: Since = None,
     zone: Zone = None,

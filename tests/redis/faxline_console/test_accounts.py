@@ -1,5 +1,6 @@
 """What the page of the accounts says of their limits and pauses, and what is shown while Redis is away."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -60,3 +61,34 @@ def test_while_redis_is_away_each_page_leads_to_the_faxes_that_have_ended(tmp_pa
     assert page.status_code == 503
     assert '<a class="btn" href="/faxes">Search ended faxes</a>' in page.text
     assert '<span class="count">–<' in page.text  # noqa: RUF001 - a dash, as the page has it
+
+
+def test_a_fax_that_waits_for_a_paused_account_says_who_paused_it_and_why_and_leads_there(
+    console: Console, redis_client: redis.Redis
+) -> None:
+    keys = RedisKeys("north")
+    at = redis_client.time()[0] * 1_000_000
+    paused = {"paused": "operator", "paused_at": at, "paused_by": f"{at} otto: iFax maintenance"}
+    redis_client.hset(keys.account_state, mapping=LIMITS | paused)
+    step = json.dumps({"event": "fax.queued", "at": 1, "state": "queued", "attempt": 0})
+    record: Any = {"state": "queued", "number": "+12025550168", "place": 7, "n": 1, "h:1": step}
+    redis_client.hset(keys.job("a"), mapping=record)
+    redis_client.zadd(keys.ready, {"a": 7})
+    page = console.person("operator").get("/faxes/north/a")
+    assert "by otto: iFax maintenance." in shown(page)
+    assert 'href="/accounts#north"' in page.text
+    viewer = console.person("viewer").get("/faxes/north/a")
+    assert "by otto: iFax maintenance." in shown(viewer)
+    assert "/accounts" not in viewer.text
+
+
+def test_what_waits_for_an_account_is_a_link_to_its_faxes(
+    console: Console, redis_client: redis.Redis
+) -> None:
+    redis_client.hset(RedisKeys("north").account_state, mapping=LIMITS | {"paused": "operator"})
+    person = console.person("operator")
+    queued = "/faxes?q=account%3Anorth+state%3Aqueued"
+    assert f'<a href="{queued}">0 faxes queued</a>' in person.get("/accounts").text
+    attention = person.get("/attention")
+    assert f'href="{queued}"' in attention.text
+    assert "0 faxes wait and spend no attempt" in shown(attention)

@@ -4,6 +4,7 @@ import json
 import math
 import re
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +59,20 @@ def test_a_doubt_shows_what_to_look_for_and_three_buttons_of_the_same_weight(
     answers = re.findall('<(?:button name="how" value|summary class)="([^"]*)"[^>]*>([^<]*)<', page.text)
     assert answers == [("accepted", "It is there"), ("btn", "Not there: send again…"), ("fail", "Give up")]
     assert not re.search('class="[^"]*primary', page.text.partition("<main")[2])
+
+
+def test_doubts_that_wait_for_their_policy_are_told_with_their_count_and_when_they_come(
+    console: Console, redis_client: redis.Redis
+) -> None:
+    for job, minute in (("lab.1", 59), ("lab.2", 58)):
+        record(redis_client, "north", job, "in_doubt")
+        due = datetime(2099, 1, 1, 12, minute, tzinfo=UTC).timestamp()
+        redis_client.zadd(RedisKeys("north").in_doubt, {job: due * 1e3})
+    page = console.person("operator").get("/attention")
+    assert "0 open" in shown(page)
+    assert '<a href="/faxes?q=state:in_doubt">2 faxes are in doubt</a>' in page.text
+    assert "decides the first at 1 Jan 2099 12:58:00 UTC" in shown(page)
+    assert "in doubt</a>" not in console.person("bound").get("/attention").text
 
 
 def test_the_count_is_in_the_title_and_the_rail_of_every_page_for_those_who_settle(

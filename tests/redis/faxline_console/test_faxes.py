@@ -245,6 +245,7 @@ def test_usage_counts_by_day_account_and_member_and_leads_to_the_faxes(
     for by, rows in (
         ("by=day", ["2026-10-27,2,1,1,6"]),
         ("by=account", ["north,1,1,0,3", "south,1,0,1,3"]),
+        ("by=reason", ["busy,1,0,1,3"]),
         ("by=metadata&key=department", [",1,0,1,3", f"{SCRIPT},1,1,0,3"]),
     ):
         answer = auditor.get(f"/usage.csv?month=2026-10&{by}")
@@ -254,6 +255,20 @@ def test_usage_counts_by_day_account_and_member_and_leads_to_the_faxes(
     day = auditor.get("/usage?month=2026-10&by=day").text
     assert "since%3A2026-10-27+until%3A2026-10-27" in day
     assert '<rect class="bad"' in day
+    reasons = auditor.get("/usage?month=2026-10&by=reason").text
+    assert "state%3Afailed+reason%3Abusy+since%3A2026-10-01+until%3A2026-10-31" in reasons
+
+
+def test_usage_says_of_which_faxes_the_delivered_are_a_share_and_that_a_key_was_not_used(
+    console: Console, archive: StagedArchive
+) -> None:
+    for name, state in (("a", "delivered"), ("b", "failed"), ("c", "canceled"), ("d", "unconfirmed")):
+        archive.add(name, account="north", state=state)
+    page = shown(console.person("auditor").get("/usage?month=2026-10&by=day&key=department"))
+    assert "50.0%of 2 that were delivered or failed" in page.replace("% of", "%of")
+    assert "The key “department” counts only with By: metadata." in page
+    without = shown(console.person("auditor").get("/usage?month=2026-10&by=metadata"))
+    assert "Metadata needs a key" in without
 
 
 def test_with_the_database_away_the_live_ones_are_shown_and_the_page_says_so(

@@ -199,10 +199,20 @@ def test_what_the_archive_cannot_leave_out_by_its_end_is_not_found(console: Cons
     person = console.person("clerk")
     page = person.get(person.act("/faxes", q="-to:0168").headers["location"])
     assert ids(page.text) == []
-    assert "The archive finds a number only when it is whole" in page.text
+    assert "Write a number whole, with + and its country code" in page.text
     both = person.get(person.act("/faxes", q="to:+12025550168,0123").headers["location"])
     assert ids(both.text) == ["south/c"]
-    assert "The archive finds a number only when it is whole" in both.text
+    assert "Write a number whole, with + and its country code" in both.text
+    as_here = person.get(person.act("/faxes", q="202 555 0168").headers["location"])  # +20 is Egypt
+    assert "Write a number whole, with + and its country code" in as_here.text
+
+
+def test_a_word_alone_that_finds_nothing_says_what_it_was_read_as_and_what_else_it_may_be(
+    console: Console,
+) -> None:
+    text = shown(console.person("clerk").get("/faxes?q=failed"))
+    assert "The word “failed” alone was read as an id. For faxes in that state write state:failed." in text
+    assert "was read as an id" not in shown(console.person("clerk").get("/faxes?q=id:failed"))
 
 
 @pytest.mark.parametrize(

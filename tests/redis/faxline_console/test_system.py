@@ -9,7 +9,7 @@ import pytest
 import redis
 
 from faxline.contract.redis_keys import ACCOUNTS, RedisKeys
-from faxline_console.pages.system import tells_of
+from faxline_console.pages.system import tells_of, verdict
 from faxline_local.redis_server import RedisServer
 from tests.archives import new_archive
 from tests.consoles import Console, shown
@@ -40,6 +40,19 @@ def console(shared: Console, redis_url: str) -> Console:
 def note(client: redis.Redis, number: int, account: str = "north", **fields: str) -> None:
     told: Any = {"at": AT + number, "who": "ada: wrong letter", "what": "cancel", "outcome": "done"} | fields
     client.xadd(RedisKeys(account).audit, told, id=f"{AT + number}-0")
+
+
+@pytest.mark.parametrize(
+    ("fail", "warn", "said"),
+    [
+        (0, 0, "All is well"),
+        (0, 1, "Nothing fails; 1 warning to look at"),
+        (1, 0, "1 check fails"),
+        (2, 3, "2 checks fail, 3 warnings to look at"),
+    ],
+)
+def test_the_system_says_in_a_sentence_whether_all_is_well(fail: int, warn: int, said: str) -> None:
+    assert verdict(fail, warn) == said
 
 
 def test_the_newest_orders_are_shown_by_pages_and_calls_are_not_among_them(

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from faxline.contract.states import JobState
 from faxline.reading.job import Job
+from faxline_console.asked import misread
 from faxline_console.number_words import names_number
 from faxline_console.query import Query, QueryInvalid, line_of, parse_query, with_state
 
@@ -83,7 +84,7 @@ def test_a_fax_that_does_not_fit_is_left_out(line: str, fields: dict[str, object
         ("state: failed", "state: has no value"),
         ("-state:delivered -state:canceled", "state: is there twice"),
         ("id:a id:b", "id: is there twice"),
-        ("a b", "id: is there twice"),
+        ("june letter", "“june” and “letter” were both read as ids"),
         ("to:0147 TO:0148", "to: is there twice"),
         ("meta.ward:a meta.ward:b", "meta.ward: is there twice"),
         ("since:today since:yesterday", "since: is there twice"),
@@ -95,6 +96,22 @@ def test_a_fax_that_does_not_fit_is_left_out(line: str, fields: dict[str, object
 def test_what_makes_no_sense_is_named(line: str, said: str) -> None:
     with pytest.raises(QueryInvalid, match=said):
         parse(line)
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("Failed", "write state:failed."),
+        ("yesterday", "write since:yesterday."),
+        ("0123", "For the end of a number write to:0123. For a jobId write jobid:0123."),
+        ("12", "For a jobId write jobid:12."),
+        ("radiology", "meta.NAME:radiology."),
+    ],
+)
+def test_a_word_alone_is_told_to_be_an_id_with_what_else_it_may_be(line: str, said: str) -> None:
+    assert misread(parse(line)).startswith(f"The word “{line}” alone was read as an id. ")
+    assert misread(parse(line)).endswith(said)
+    assert not misread(parse(f"id:{line}"))
 
 
 @given(st.text())

@@ -2,7 +2,6 @@
 
 import asyncio
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -11,9 +10,10 @@ from starlette.responses import RedirectResponse, Response
 from faxline.reading.account_state import OPERATOR, AccountState
 from faxline_console.guard import Page, person_of
 from faxline_console.lines import Lines
+from faxline_console.outlook import moment_of, paused_words
 from faxline_console.pages.fax import who
 from faxline_console.people import Right
-from faxline_console.rendering import Renderer, Times, plural
+from faxline_console.rendering import Renderer, Times
 from faxline_console.words import reason_words
 
 
@@ -60,7 +60,10 @@ class AccountPages:
         """All accounts of the person."""
         names, times = self._lines.accounts_of(person_of(request)), self._render.times(request)
         states = await asyncio.gather(*(self._lines.of(name).account_state() for name in names))
-        accounts = [(state, describe(state), sentence(state, times), meters(state)) for state in states]
+        accounts = [
+            (state, describe(state), state.jobs.get("queued", 0), sentence(state, times), meters(state))
+            for state in states
+        ]
         values = {
             "accounts": accounts,
             "paused": sum(bool(state.paused) for state in states),
@@ -97,16 +100,14 @@ def describe(state: AccountState) -> tuple[str, str, str]:
 
 
 def sentence(state: AccountState, times: Times) -> str:
-    """What an account does now, and what comes next."""
-    queued = state.jobs.get("queued", 0)
-    text = f"{plural(queued, 'fax', 'faxes')} queued."
+    """Since when an account is held, by whom and why, and what comes next; empty if nothing holds it."""
+    text = ""
     if state.paused:
-        since = f" since {times.moment(_at(state.paused_since))}" if state.paused_since else ""
-        text += f" Paused{since}" + (f" by {state.paused_by}." if state.paused_by else ".")
+        text = paused_words(state, times)
         if state.probe_at > state.now:
-            text += f" The next probe goes at {times.moment(_at(state.probe_at))}."
+            text += f" The next probe goes at {times.moment(moment_of(state.probe_at))}."
     elif state.cooldown_until > state.now:
-        text += f" iFax answered 429; calls go on at {times.moment(_at(state.cooldown_until))}."
+        text = f"iFax answered 429; calls go on at {times.moment(moment_of(state.cooldown_until))}."
     return text
 
 
@@ -124,7 +125,3 @@ def meters(state: AccountState) -> list[Meter]:
     if backlog is not None and backlog.configured:
         bars.append(Meter("Backlog", backlog.used, backlog.configured, backlog.configured))
     return bars
-
-
-def _at(us: int) -> datetime:
-    return datetime.fromtimestamp(0, tz=UTC) + timedelta(microseconds=us)

@@ -140,6 +140,8 @@ class AttentionPages:
             "all": len(cases) + waiting.more,
             "unseen": waiting.more,
             "searched": waiting.whole,
+            "later": waiting.later,
+            "next": waiting.next,
             "ended": len(ended),
             "now": datetime.now(UTC),
             "done": request.query_params.get("done", ""),

@@ -14,6 +14,7 @@ from faxline import JobNotFound
 from faxline.contract.errors import ArchiveUnavailable, JobIdTaken
 from faxline.contract.states import FINAL_STATES
 from faxline.operating.audit import AuditEntry
+from faxline.reading.account_state import OPERATOR
 from faxline.reading.archived import ArchivedFax
 from faxline.reading.job import Job, Transition
 from faxline_console.acts import acts_about
@@ -24,6 +25,7 @@ from faxline_console.finding import Finder
 from faxline_console.guard import Page, person_of
 from faxline_console.line import ConsoleLine
 from faxline_console.lines import Lines
+from faxline_console.outlook import paused_words
 from faxline_console.people import Person, Right
 from faxline_console.plans import KEY, again, together, why_no_cancel, why_no_resend
 from faxline_console.rendering import Renderer
@@ -223,6 +225,8 @@ class FaxPages:
         said = explain(job, state, times.tzinfo, alone=person.department is not None)
         if archived is not None:
             said = ended_words(archived, times)
+        elif job.forecast is not None and job.forecast.paused == OPERATOR:
+            said = [*said[:1], paused_words(state, times), *said[1:]]
         acts = await acts_about(line, self._finder.ended, job) if may else []
         return said, history, acts
 

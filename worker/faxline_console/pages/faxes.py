@@ -10,7 +10,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from faxline_console.asked import in_words
+from faxline_console.asked import in_words, misread
 from faxline_console.counts import Counts
 from faxline_console.finding import Finder
 from faxline_console.guard import Page, person_of
@@ -144,6 +144,7 @@ class FaxesPages:
         }
         if not found.jobs and line and not found.away:
             values["wider"] = await self._wider(person, query)
+            values["notes"] = [*found.notes, *filter(None, [misread(query)])]
         return self._page(request, line, values)
 
     async def _count(self, person: Person, query: Query) -> Mapping[str, Tally]:

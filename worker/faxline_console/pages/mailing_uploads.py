@@ -93,7 +93,7 @@ class MailingUploadPages:
             name = await run_in_threadpool(self._uploads.keep, request.state.session.token, draft)
         except UploadsFullError:
             return self._upload(request, typed, FULL)
-        typed = {"name": looked.name, "priority": "bulk"}
+        typed = {"name": looked.name, "priority": "bulk", "bad": ""}
         return await self._preview(request, name, draft, looked, typed)
 
     async def push(self, request: Request) -> Response:
@@ -104,13 +104,15 @@ class MailingUploadPages:
         if draft is None:
             return self._upload(request, {}, GONE)
         priority = typed["priority"] if typed["priority"] in {"urgent", "normal", "bulk"} else "bulk"
-        looked = await run_in_threadpool(look_at, draft, typed["name"], priority)
+        name = "-".join(typed["name"].split())
+        is_step = name in {".", ".."}  # which browsers leave out of an address
+        fits = not is_step and (not name or IDENTIFIER.fullmatch(f"{name}.{MOST_ROWS}"))
+        looked = await run_in_threadpool(look_at, draft, name if fits else "", priority)
         line = self._lines.for_person(person, draft.account)
         wrong = "" if looked.faxes else "No row is in order."
         if looked.bad and typed["bad"] != "leave":
             wrong = "Some rows are bad. Mend them, or choose to leave them out."
-        named = looked.name not in {".", ".."}  # which browsers leave out of an address
-        if not named or not IDENTIFIER.fullmatch(f"{looked.name}.{MOST_ROWS}"):
+        if not fits:
             wrong = NO_NAME
         if not wrong and not await self._reserve(person, draft, looked, line, priority):
             wrong = TAKEN
@@ -143,7 +145,8 @@ class MailingUploadPages:
         if draft is None:
             return self._upload(request, {}, GONE)
         looked = await run_in_threadpool(look_at, draft)
-        return csv_file(["line", "problem"], looked.bad.items(), "bad-rows.csv")
+        cells = [(line, problem, looked.rows[line]) for line, problem in looked.bad.items()]
+        return csv_file(["line", "problem", "row"], cells, "bad-rows.csv")
 
     async def _draft(self, request: Request, name: str) -> Draft | None:
         draft = await run_in_threadpool(self._uploads.find, request.state.session.token, name)
@@ -179,9 +182,10 @@ class MailingUploadPages:
             "file": draft.file,
             "account": draft.account,
             "looked": looked,
-            "bad": list(looked.bad.items())[:SHOWN],
+            "bad": [(line, why, looked.rows[line]) for line, why in list(looked.bad.items())[:SHOWN]],
             "typed": typed,
             "wrong": wrong,
+            "wrong_name": wrong if wrong in {NO_NAME, TAKEN} else "",
         }
         return self._render.page(request, "mailing_preview.html", values, status=400 if wrong else 200)
 

@@ -18,7 +18,7 @@ from faxline_console.ended import Ended
 from faxline_console.guard import Page, person_of
 from faxline_console.lines import Lines
 from faxline_console.people import Right
-from faxline_console.rendering import Renderer
+from faxline_console.rendering import Renderer, plural
 
 
 class SystemPages:
@@ -53,7 +53,9 @@ class SystemPages:
         checks = [check for check in checks if not tells_of(others, check.name, check.text)]
         processes = [replace(process, trouble=own(process.trouble, others)) for process in processes]
         order = {"fail": 0, "warn": 1}
+        results = [str(check.result) for check in checks]
         values = {
+            "verdict": verdict(results.count("fail"), results.count("warn")),
             "checks": sorted(checks, key=lambda check: order.get(str(check.result), 2)),
             "processes": sorted(
                 processes, key=lambda process: (not process.gone, process.role, process.name)
@@ -73,6 +75,14 @@ class SystemPages:
             return await run_in_threadpool(archive_facts, self._ended, names)
         except ArchiveUnavailable:
             return None
+
+
+def verdict(fail: int, warn: int) -> str:
+    """The findings in a sentence."""
+    warned = f"{plural(warn, 'warning')} to look at" if warn else ""
+    if fail:
+        return f"{plural(fail, 'check fails', 'checks fail')}" + (f", {warned}" if warned else "")
+    return f"Nothing fails; {warned}" if warned else "All is well"
 
 
 def own(trouble: Mapping[str, str], others: set[str]) -> dict[str, str]:

@@ -21,7 +21,7 @@ from faxline_console.number_words import names_number
 from faxline_console.people import Person, Right
 from faxline_console.rendering import Renderer
 
-BY = ("account", "day", "month")
+BY = ("account", "day", "month", "reason")
 MOST_ROWS = 500
 """The most rows that a page shows; the CSV has all."""
 HIGH, WIDE = 125.0, 1000.0
@@ -35,10 +35,11 @@ class Asked:
     """What is counted.
 
     Attributes:
-        by: account, day, month or `metadata.KEY`.
+        by: account, day, month, reason or `metadata.KEY`.
         month: the month, as 2026-11; with `by` month: the last of twelve.
         first, last: its days; last is not included.
         account: one account; empty: all of the person.
+        note: what of the address was not used; empty if all was.
     """
 
     by: str
@@ -46,12 +47,18 @@ class Asked:
     first: date
     last: date
     account: str
+    note: str = ""
 
     @classmethod
     def read(cls, request: Request, today: date, accounts: list[str]) -> "Asked":
         """Of an address; what makes no sense counts as not given."""
         asked = request.query_params
         by, month, key = asked.get("by", "day"), asked.get("month", ""), asked.get("key", "").strip()
+        note = ""
+        if by != "metadata" and key:
+            note = f"The key “{key[:64]}” counts only with By: metadata. Choose that to count by it."
+        elif by == "metadata" and not _KEY.fullmatch(key):
+            note = "Metadata needs a key, such as department. Until then faxes are counted by day."
         if by == "metadata" and _KEY.fullmatch(key):
             by = f"{METADATA}{key}"
         elif by not in BY:
@@ -64,7 +71,7 @@ class Asked:
             first = first.replace(year=first.year - 1) + timedelta(days=31)
             first = first.replace(day=1)
         account = asked.get("account", "")
-        return cls(by, month, first, last, account if account in accounts else "")
+        return cls(by, month, first, last, account if account in accounts else "", note)
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +163,8 @@ class UsagePages:
             until = (since + timedelta(days=31)).replace(day=1) - timedelta(days=1)
         elif asked.by == "account":
             words = [f"account:{row.key}"]
+        elif asked.by == "reason":
+            words += ["state:failed", *([f"reason:{row.key}"] if row.key else [])]
         elif not row.key or '"' in row.key or "," in row.key or names_number(row.key):
             return ""
         else:
