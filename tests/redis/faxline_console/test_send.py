@@ -206,3 +206,28 @@ def test_a_text_file_can_be_chosen_and_goes(console: Console, redis_client: redi
     assert ".txt" in clerk.get("/send").text.partition('accept="')[2].partition('"')[0].split(",")
     clerk.act("/send", [("files", ("letter.txt", b"Dear colleague"))], **FIELDS)
     assert len(pushed(redis_client)) == 1
+
+
+def test_the_name_for_the_lists_is_metadata_and_the_covers_subject_is_not(
+    console: Console, redis_client: redis.Redis, letter: Any
+) -> None:
+    for name, listed in (("clerk", ""), ("clerk", " Case 7 "), ("radiologist", "Case 8")):
+        console.person(name).act("/send", letter, **FIELDS, subject="Secret", listed=listed)
+    assert [entry.get("metadata") or {} for entry in pushed(redis_client)] == [
+        {},
+        {"subject": "Case 7"},
+        {"subject": "Case 8", "department": "radiology"},
+    ]
+
+
+def test_a_check_says_which_files_nobody_here_can_look_into(console: Console) -> None:
+    files = [("files", ("a.txt", b"Dear colleague")), ("files", ("b.docx", b"PK"))]
+    answer = console.person("clerk").act("/send", files, **{**FIELDS, "how": "check"})
+    assert "Whether iFax can read b.docx is not known here" in shown(answer)
+
+
+def test_a_check_tells_a_file_that_is_not_what_its_name_says(console: Console) -> None:
+    files = [("files", ("scan.png", b"not an image"))]
+    answer = console.person("clerk").act("/send", files, **{**FIELDS, "how": "check"})
+    assert answer.status_code == 400
+    assert "scan.png: the content does not match the name" in shown(answer)

@@ -26,9 +26,12 @@ from faxline_console.people import Right
 from faxline_console.rendering import Renderer, plural
 
 MOST_NUMBERS = 15
+MOST_LISTED = 200
 TEXTS = (("subject", "Subject"), ("to_name", "To (name)"), ("from_name", "From (name)"))
 PLAIN = ("subject", "to_name", "from_name", "message", "faxQuality")
 CHOICES = {"priority": ("urgent", "normal", "bulk"), "faxQuality": ("Standard", "HD", "Low")}
+KINDS = (".pdf", ".tif", ".tiff", ".png", ".jpg", ".jpeg", ".gif", ".txt")
+"""The names of files that are offered."""
 NAMED = {
     "to": "the numbers",
     "region": "the country",
@@ -40,7 +43,7 @@ NAMED = {
 """How the page's alert names a field."""
 MEMBERS = {"faxNumber": "to", "faxData": "files", "faxQuality": "faxQuality"}
 EMPTY: Mapping[str, str] = {
-    **dict.fromkeys(("to", "region", *PLAIN, "send_at", "expires_at", "account"), ""),
+    **dict.fromkeys(("to", "region", *PLAIN, "listed", "send_at", "expires_at", "account"), ""),
     "priority": "normal",
     "faxQuality": "Standard",
 }
@@ -85,14 +88,15 @@ class SendPages:
         fax, problems = fax_of(typed, await files_of(form), zone)
         if typed["account"] not in self._lines.accounts_of(person):
             problems["account"] = "Choose one of the accounts."
-        if person.department is not None:
-            fax["metadata"] = dict([person.department])
+        listed = {"subject": typed["listed"].strip()[:MOST_LISTED]}
+        fax["metadata"] = {**(listed if listed["subject"] else {}), **dict(filter(None, [person.department]))}
         fax["id"] = id_of(typed, fax, person.name)
         if not problems:
             problems = await run_in_threadpool(check, fax, typed["account"])
         if problems or form.get("how") != "send":
             count = len(fax["to"]) if isinstance(fax["to"], list) else 1
             said = f"To {plural(count, 'number')}, {plural(len(fax['files']), 'file')}."
+            said += not_known([name for name, _ in fax["files"]])
             return await self._page(request, typed, problems, checked=said, had_files=bool(fax["files"]))
         line, sent = self._lines.of(typed["account"]), fax["to"]
         names = (
@@ -125,6 +129,8 @@ class SendPages:
             "had_files": had_files,
             "accounts": names,
             "countries": COUNTRIES,
+            "kinds": KINDS,
+            "most_listed": MOST_LISTED,
             "dialled": dialled(typed),
             "texts": TEXTS,
             "named": NAMED,
@@ -141,6 +147,17 @@ async def files_of(form: FormData) -> list[tuple[str, bytes]]:
     return [
         (plain_name(file.filename or ""), content) for file, content in zip(uploads, contents, strict=True)
     ]
+
+
+def not_known(names: list[str]) -> str:
+    """Which files are of a kind that nobody here can look into; empty if none is.
+
+    Example:
+        >>> not_known(["a.pdf", "b.docx"])
+        ' Whether iFax can read b.docx is not known here: a PDF is safe.'
+    """
+    odd = [name for name in names if not name.lower().endswith(KINDS)]
+    return f" Whether iFax can read {', '.join(odd)} is not known here: a PDF is safe." if odd else ""
 
 
 def plain_name(name: str) -> str:
