@@ -60,7 +60,7 @@ def test_without_javascript_a_fax_is_found_by_the_form_and_read(plain: Visitor) 
     plain.go("/faxes")
     plain.page.get_by_text("Search by form").click()
     plain.page.get_by_label("To", exact=True).fill("+1 202 555 0104")
-    plain.page.get_by_role("button", name="Fill in the line").click()
+    plain.page.get_by_role("button", name="Search by these fields").click()
     plain.page.get_by_role("link", name="Appointment list").click()
     expect(plain.page.locator(".say")).to_contain_text("4 pages")
 

@@ -17,7 +17,7 @@ from faxline_console.lines import Lines
 from faxline_console.own_faxes import on_their_way
 from faxline_console.people import Person, Right
 from faxline_console.rendering import plural
-from faxline_console.words import reason_words
+from faxline_console.words import paused_for, reason_words
 
 MOST = 100
 """The most cases of a kind and an account that are shown."""
@@ -159,7 +159,7 @@ def _paused(state: AccountState) -> Case:
         "paused",
         state.name,
         _moment(state.paused_since or state.now),
-        f"Account {state.name} is paused: {reason_words(state.paused)}{why}",
+        f"Account {state.name} is paused{paused_for(state.paused)}{why}",
         f"{plural(waiting, 'fax', 'faxes')} {wait} no attempt.{by}",
     )
 

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from faxline.reading.account_state import AccountState
 from faxline.reading.forecast import forecast
 from faxline_console.rendering import Times, plural
-from faxline_console.words import reason_words
+from faxline_console.words import paused_for
 
 HELD = {
     "window": "the limit of requests is used up",
@@ -22,7 +22,7 @@ def outlook(state: AccountState, times: Times, *, alone: bool = False) -> list[t
     before = state.jobs.get("queued", 0)
     expected = forecast(state, before, lambda _: state.window_us)
     if state.paused:
-        when = ("It waits", f"The account {state.name} is paused: {reason_words(state.paused)}.")
+        when = ("It waits", f"The account {state.name} is paused{paused_for(state.paused)}.")
     elif before == 0 and expected.hold == "nothing":
         when = ("Starts at once", "Nothing goes first, and the limits are free.")
     elif expected.expected_start is not None:
@@ -46,7 +46,7 @@ def starts(state: AccountState, count: int, times: Times, *, alone: bool = False
         'on north the first about 14:16:02 EST, the last about 14:16:40 EST, behind 253 queued'
     """
     if state.paused:
-        return f"on {state.name} when it is resumed; it is paused: {reason_words(state.paused)}"
+        return f"on {state.name} when it is resumed; it is paused{paused_for(state.paused)}"
     before = state.jobs.get("queued", 0)
     first, last = (
         forecast(state, place, lambda _: state.window_us) for place in (before, before + count - 1)
@@ -67,7 +67,7 @@ def end_of_queue(state: AccountState, times: Times) -> str:
     if not queued:
         return ""
     if state.paused:
-        return f"The account {state.name} is paused: {reason_words(state.paused)}."
+        return f"The account {state.name} is paused{paused_for(state.paused)}."
     last = forecast(state, queued - 1, lambda _: state.window_us)
     if last.expected_start is None:
         return ""

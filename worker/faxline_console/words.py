@@ -6,7 +6,7 @@ from datetime import UTC, datetime, tzinfo
 
 from faxline.cli.explaining import explanation, pages_of
 from faxline.contract.states import JobState
-from faxline.reading.account_state import AccountState
+from faxline.reading.account_state import OPERATOR, AccountState
 from faxline.reading.job import Job
 
 STATES: Mapping[str, tuple[str, str]] = {
@@ -64,6 +64,11 @@ def reason_words(reason: str | None, code: int | None = None) -> str:
     if not reason:
         return ""
     return reason.replace("_", " ") + (f" (code {code})" if code is not None else "")
+
+
+def paused_for(reason: str) -> str:
+    """Why an account is paused, as it follows "is paused": ` by an operator`, or `: insufficient balance`."""
+    return " by an operator" if reason == OPERATOR else f": {reason_words(reason)}"
 
 
 def line_below(job: Job) -> str:

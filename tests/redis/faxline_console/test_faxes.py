@@ -212,7 +212,7 @@ def test_no_cell_of_an_export_is_a_formula(console: Console, archive: StagedArch
     archive.add("a", account="north", metadata={"subject": text})
     answer = console.person("viewer").act("/faxes/plan", verb="export", all="1", q="")
     row = next(csv.DictReader(io.StringIO(answer.text)))
-    assert row["subject"] == f"'{text}"
+    assert row["subject"] == ("'\t'=1" if text == "\t=1" else f"'{text}")  # some take a tab for a cell's end
     assert "2025550123" not in answer.text
     assert answer.headers["content-disposition"] == 'attachment; filename="faxes.csv"'
 

@@ -285,7 +285,7 @@ def test_what_failed_is_resent_through_its_plan_which_says_when(
     picks = page.partition('name="picks" value="')[2].partition('"')[0]
     plan = shown(clerk.act("/faxes/plan", verb="resend", picks=picks))
     assert "Resend 3 faxes?" in plan
-    assert "On north when it is resumed; it is paused: operator" in plan
+    assert "On north when it is resumed; it is paused by an operator" in plan
     redis_client.hdel(KEYS.account_state, "paused")
     assert "On north at once" in shown(clerk.act("/faxes/plan", verb="resend", picks=picks))
     assert "Resend" not in console.person("viewer").get("/mailings/north/scans").text
