@@ -12,7 +12,18 @@ from time import time
 from typing import Any
 
 from argon2 import PasswordHasher
-from sqlalchemy import Connection, Engine, RowMapping, delete, event, insert, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Engine,
+    RowMapping,
+    delete,
+    event,
+    insert,
+    not_,
+    select,
+    update,
+)
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from faxline_archive.database import reading
@@ -57,6 +68,11 @@ class Lifetimes:
     idle: float = 1800
     window: float = 900
     attempts: int = 10
+
+    def over(self, now: int) -> ColumnElement[bool]:
+        """Which sessions have ended by a time (ms)."""
+        idle, longest = (now - round(seconds * 1000) for seconds in (self.idle, self.longest))
+        return (sessions.c.seen < idle) | (sessions.c.began < longest)
 
 
 class ConsoleStore:
@@ -199,7 +215,7 @@ class ConsoleStore:
         with self.engine.begin() as database:
             if database.execute(select(users.c.name).where(users.c.name == name)).first() is None:
                 raise UserInvalid(f"there is no user {name!r}")
-            self._delete_old_sessions(database, now)
+            database.execute(delete(sessions).where(self._lifetimes.over(now)))
             own = select(sessions.c.token).where(sessions.c.name == name).order_by(sessions.c.seen.desc())
             most = own.offset(MOST_SESSIONS - 1)
             database.execute(delete(sessions).where(sessions.c.token.in_(database.scalars(most).all())))
@@ -232,38 +248,22 @@ class ConsoleStore:
         return row is not None and to_person(row) == session.person
 
     def _row(self, digest: str) -> RowMapping | None:
-        now = self._ms()
+        goes_on = not_(self._lifetimes.over(self._ms()))
         query = select(sessions, users).join(users, users.c.name == sessions.c.name)
         with self._reads.begin() as database:
-            row = database.execute(query.where(sessions.c.token == digest)).mappings().first()
-        if row is None or row["seen"] < self._idle_since(now) or row["began"] < self._began_since(now):
-            return None
-        return row
+            return database.execute(query.where(sessions.c.token == digest, goes_on)).mappings().first()
 
     def purge(self) -> None:
         """Erase the sessions that have ended, with what they leave, and links that count no more."""
         now = self._ms()
         with self.engine.begin() as database:
-            self._delete_old_sessions(database, now)
+            database.execute(delete(sessions).where(self._lifetimes.over(now)))
             database.execute(delete(links).where(links.c.until < now // 1000))
 
     def sign_out(self, session: Session) -> None:
         """End a session."""
         with self.engine.begin() as database:
             database.execute(delete(sessions).where(sessions.c.token == session.token))
-
-    def _delete_old_sessions(self, database: Connection, now: int) -> None:
-        database.execute(
-            delete(sessions).where(
-                (sessions.c.seen < self._idle_since(now)) | (sessions.c.began < self._began_since(now))
-            )
-        )
-
-    def _idle_since(self, now: int) -> int:
-        return now - round(self._lifetimes.idle * 1000)
-
-    def _began_since(self, now: int) -> int:
-        return now - round(self._lifetimes.longest * 1000)
 
     def _ms(self) -> int:
         return round(self._now() * 1000)
