@@ -56,7 +56,7 @@ def test_a_clerk_pushes_a_mailing_without_its_bad_rows_and_watches_it_end(
     upload_mailing(clerk)
     expect(clerk.page.get_by_role("heading", name="2 bad rows")).to_be_visible()
     bad = list(csv.reader(saved(tmp_path, clerk, "Download them (CSV)").read_text("utf-8-sig").splitlines()))
-    assert [line for line, _ in bad] == ["line", "5", "6"]
+    assert [line for line, *_ in bad] == ["line", "5", "6"]
     clerk.page.get_by_label("Name of the mailing").fill("by-hand")
     clerk.page.get_by_role("button", name="Push 3 faxes").click()
     expect(clerk.page.get_by_role("alert")).to_contain_text("Some rows are bad.")
