@@ -8,7 +8,7 @@ local NAMES = {
   polls = 'polls', asks = 'asks', lines = 'lines', lines_until = 'lines-until', waiting = 'waiting', unmatched = 'unmatched',
   doubts = 'doubts', doubts_until = 'doubts-until', document_uses = 'document-uses', released = 'released',
   outdated = 'outdated', reconcile_wake = 'reconcile-wake', archive = 'archive',
-  archive_forget = 'archive-forget',
+  archive_forget = 'archive-forget', archive_checkpoint = 'archive-checkpoint',
   maintenance_lock = 'chore', -- an older name, kept for mixed versions
   job = 'job:', job_ids = 'jobid:', group = 'group:', document = 'document:', upload = 'upload:', reply = 'reply:',
   read_alone = 'read:', untried = 'untried:', received = 'received:',
