@@ -138,7 +138,8 @@ def _begin(connection: Connection, *, writes: bool) -> None:
 def _make_private(path: Path) -> None:
     """Make the file for its owner alone, before SQLite makes it for everybody. Its side files follow it."""
     with suppress(OSError):  # SQLite says it as an error of the database
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        # Never one that is there: to close it would end the locks of this process' other connections to it.
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
 
 
 def _prepare_sqlite(connection: Any, _: object) -> None:
