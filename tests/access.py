@@ -8,7 +8,7 @@ from starlette.routing import Route
 
 from faxline_console.guard import COOKIE
 from faxline_console.people import Person, Role
-from tests.access_stage import SECRET, begun, content, named, stage
+from tests.access_stage import SECRET, Answers, begun, content, named, stage
 from tests.consoles import RADIOLOGY, Console, Somebody
 from tests.hostile_files import plain_pdf
 
@@ -134,11 +134,13 @@ class Trial:
     Args:
         console: with an archive that has the fax `old`.
         client: of the state's database, which is emptied for each attempt.
+        answers: what answers the orders there.
     """
 
-    def __init__(self, console: Console, client: redis.Redis) -> None:
+    def __init__(self, console: Console, client: redis.Redis, answers: Answers) -> None:
         self._console = console
         self._client = client
+        self._answers = answers
         console.store.add_user(Person("foreign", Role.ADMIN, frozenset({"south"})))
         console.store.add_user(Person("outsider", Role.ADMIN, department=RADIOLOGY))
         console.store.add_user(Person("lena", Role.VIEWER), PASSWORD)
@@ -158,7 +160,8 @@ class Trial:
     def attempt(self, method: str, path: str, who: str) -> Outcome:
         """Try an address as somebody, on a Redis with faxes of north's billing department."""
         tried = ATTEMPTS[method, path]
-        self._client.flushdb()
+        with self._answers.looking:
+            self._client.flushdb()
         stage(self._client)
         name = STRANGERS.get(who, "admin" if who in TWISTS else who)
         person = self._console.stranger() if who == WHO[0] else self._console.person(name)

@@ -81,6 +81,8 @@ class Answers(threading.Thread):
         super().__init__(daemon=True)
         self._client = client
         self._over = threading.Event()
+        self.looking = threading.Lock()
+        """Held while orders are answered; who empties the database takes it."""
 
     def __enter__(self) -> Self:
         self.start()
@@ -94,8 +96,9 @@ class Answers(threading.Thread):
         """Answer until the end."""
         told = json.dumps({"forgotten": 1, "state": "failed"})
         while not self._over.wait(0.005):
-            orders: Any = self._client.xrange(KEYS.orders)
-            for entry, _ in orders:
-                reply = KEYS.reply(entry.decode())
-                if not self._client.exists(reply):
-                    self._client.xadd(reply, {"result": "done", "told": told})
+            with self.looking:
+                orders: Any = self._client.xrange(KEYS.orders)
+                for entry, _ in orders:
+                    reply = KEYS.reply(entry.decode())
+                    if not self._client.exists(reply):
+                        self._client.xadd(reply, {"result": "done", "told": told})

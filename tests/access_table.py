@@ -36,9 +36,9 @@ def trial(url: str, folder: Path) -> Iterator[Trial]:
     with (
         redis.Redis.from_url(url) as client,
         Console(url, folder, FAXLINE_ARCHIVE__URL=archive) as console,
-        Answers(client),
+        Answers(client) as answers,
     ):
-        yield Trial(console, client)
+        yield Trial(console, client, answers)
 
 
 def page(rows: Rows) -> str:
