@@ -185,7 +185,7 @@ def test_a_search_that_is_too_long_for_a_statement_is_refused_in_words(staged: S
 
 @pytest.mark.parametrize("by", ["", "week", "metadata.", "number"])
 def test_what_cannot_be_counted_by_is_said(staged: StagedArchive, by: str) -> None:
-    with pytest.raises(ValueError, match=r"account, day, month or metadata\.KEY"):
+    with pytest.raises(ValueError, match=r"account, day, month, reason or metadata\.KEY"):
         count(staged, by)
 
 
