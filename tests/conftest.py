@@ -1,9 +1,10 @@
 """Fixtures for every test: a real server for a session, clients on it, waiting without sleeping blindly."""
 
+import gc
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -63,6 +64,19 @@ def pytest_configure(config: pytest.Config) -> None:
     settings.load_profile("faxline")  # without a deadline: a slow machine is no fault
     if config.getoption("--server") == "cluster":
         stack.Local = ClusterLocal  # type: ignore[misc]
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Collect no garbage while thousands of tests are collected, and never look at them again.
+
+    Each process of the tests then spares a third of the seconds that this takes.
+    """
+    gc.disable()
+    found = yield
+    gc.freeze()
+    gc.enable()
+    return found
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
