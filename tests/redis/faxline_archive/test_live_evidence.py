@@ -100,3 +100,4 @@ def test_no_course_retention_or_order_to_forget_makes_a_fax_seem_altered(
             pass
         unaltered(archive.engine, keyring)
     assert rows(archive.engine, faxes) == []
+    archive.engine.dispose()  # of the connections that were made after the archive had ended

@@ -22,6 +22,7 @@ def test_commands_pipelines_and_transactions_reach_the_accounts_wherever_they_ar
 ) -> None:
     with connect(redis_cluster.url(), protocol=2) as client:
         for key in KEYS:
+            client.delete(key)  # others use the cluster, too
             client.hset(key, "name", key)
         pipe = client.pipeline(transaction=False)
         for key in KEYS:
