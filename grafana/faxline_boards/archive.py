@@ -49,7 +49,7 @@ def archive(y: int) -> list[Any]:
                     " and on () max(fax_archive_working) == 1",
                     "checkpoints",
                 ),
-                Query("max by (account) (fax_archive_altered) > 0", "{{account}}: entries were changed"),
+                Query("max by (account) (fax_archive_altered)", "{{account}}: entries were changed (1)"),
             ],
             "s",
             alerts=["FaxArchiveCheckpointOverdue", "FaxArchiveAltered"],
