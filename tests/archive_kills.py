@@ -23,7 +23,7 @@ from faxline_archive.database import open_database
 from faxline_archive.schema import entries
 from faxline_local.processes import Part, free_port, wait_for
 from faxline_local.redis_server import RedisServer
-from tests.archives import Faxes
+from tests.archives import Faxes, check_sums
 from tests.postgres import PostgresServer
 
 PAUSE = 0.4
@@ -110,6 +110,7 @@ class Course:
         engine = open_database(self._url)
         with engine.connect() as connection:
             leaves = connection.execute(select(entries.c.account, entries.c.leaf)).all()
+        check_sums(engine)
         engine.dispose()
         for account in ("default", "second"):
             own = sorted(row.leaf for row in leaves if row.account == account)

@@ -6,6 +6,7 @@ import shutil
 import tempfile
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import cache
@@ -24,7 +25,7 @@ from faxline_archive.archiver import Archiver
 from faxline_archive.database import migrate, open_database
 from faxline_archive.metrics import ArchiveMetrics
 from faxline_archive.reader import Reader
-from faxline_archive.schema import entries, faxes
+from faxline_archive.schema import entries, fax_metadata, faxes, usage_sums
 from faxline_worker.observability.pulse import Loop
 
 NUMBER, SENDER = "+12025550123", "+12025550100"
@@ -166,6 +167,27 @@ def archiving(
         yield running
     finally:
         running.stop()
+
+
+def check_sums(engine: Engine) -> None:
+    """The kept sums, and what the metadata has of its fax, are what the faxes say."""
+    found, told = Counter[tuple[str, int, str]](), {}
+    for row in rows(engine, faxes):
+        told[row["account"], row["job"], row["reuse"]] = [
+            row[name] for name in ("state", "reason", "transferred")
+        ]
+        if row["state"] != "rejected":
+            ended = {state: row["state"] == state for state in ("delivered", "failed")}
+            for name, count in {"faxes": 1, **ended, "pages": row["transferred"] or 0}.items():
+                found[row["account"], row["queued_at"] // 900_000, name] += count
+    kept = rows(engine, usage_sums)
+    names = ("faxes", "delivered", "failed", "pages")
+    assert {(one["account"], one["quarter"], name): one[name] for one in kept for name in names} == dict(
+        found
+    )
+    for row in rows(engine, fax_metadata):
+        fax_of = row["account"], row["job"], row["reuse"]
+        assert [row[name] for name in ("state", "reason", "transferred")] == told[fax_of]
 
 
 def rows(engine: Engine, table: Any = entries) -> list[dict[str, Any]]:

@@ -6,6 +6,7 @@ they are plain, so that a page that reads them has something to show.
 
 from sqlalchemy import Connection, Engine, text
 
+from faxline_archive.migrations.versions import usage_sums
 from faxline_archive.schema import accounts, fax_metadata, faxes, metadata
 
 ACCOUNT = "default"
@@ -54,11 +55,11 @@ CROSS JOIN LATERAL (SELECT CASE WHEN n % 100 < 93 THEN 'delivered' WHEN n % 100 
 ) AS f
 """
 MEMBERS = """
-INSERT INTO fax_metadata (account, job, reuse, key, value, queued_at, state, reason)
-SELECT account, job, reuse, 'department', {department}, queued_at, state, reason
+INSERT INTO fax_metadata (account, job, reuse, key, value, queued_at, state, reason, transferred)
+SELECT account, job, reuse, 'department', {department}, queued_at, state, reason, transferred
 FROM faxes WHERE job_id BETWEEN :first AND :last
 UNION ALL
-SELECT account, job, reuse, 'case', {case}, queued_at, state, reason
+SELECT account, job, reuse, 'case', {case}, queued_at, state, reason, transferred
 FROM faxes WHERE job_id BETWEEN :first AND :last AND job_id % 5 = 0
 """
 SEALED = {
@@ -120,6 +121,7 @@ def fill(engine: Engine, count: int, *, begin: int = BEGIN, texts: dict[str, str
             connection.execute(text(MEMBERS.format(**texts)), span)
     with engine.begin() as connection:
         connection.execute(text("DROP INDEX filling"))
+        connection.exec_driver_sql(usage_sums._SUM)
     for table, own in indexes:
         table.indexes.update(own)
         for index in own:

@@ -146,7 +146,7 @@ def measure_usage(engine: Engine, count: int) -> Iterator[Measured]:
     for name, wanted in (("a month", month), ("all", Wanted())):
         for by in ("account", "day", "month", "metadata.department"):
             begin = time.perf_counter()
-            found = usage(engine, by, wanted, lambda name: Privacy(None, name), account=ACCOUNT, zone=UTC)
+            found = usage(engine, by, wanted, lambda name: Privacy(None, name), accounts=[ACCOUNT], zone=UTC)
             took = (time.perf_counter() - begin) * 1000
             yield Measured(f"usage by {by}, {name}", len(found), took, took)
 

@@ -79,9 +79,9 @@ class Desk:
 
     def usage(self, by: str, wanted: Wanted, *, account: str | None, zone: tzinfo) -> list[Usage]:
         """How many faxes there were."""
-        only = None if account is None else plain(account)
+        only = None if account is None else [plain(account)]
         with _told(self._engine):
-            return usage(self._engine, by, wanted, self._privacy, account=only, zone=zone)
+            return usage(self._engine, by, wanted, self._privacy, accounts=only, zone=zone)
 
     def close(self) -> None:
         """Let go of the database."""

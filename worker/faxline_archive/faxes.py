@@ -170,5 +170,6 @@ def metadata_rows(row: Row, metadata: Mapping[str, Any], privacy: Privacy) -> li
                 "queued_at": row["queued_at"],
                 "state": row["state"],
                 "reason": row["reason"],
+                "transferred": row["transferred"],
             }
     return list(found.values())

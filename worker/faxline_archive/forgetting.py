@@ -12,8 +12,10 @@ from sqlalchemy import Connection, Engine, and_, delete, func, select, update
 from faxline_archive.entries import FORGET, Entry
 from faxline_archive.privacy import NUMBER, Privacy
 from faxline_archive.schema import AUDIT, accounts, entries, fax_metadata, faxes
+from faxline_archive.sums import SumChanges
 
 _ERASED = {"kind": None, "job": None, "body": None, "private": None, "key_id": None}
+_COUNTED = ("account", "queued_at", "state", "transferred")
 PIECE = 1000
 """The most entries, and the most faxes, that expire in one transaction."""
 
@@ -124,12 +126,14 @@ def _erase_faxes(
     account: str,
     found: Iterable[Any],
 ) -> int:
-    count = 0
-    for count, row in enumerate(found, start=1):  # noqa: B007 - the last one is the number of rows
-        for table in (fax_metadata, faxes):
-            connection.execute(
-                delete(table).where(
-                    table.c.account == account, table.c.job == row.job, table.c.reuse == row.reuse
-                )
-            )
+    sums, count = SumChanges(), 0
+    for row in found:
+        here = {"account": account, "job": row.job, "reuse": row.reuse}
+        connection.execute(delete(fax_metadata).filter_by(**here))
+        erased = delete(faxes).filter_by(**here).returning(*(faxes.c[name] for name in _COUNTED))
+        # Somebody else may have erased it meanwhile: then nothing returns.
+        for gone in connection.execute(erased).mappings():
+            sums.remove(dict(gone))
+            count += 1
+    sums.store(connection)
     return count

@@ -13,7 +13,7 @@ def store(
     table: Table,
     rows: Sequence[Mapping[str, Any]],
     *,
-    present: Literal["refuse", "keep", "replace"] = "refuse",
+    present: Literal["refuse", "keep", "replace", "add"] = "refuse",
 ) -> None:
     """Insert rows.
 
@@ -23,8 +23,8 @@ def store(
         connection: of either database.
         table: the table.
         rows: with the same columns each.
-        present: what becomes of a row that is there already: the statement fails, it stays as it is, or the
-            new one replaces it.
+        present: what becomes of a row that is there already: the statement fails, it stays as it is, the
+            new one replaces it, or the new one's numbers are added to it.
 
     Raises:
         sqlalchemy.exc.DBAPIError: the database is away or refuses.
@@ -44,6 +44,9 @@ def store(
         statement = statement.from_select(names, select(*(found.c[name] for name in names)))
     if present == "replace":
         changed = {name: statement.excluded[name] for name in names if name not in key}
+        statement = statement.on_conflict_do_update(index_elements=key, set_=changed)
+    elif present == "add":
+        changed = {name: table.c[name] + statement.excluded[name] for name in names if name not in key}
         statement = statement.on_conflict_do_update(index_elements=key, set_=changed)
     elif present == "keep":
         statement = statement.on_conflict_do_nothing(index_elements=key)

@@ -153,12 +153,36 @@ fax_metadata = Table(
     Column("queued_at", BigInteger, nullable=False),
     Column("state", String(16), nullable=False),
     Column("reason", String(64)),
-    Index(None, "account", "key", "value", "queued_at", "job"),
+    Column("transferred", Integer),
+    Index(
+        "ix_fax_metadata_account_key_value_queued_at_job",
+        *("account", "key", "value", "queued_at", "job"),
+        postgresql_include=["state", "transferred"],
+    ),
+    Index(
+        "ix_fax_metadata_account_key_queued_at",
+        *("account", "key", "queued_at"),
+        postgresql_include=["value", "state", "transferred"],
+    ),
     Index(None, "account", "key", "value", "state", "queued_at", "job"),
     Index(None, "account", "key", "value", "reason", "queued_at", "job"),
 )
-"""The metadata of a fax, to be found by: one row a member. value: its text, or its HMAC. queued_at, state and
-reason: those of the fax, so that one index answers a search by a member and a state or reason."""
+"""The metadata of a fax, to be found by: one row a member. value: its text, or its HMAC. queued_at, state,
+reason and transferred: those of the fax, so that one index answers a search by a member and a state or
+reason, and on PostgreSQL counts the faxes and pages of a member."""
+
+usage_sums = Table(
+    "usage_sums",
+    metadata,
+    Column("account", String(NAME), primary_key=True),
+    Column("quarter", BigInteger, primary_key=True, autoincrement=False),
+    Column("faxes", BigInteger, nullable=False),
+    Column("delivered", BigInteger, nullable=False),
+    Column("failed", BigInteger, nullable=False),
+    Column("pages", BigInteger, nullable=False),
+)
+"""How many faxes of `faxes` were queued in a quarter of an hour (the number of quarters since 1970), how many
+of them are delivered and failed, and their transferred pages (sums.py). Rejected entries are no faxes."""
 
 checkpoints = Table(
     "checkpoints",

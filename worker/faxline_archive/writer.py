@@ -19,6 +19,7 @@ from faxline_archive.progress import DatabaseBehindError, Read, Written, mark_id
 from faxline_archive.records import Record
 from faxline_archive.rows import store
 from faxline_archive.schema import accounts, entries, fax_metadata, faxes, positions
+from faxline_archive.sums import SumChanges
 from faxline_archive.terms import lasting_terms, with_terms, without_column_terms
 
 SLICE = 500
@@ -74,6 +75,7 @@ class _Transaction:
         self._faxes: dict[tuple[str, str], Row] = {}
         self._changed: dict[tuple[str, str, int], Row] = {}
         self._begun: list[tuple[Row, Record]] = []
+        self._sums = SumChanges()
 
     def write(self, batch: Sequence[Read]) -> Written:
         """Write all of it."""
@@ -207,6 +209,8 @@ class _Transaction:
             self._written.faxes += 1
         receipt = record.receipts.get(entry.receipt) if record is not None and entry.receipt else None
         if row is not None:
+            if (*place, row["reuse"]) not in self._changed:
+                self._sums.remove(row)
             try:
                 advance(row, entry, receipt, privacy)
             except (KeyMissing, SealBroken):
@@ -229,6 +233,9 @@ class _Transaction:
         store(self._connection, faxes, changed_rows, present="replace")
         store(self._connection, fax_metadata, members)
         self._tell_metadata()
+        for row in self._changed.values():
+            self._sums.add(row)
+        self._sums.store(self._connection)
         changed = [name for name in names if name in self._written.entries]
         grown = (
             update(accounts).where(accounts.c.account == bindparam("name")).values(size=bindparam("grown"))
@@ -242,7 +249,7 @@ class _Transaction:
         for account, job, _ in self._changed.keys() - begun:
             jobs[account].append(job)
         same = and_(*(fax_metadata.c[name] == faxes.c[name] for name in ("account", "job", "reuse")))
-        told = ("state", "reason")
+        told = ("state", "reason", "transferred")
         differs = or_(*(fax_metadata.c[name].is_distinct_from(faxes.c[name]) for name in told))
         change = update(fax_metadata).values({name: faxes.c[name] for name in told}).where(same, differs)
         for account, found in jobs.items():

@@ -19,13 +19,13 @@ from faxline_archive.leaves import leaf_hash
 from faxline_archive.metrics import ArchiveMetrics
 from faxline_archive.privacy import NUMBER, Privacy, member
 from faxline_archive.rotation import Rotation
-from faxline_archive.schema import AUDIT, accounts, fax_metadata, faxes
+from faxline_archive.schema import AUDIT, accounts, fax_metadata, faxes, usage_sums
 from faxline_archive.upkeep import Upkeep
 from faxline_worker.config.archive import Archive
 from faxline_worker.observability.pulse import Loop
 from faxline_worker.state.archive_marks import ArchiveMarks, Page
 from tests.archives import NUMBER as TO
-from tests.archives import SENDER, Faxes, archiving, contents, fax, rows
+from tests.archives import SENDER, Faxes, archiving, check_sums, contents, fax, rows
 
 Wait = Callable[..., Any]
 OTHER = "+12025550199"
@@ -73,7 +73,7 @@ def test_without_keys_the_same_marks_are_there_so_the_search_finds_them(
         assert [row["leaf_hash"] for row in left][:3] == hashes
         assert {(row["job"], row["body"], row["private"], row["kind"]) for row in left[:3]} == {(None,) * 4}
         assert left[3]["leaf_hash"] == leaf_hash(left[3]["body"])  # that it was ordered stays
-        assert rows(archive.engine, fax_metadata) == []
+        assert rows(archive.engine, fax_metadata) == rows(archive.engine, usage_sums) == []
         upkeep = Upkeep(
             archive.engine, Archive(), None, ArchiveMetrics(CollectorRegistry(), ()), structlog.get_logger()
         )
@@ -108,6 +108,7 @@ def test_a_number_is_forgotten_with_all_its_faxes_that_have_ended(
         named = [row["job"] for row in rows(archive.engine)]
         assert (named.count("old"), named.count("again"), named.count("open")) == (0, 3, 1)
         wait_until(lambda: redis_client.llen(line.keys.archive_forget) == 0)
+        check_sums(archive.engine)
 
 
 def test_a_forgotten_number_leaves_redis_before_the_mark_moves_so_a_crash_between_leaves_none(
@@ -201,6 +202,7 @@ def test_what_is_past_its_retention_goes_and_the_hashes_stay(
         assert [row["body"] is None for row in found] == [True, True, True, True, False]
         assert [row["job"] for row in rows(archive.engine, faxes)] == ["open"]
         assert rows(archive.engine, accounts)[0]["expired"] == 4
+        check_sums(archive.engine)
 
 
 def test_the_upkeep_does_all_of_it_by_itself(

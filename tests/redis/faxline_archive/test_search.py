@@ -2,6 +2,7 @@
 
 import itertools
 import json
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from random import Random
@@ -9,16 +10,18 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from sqlalchemy import insert, select, update
+from sqlalchemy import delete, insert, select, update
 
 from faxline.contract.sealing.keyring import Keyring, new_key
 from faxline.reading.archived import Usage, Wanted
 from faxline_archive import intersection
 from faxline_archive.faxes import metadata_rows
 from faxline_archive.migrations.versions import terms as migration
-from faxline_archive.schema import fax_metadata, faxes
+from faxline_archive.migrations.versions import usage_sums as sums_migration
+from faxline_archive.schema import fax_metadata, faxes, usage_sums
 from faxline_archive.search import find
 from faxline_archive.usage import usage
+from tests.archives import check_sums
 from tests.stage.archives import BEGIN, StagedArchive, StagedFax
 
 FIRST = datetime.fromtimestamp(BEGIN / 1000, UTC)
@@ -27,6 +30,13 @@ ALL = Wanted()
 
 def ids(staged: StagedArchive, wanted: Wanted, page: int = 100, account: str = "default") -> list[str]:
     return [fax.id for fax in find(staged.engine, account, wanted, staged.privacy(account), page=page)]
+
+
+@pytest.fixture(autouse=True)
+def check(staged: StagedArchive) -> Iterator[None]:
+    """After each test the kept sums are those of the faxes."""
+    yield
+    check_sums(staged.engine)
 
 
 @pytest.fixture
@@ -106,7 +116,8 @@ def test_without_the_key_a_fax_is_found_by_the_rest_and_its_numbers_stay_unknown
 def count(
     staged: StagedArchive, by: str, wanted: Wanted = ALL, zone: str = "UTC", **more: str
 ) -> list[Usage]:
-    return usage(staged.engine, by, wanted, staged.privacy, account=more.get("account"), zone=ZoneInfo(zone))
+    accounts = [more["account"]] if "account" in more else None
+    return usage(staged.engine, by, wanted, staged.privacy, accounts=accounts, zone=ZoneInfo(zone))
 
 
 def test_faxes_are_counted_by_account_and_by_a_member_of_the_metadata(filled: StagedArchive) -> None:
@@ -128,6 +139,69 @@ def test_days_and_months_are_those_of_the_zone(staged: StagedArchive) -> None:
     assert [row.key for row in count(staged, "day", zone="America/New_York")] == ["2026-10-31"]
     since = Wanted(since=datetime(2026, 11, 1, tzinfo=UTC))
     assert count(staged, "day", since) == [Usage("2026-11-01", 1, 1, 0, 3)]
+
+
+def test_the_ends_of_a_span_are_exact_and_need_not_be_those_of_a_quarter_of_an_hour(
+    staged: StagedArchive,
+) -> None:
+    """The first fax is queued at 11:20, so the quarters begin 600 s later and each 900 s after that."""
+    times = range(0, 3000, 300)
+    staged.add_all(StagedFax(f"fax-{at}", at=at) for at in times)
+    ends = [None, *(FIRST + timedelta(seconds=at) for at in (-1, 1, 300, 301, 600, 1499, 1500, 2400, 2401))]
+    for since, until in itertools.product(ends, ends):
+        inside = [
+            at
+            for at in times
+            if (since is None or FIRST + timedelta(seconds=at) >= since)
+            and (until is None or FIRST + timedelta(seconds=at) < until)
+        ]
+        expected = [Usage("default", len(inside), len(inside), 0, 3 * len(inside))] if inside else []
+        assert count(staged, "account", Wanted(since=since, until=until)) == expected, (since, until)
+
+
+def test_what_is_counted_by_anything_is_that_of_the_accounts_and_of_the_members_of_the_metadata(
+    filled: StagedArchive,
+) -> None:
+    filled.add("f", account="acme", at=40, state="failed", reason="busy", metadata={"department": "billing"})
+    filled.add("g", account="third", at=40, metadata={"department": "billing"})
+
+    def counted(by: str, *accounts: str, **metadata: str) -> list[Usage]:
+        wanted = Wanted(metadata=metadata)
+        return usage(filled.engine, by, wanted, filled.privacy, accounts=accounts, zone=UTC)
+
+    both = ("acme", "default")
+    assert counted("day", *both) == [Usage("2026-10-27", 7, 4, 3, 21)]
+    assert counted("day", *both, department="billing") == [Usage("2026-10-27", 3, 1, 2, 9)]
+    assert counted("month", *both, department="billing", case="1") == [Usage("2026-10", 1, 1, 0, 3)]
+    assert counted("account", *both, department="billing") == [
+        Usage("acme", 1, 0, 1, 3),
+        Usage("default", 2, 1, 1, 6),
+    ]
+    assert counted("reason", *both) == [Usage("busy", 2, 0, 2, 6), Usage("no_answer", 1, 0, 1, 3)]
+    assert counted("reason", *both, department="billing") == [Usage("busy", 2, 0, 2, 6)]
+    assert counted("metadata.department", *both) == [
+        Usage("", 3, 2, 1, 9),
+        Usage("billing", 3, 1, 2, 9),
+        Usage("ward 3", 1, 1, 0, 3),
+    ]
+    assert counted("metadata.case", *both, department="billing") == [
+        Usage("", 2, 0, 2, 6),
+        Usage("1", 1, 1, 0, 3),
+    ]
+    assert counted("metadata.case", "third") == [Usage("", 1, 1, 0, 3)]
+    assert count(filled, "day") == [Usage("2026-10-27", 8, 5, 3, 24)]
+    assert counted("day") == []
+    assert counted("account", "nobody") == counted("metadata.case", "nobody") == []
+
+
+def test_the_migration_sums_up_the_faxes_that_are_there(filled: StagedArchive) -> None:
+    filled.add("x", state="rejected", reason="bad_number")
+    with filled.engine.begin() as connection:
+        connection.execute(delete(usage_sums))
+        connection.execute(update(fax_metadata).values(transferred=None))
+        for statement in (sums_migration._SUM, sums_migration._FILL):
+            connection.exec_driver_sql(statement)
+    check_sums(filled.engine)
 
 
 def test_a_rejected_entry_is_no_fax(staged: StagedArchive) -> None:

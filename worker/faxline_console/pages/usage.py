@@ -179,12 +179,8 @@ def _count(ended: Ended, asked: Asked, person: Person, names: list[str], zone: t
         until=datetime.combine(asked.last, time(), zone),
         metadata=dict([person.department]) if person.department else {},
     )
-    sums: dict[str, Usage] = {}
     with told():
-        for name in names:
-            for row in usage(ended.engine, asked.by, wanted, ended.privacy, account=name, zone=zone):
-                sums[row.key] = _total([row, *([sums[row.key]] if row.key in sums else [])], row.key)
-    return [sums[key] for key in sorted(sums)]
+        return usage(ended.engine, asked.by, wanted, ended.privacy, accounts=names, zone=zone)
 
 
 def _total(rows: list[Usage], key: str = "") -> Usage:

@@ -1,0 +1,65 @@
+"""Keeps count of the faxes of each quarter of an hour, so that the usage of a year is read from few rows.
+
+Days of every zone begin on a quarter of an hour.
+"""
+
+from collections import defaultdict
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import Connection, and_, delete
+
+from faxline_archive.faxes import REJECTED
+from faxline_archive.rows import store
+from faxline_archive.schema import usage_sums
+
+QUARTER = 15 * 60 * 1000
+"""Milliseconds."""
+COUNTS = ("faxes", "delivered", "failed", "pages")
+
+
+class SumChanges:
+    """What a transaction changes in the sums.
+
+    Example:
+        >>> changes = SumChanges()
+        >>> changes.remove(before)
+        >>> changes.add(after)
+        >>> changes.store(connection)
+    """
+
+    def __init__(self) -> None:
+        self._changes: defaultdict[tuple[str, int], list[int]] = defaultdict(lambda: [0] * len(COUNTS))
+
+    def add(self, row: Mapping[str, Any]) -> None:
+        """Count a row of `faxes`: account, queued_at, state and transferred."""
+        self._count(row, 1)
+
+    def remove(self, row: Mapping[str, Any]) -> None:
+        """Count it no more, as it was stored. A row that is not stored yet has no state."""
+        self._count(row, -1)
+
+    def store(self, connection: Connection) -> None:
+        """Change the sums, in the order of their keys, so that two transactions wait for one another.
+
+        Raises:
+            sqlalchemy.exc.DBAPIError: the database is away or refuses.
+        """
+        changes = {place: counts for place, counts in sorted(self._changes.items()) if any(counts)}
+        rows = [
+            {"account": account, "quarter": quarter, **dict(zip(COUNTS, counts, strict=True))}
+            for (account, quarter), counts in changes.items()
+        ]
+        store(connection, usage_sums, rows, present="add")
+        for (account, quarter), (faxes, *_) in changes.items():
+            if faxes < 0:
+                here = and_(usage_sums.c.account == account, usage_sums.c.quarter == quarter)
+                connection.execute(delete(usage_sums).where(here, usage_sums.c.faxes == 0))
+
+    def _count(self, row: Mapping[str, Any], times: int) -> None:
+        if row["state"] in {None, REJECTED}:
+            return
+        one = (1, row["state"] == "delivered", row["state"] == "failed", row["transferred"] or 0)
+        counts = self._changes[row["account"], row["queued_at"] // QUARTER]
+        for place, count in enumerate(one):
+            counts[place] += times * count
