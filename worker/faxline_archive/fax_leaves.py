@@ -13,11 +13,11 @@ from sqlalchemy import Connection, RowMapping, or_, select
 from faxline.contract.errors import KeyMissing, SealBroken
 from faxline.contract.events import EventName
 from faxline_archive.entries import Entry, read_entry
-from faxline_archive.faxes import NO_CHANGE, REJECTED, Row, advance, begin
+from faxline_archive.faxes import NO_CHANGE, Row, advance, begin
 from faxline_archive.leaves import text_hash
 from faxline_archive.privacy import NUMBER, Privacy
 from faxline_archive.records import Record
-from faxline_archive.schema import EVENTS, entries, faxes
+from faxline_archive.schema import EVENTS, REJECTED, entries, faxes
 from faxline_archive.tree_heads import ArchiveAltered
 
 _OUTCOME = frozenset({"state", "stage", "reason", "code", "message", "ended_at"})

@@ -13,12 +13,10 @@ from faxline_archive.entries import Entry
 from faxline_archive.leaves import canonical_json
 from faxline_archive.privacy import NUMBER, Privacy, member
 from faxline_archive.records import Record, load_json, plain
-from faxline_archive.schema import JOB, faxes
+from faxline_archive.schema import JOB, REJECTED, faxes
 
 Row = dict[str, Any]
 """The columns of a row."""
-REJECTED = "rejected"
-"""The state of a fax that intake rejected. Its id may be pushed again."""
 NO_CHANGE = frozenset({EventName.DUPLICATE, EventName.CANCEL_REFUSED, EventName.RECEIVED})
 """The events that leave a fax as it was."""
 _CAUSE = ("reason", "code", "message", "stage")

@@ -29,6 +29,8 @@ JOB = 128
 """Characters of a job's id, and of a group's."""
 VALUE = 256
 """Characters of a metadata member's value that is searched as it is."""
+REJECTED = "rejected"
+"""The state of a fax that intake rejected. Its id may be pushed again."""
 DIGEST = 64
 """Characters of a SHA-256 as hexadecimal digits."""
 

@@ -9,9 +9,8 @@ from typing import Any
 
 from sqlalchemy import Connection, and_, delete
 
-from faxline_archive.faxes import REJECTED
 from faxline_archive.rows import store
-from faxline_archive.schema import usage_sums
+from faxline_archive.schema import REJECTED, usage_sums
 
 QUARTER = 15 * 60 * 1000
 """Milliseconds."""

@@ -26,11 +26,10 @@ from sqlalchemy import (
 )
 
 from faxline.reading.archived import Usage, Wanted
-from faxline_archive.faxes import REJECTED
 from faxline_archive.intersection import milliseconds
 from faxline_archive.leaves import canonical_json
 from faxline_archive.privacy import Privacy, member
-from faxline_archive.schema import DIGEST, fax_metadata, faxes, usage_sums
+from faxline_archive.schema import DIGEST, REJECTED, fax_metadata, faxes, usage_sums
 from faxline_archive.search import as_stored, fax_of, key_of
 from faxline_archive.sums import COUNTS, QUARTER
 
