@@ -145,6 +145,14 @@ def test_a_fax_accepted_again_long_after_a_receipt_of_the_first_arrived_is_a_dup
     assert found(JobState.DELIVERED, twice, RESENT, policy="resend") == [verdict.DUPLICATE]
 
 
+def test_what_an_account_stood_still_after_a_receipt_does_not_count_as_time_to_use_it() -> None:
+    evidence = Evidence({}, {}, {}, {}, recoveries=[Recovery("primary killed", 2.0, END + 5, END + 15)])
+    assert evidence.stood_still(END, END + 20) == 10
+    assert evidence.stood_still(END, END + 7) == 2
+    assert evidence.stood_still(END + 14, END + 20) == 1
+    assert evidence.stood_still(END - 9, END + 5) == evidence.stood_still(END + 15, END + 30) == 0
+
+
 @pytest.mark.parametrize("state", [JobState.QUEUED, JobState.SUBMITTING, JobState.SUBMITTED])
 def test_a_job_that_never_ends_is_lost(state: JobState) -> None:
     assert found(state, [], ("fax.queued",)) == [verdict.LOST]

@@ -83,12 +83,13 @@ class Recovery:
     Attributes:
         trouble: what it was.
         seconds: from its end until a fax of every account was accepted; None: one was not within minutes.
-        whole: the same from its begin.
+        begun: when the first account stood still (seconds since 1970). recovered: when none did.
     """
 
     trouble: str
     seconds: float | None
-    whole: float = 0.0
+    begun: float = 0.0
+    recovered: float = 0.0
 
 
 @dataclass
@@ -119,10 +120,10 @@ class Evidence:
     probes: Sequence[Fax] = ()
     recoveries: Sequence[Recovery] = ()
 
-    @property
-    def standstill(self) -> float:
-        """Seconds for which an account of a cluster stood still at most."""
-        return max((each.whole for each in self.recoveries), default=0.0)
+    def stood_still(self, since: float, until: float) -> float:
+        """Seconds between two times for which an account of a cluster may have stood still."""
+        overlaps = (min(until, each.recovered) - max(since, each.begun) for each in self.recoveries)
+        return sum(seconds for seconds in overlaps if seconds > 0)
 
 
 def read_jobs(line: FaxLine, names: Iterable[str]) -> dict[str, Job | None]:

@@ -106,8 +106,8 @@ class Nodes:
             self._kinds[hit.name](hit.down)
             ended = time.time()
             seconds = self._recovered(ended)
-            whole = time.time() - (ended if hit.name in _ONE_BY_ONE else begun)
-            self.recoveries.append(Recovery(hit.name, seconds, whole))
+            begun = ended if hit.name in _ONE_BY_ONE else begun
+            self.recoveries.append(Recovery(hit.name, seconds, begun, time.time()))
             self._cluster.await_whole()
 
     def _kill(self, seconds: float) -> None:

@@ -20,7 +20,7 @@ ZEROS = (DUPLICATE, LOST, WRONG, EVENTS, LIMITS, EXITS, STUCK)
 
 STALE = 9.0
 """Seconds that a stored receipt may take to be used, while Redis and workers are killed: one that was there
-longer settles a doubt before the policy does. On a cluster, longer by an account's longest standstill."""
+longer settles a doubt before the policy does. While an account of a cluster stands still, none count."""
 CANCELED = frozenset({"cancelled", "partially_cancelled"})
 """Words of a faxStatus that say canceled, and that nobody asked for."""
 UNDER_WAY = 2.5
@@ -90,14 +90,14 @@ def _judge(fax: Fax, evidence: Evidence) -> Iterator[Finding]:
             yield Finding(DUPLICATE, fax.id, f"jobId {earlier.job_id}: delivered, and taken for failed")
     for earlier, later in pairwise(accepted[:allowed]):
         at = earlier.receipt_at if earlier.job_id not in undelivered else None
-        if at is not None and at + STALE + evidence.standstill < later.accepted_at:
+        if at is not None and _unused(evidence, at, later.accepted_at) > STALE:
             yield Finding(DUPLICATE, fax.id, f"jobId {later.job_id}: a receipt of {earlier.job_id} was there")
     if job is None:
         yield Finding(LOST, fax.id, f"no record; {len(accepted)} accepted")
         return
     if not settled(job, fax):
         yield Finding(LOST, fax.id, f"still {job.state}; {len(accepted)} accepted")
-    elif wrong := _wrong(fax, job, _counted(job, accepted, retried, untold), evidence.standstill):
+    elif wrong := _wrong(fax, job, _counted(job, accepted, retried, untold), evidence):
         yield Finding(WRONG, fax.id, f"{job.state} ({job.reason}): {wrong}")
     names = [e.name for e in events if e.name not in ASIDE]
     written = [step.event for step in job.history]
@@ -154,7 +154,7 @@ def _untold(accepted: Sequence[Acceptance], lost: Sequence[Lost]) -> set[int]:
     }
 
 
-def _wrong(fax: Fax, job: Job, accepted: Sequence[Acceptance], standstill: float) -> str | None:
+def _wrong(fax: Fax, job: Job, accepted: Sequence[Acceptance], evidence: Evidence) -> str | None:
     """Why a job's state does not agree with the ledger; None: it does."""
     own = next((a for a in accepted if a.job_id == job.job_id), None)
     receipts = [a.receipt_at for a in accepted if a.receipt_at is not None]
@@ -168,11 +168,11 @@ def _wrong(fax: Fax, job: Job, accepted: Sequence[Acceptance], standstill: float
         return "a receipt had arrived" if receipts else None
     if job.state is JobState.CANCELED:
         return None if own and own.word in CANCELED else "nobody canceled it"
-    return _wrong_failure(fax, job, own, accepted, standstill)
+    return _wrong_failure(fax, job, own, accepted, evidence)
 
 
 def _wrong_failure(
-    fax: Fax, job: Job, own: Acceptance | None, accepted: Sequence[Acceptance], standstill: float
+    fax: Fax, job: Job, own: Acceptance | None, accepted: Sequence[Acceptance], evidence: Evidence
 ) -> str | None:
     if job.reason == "unknown_refusal" and UNKNOWN_REFUSAL in fax.answers:
         return "a receipt had arrived" if any(a.receipt_at is not None for a in accepted) else None
@@ -184,9 +184,10 @@ def _wrong_failure(
     if fax.policy != "fail":
         return f"the policy is {fax.policy}"
     ended = job.history[-1].at.timestamp()
-    waited = [ended - a.receipt_at for a in accepted if a.receipt_at is not None]
-    return (
-        "a receipt had arrived before the policy applied"
-        if max(waited, default=0.0) > STALE + standstill
-        else None
-    )
+    waited = [_unused(evidence, a.receipt_at, ended) for a in accepted if a.receipt_at is not None]
+    return "a receipt had arrived before the policy applied" if max(waited, default=0.0) > STALE else None
+
+
+def _unused(evidence: Evidence, since: float, until: float) -> float:
+    """Seconds for which a receipt was stored and could have been used."""
+    return until - since - evidence.stood_still(since, until)
