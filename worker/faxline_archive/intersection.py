@@ -81,7 +81,8 @@ def find_intersection(
         last = _last(account, (what, key, values[0]), wanted, after)
         query = _ordered(select(faxes).join(last, _same(last)).where(_has(terms), *also)).limit(limit)
         found = connection.execute(query).mappings().all()
-        if len(found) == limit:
+        # A full page, or no more faxes have the thing than were looked at.
+        if len(found) == limit or (connection.scalar(select(func.count()).select_from(last)) or 0) < FIRST:
             return found
     # Hidden from the planner, or it walks through another index that seems to be better.
     mine = faxes.c.account.concat("") == account
@@ -141,10 +142,12 @@ def _has(terms: Sequence[Sequence[int]]) -> ColumnElement[bool]:
 
 
 def _last(account: str, thing: tuple[str, str, str], wanted: Wanted, after: Place | None) -> Subquery:
-    """The places of the last faxes that have one thing, from its own index."""
+    """The places of the last faxes that have one thing (and the state, if its own index has it)."""
     what, key, value = thing
     table = fax_metadata if what == MEMBER else faxes
     has = (table.c.key == key, table.c.value == value) if what == MEMBER else (table.c[what] == value,)
+    if wanted.state is not None and what in {MEMBER, "group_name"}:
+        has = (*has, table.c.state == wanted.state)
     columns = [table.c[column.name] for column in _PLACE]
     found = select(*columns).where(table.c.account == account, *has, *bounds(table, wanted, after))
     return found.order_by(table.c.queued_at.desc(), table.c.job.desc()).limit(FIRST).subquery("last")
