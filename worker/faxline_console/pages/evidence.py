@@ -1,5 +1,8 @@
 """The files that the archive makes of a fax, with full numbers: the audit notes each before it is made."""
 
+from collections.abc import Callable
+from datetime import tzinfo
+
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -41,19 +44,11 @@ class EvidencePages:
 
     async def report(self, request: Request) -> Response:
         """The transmission report."""
-        job, ended = await self._find(request)
-        await self._note(request, job, "report")
-        zone = self._render.times(request).tzinfo
-        content = await run_in_threadpool(ended.report, job.account, job.id, zone)
-        return download(content, f"{job.account}-{job.id}.pdf", "application/pdf")
+        return await self._made(request, "report", Ended.report, "pdf")
 
     async def proof(self, request: Request) -> Response:
         """The proof."""
-        job, ended = await self._find(request)
-        await self._note(request, job, "proof")
-        zone = self._render.times(request).tzinfo
-        content = await run_in_threadpool(ended.proof, job.account, job.id, zone)
-        return download(content, f"{job.account}-{job.id}.zip", "application/zip")
+        return await self._made(request, "proof", Ended.proof, "zip")
 
     async def receipt(self, request: Request) -> Response:
         """The receipts as iFax signed them."""
@@ -64,6 +59,16 @@ class EvidencePages:
         await self._note(request, job, "receipt")
         content = "\n".join(kept.values()).encode()
         return download(content, f"{job.account}-{job.id}-receipt.json", "application/json")
+
+    async def _made(
+        self, request: Request, what: str, make: Callable[[Ended, str, str, tzinfo], bytes], kind: str
+    ) -> Response:
+        """A file that the archive makes, once the audit has it."""
+        job, ended = await self._find(request)
+        await self._note(request, job, what)
+        zone = self._render.times(request).tzinfo
+        content = await run_in_threadpool(make, ended, job.account, job.id, zone)
+        return download(content, f"{job.account}-{job.id}.{kind}", f"application/{kind}")
 
     async def _find(self, request: Request) -> tuple[Job, Ended]:
         """A fax of which the archive has something that this person may see."""
