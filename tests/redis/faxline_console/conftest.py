@@ -1,16 +1,50 @@
-"""Somebody who carries out the orders of account north, as a dispatcher does."""
+"""A console that the tests of a module share, and somebody who carries out the orders of account north."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import pytest
 import redis
 import structlog
 
+from faxline_local.redis_server import RedisServer
 from faxline_worker.config.settings import read_settings
 from faxline_worker.dispatcher.operator_orders import fields_of
 from faxline_worker.maintenance.erasure_and_rotation import Maintenance
 from faxline_worker.state.store import Store
+from tests.archives import new_archive
+from tests.consoles import Console
+from tests.stage.archives import StagedArchive, StagedFax
+
+
+@pytest.fixture(scope="module")
+def stored() -> Sequence[StagedFax]:
+    """The faxes of the archive that the module's console has. Without any there is no archive."""
+    return ()
+
+
+@pytest.fixture(scope="module")
+def shared(
+    redis_server: RedisServer, tmp_path_factory: pytest.TempPathFactory, stored: Sequence[StagedFax]
+) -> Iterator[Console]:
+    """A console of a module's own; no test changes it or its archive."""
+    folder, environment = tmp_path_factory.mktemp("console"), {}
+    if stored:
+        environment["FAXLINE_ARCHIVE__URL"] = url = f"sqlite:///{folder / 'archive.db'}"
+        staged = StagedArchive(new_archive(url))
+        for fax in stored:
+            staged.add_all([fax])
+        staged.engine.dispose()
+    with Console(redis_server.url(0), folder, **environment) as console:
+        yield console
+
+
+@pytest.fixture
+def console(shared: Console, redis_url: str) -> Console:
+    """The module's console, before an empty Redis."""
+    assert redis_url
+    shared.counts.forget()
+    return shared
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """What the page of the accounts says of their limits and pauses, and what is shown while Redis is away."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -9,22 +8,9 @@ import pytest
 import redis
 
 from faxline.contract.redis_keys import RedisKeys
-from faxline_local.redis_server import RedisServer
 from tests.consoles import Console, shown
 
 LIMITS: Any = {"requests": 1000, "window": 3_600_000_000, "concurrency": 20, "burst": 50, "layout": "1.5"}
-
-
-@pytest.fixture(scope="module")
-def shared(redis_server: RedisServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Console]:
-    with Console(redis_server.url(0), tmp_path_factory.mktemp("console")) as console:
-        yield console
-
-
-@pytest.fixture
-def console(shared: Console, redis_url: str) -> Console:
-    assert redis_url
-    return shared
 
 
 def test_a_lowered_limit_says_what_is_in_force_and_what_is_configured(

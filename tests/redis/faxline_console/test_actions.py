@@ -1,7 +1,6 @@
 """What comes of actions that fail half-way, are sent twice, or make no sense."""
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -13,29 +12,20 @@ from faxline.contract.states import JobState
 from faxline.reading.job import Job
 from faxline_console.line import ConsoleLine
 from faxline_console.plans import LONGEST_ID, again
-from faxline_local.redis_server import RedisServer
 from tests.consoles import Console, Somebody, shown
 
 KEYS = RedisKeys("north")
 AT = 1_790_000_000_000
 
 
-@pytest.fixture(scope="module")
-def shared(redis_server: RedisServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Console]:
-    with Console(redis_server.url(0), tmp_path_factory.mktemp("console")) as console:
-        yield console
+@pytest.fixture
+def clerk(console: Console) -> Somebody:
+    return console.person("clerk")
 
 
 @pytest.fixture
-def clerk(shared: Console, redis_url: str) -> Somebody:
-    assert redis_url
-    return shared.person("clerk")
-
-
-@pytest.fixture
-def admin(shared: Console, redis_url: str) -> Somebody:
-    assert redis_url
-    return shared.person("admin")
+def admin(console: Console) -> Somebody:
+    return console.person("admin")
 
 
 def fax(client: redis.Redis, job: str, state: str) -> None:

@@ -4,25 +4,17 @@ import json
 import math
 import re
 import threading
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 import redis
 
 from faxline.contract.redis_keys import RedisKeys
-from faxline_local.redis_server import RedisServer
 from tests.consoles import Console, shown
 
 KEYS = RedisKeys("north")
 CLOCK = re.compile(r"\d\d:\d\d:\d\d")
 PLACE = 4_000_000_000_000_000
-
-
-@pytest.fixture(scope="module")
-def shared(redis_server: RedisServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Console]:
-    with Console(redis_server.url(0), tmp_path_factory.mktemp("console")) as console:
-        yield console
 
 
 @pytest.fixture

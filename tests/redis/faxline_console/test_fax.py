@@ -1,42 +1,27 @@
 """The page of one fax: what only the archive has, the number, the receipt and the end of it."""
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 import redis
 
 from faxline.contract.redis_keys import RedisKeys
-from faxline_local.redis_server import RedisServer
-from tests.archives import new_archive
 from tests.consoles import Console, shown
-from tests.stage.archives import BEGIN, RECEIPT, StagedArchive
+from tests.stage.archives import BEGIN, RECEIPT, StagedFax
 
 NUMBER = "+12025550168"
 KEYS = RedisKeys("north")
 
 
 @pytest.fixture(scope="module")
-def shared(redis_server: RedisServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Console]:
-    """A console before an archive with faxes that Redis has no more; no test changes it."""
-    folder = tmp_path_factory.mktemp("console")
-    url = f"sqlite:///{folder / 'archive.db'}"
-    engine = new_archive(url)
-    staged = StagedArchive(engine)
-    staged.add("old", account="north", to=NUMBER, metadata={"department": "radiology"})
-    staged.add("billed", account="north", to=NUMBER, metadata={"department": "billing"})
-    staged.add("twice", account="north", to=NUMBER, metadata={"department": "billing"})
-    staged.add("twice", account="north", at=500, metadata={"department": "radiology"})
-    engine.dispose()
-    with Console(redis_server.url(0), folder, FAXLINE_ARCHIVE__URL=url) as console:
-        yield console
-
-
-@pytest.fixture
-def console(shared: Console, redis_url: str) -> Console:
-    assert redis_url
-    return shared
+def stored() -> list[StagedFax]:
+    return [
+        StagedFax("old", "north", to=NUMBER, metadata={"department": "radiology"}),
+        StagedFax("billed", "north", to=NUMBER, metadata={"department": "billing"}),
+        StagedFax("twice", "north", to=NUMBER, metadata={"department": "billing"}),
+        StagedFax("twice", "north", at=500, metadata={"department": "radiology"}),
+    ]
 
 
 def told(client: redis.Redis) -> list[tuple[str, str, str]]:

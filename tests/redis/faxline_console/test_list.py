@@ -2,42 +2,26 @@
 
 import json
 import re
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 import redis
 
 from faxline.contract.redis_keys import RedisKeys
-from faxline_local.redis_server import RedisServer
-from tests.archives import new_archive
 from tests.consoles import Console, shown
-from tests.stage.archives import BEGIN, StagedArchive
+from tests.stage.archives import BEGIN, StagedFax
 
 KEYS = RedisKeys("north")
 
 
 @pytest.fixture(scope="module")
-def shared(redis_server: RedisServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Console]:
-    """A console before an archive with four faxes; no test changes it."""
-    folder = tmp_path_factory.mktemp("console")
-    url = f"sqlite:///{folder / 'archive.db'}"
-    engine = new_archive(url)
-    staged = StagedArchive(engine)
-    staged.add("a", account="north", metadata={"department": "radiology"})
-    staged.add("b", account="north", at=1, state="failed", reason="busy", metadata={"department": "billing"})
-    staged.add("c", account="south", at=2, to="+12025550168")
-    staged.add("d", account="north", at=3, told={"partial": True, "transferred": 1})
-    engine.dispose()
-    with Console(redis_server.url(0), folder, FAXLINE_ARCHIVE__URL=url) as console:
-        yield console
-
-
-@pytest.fixture
-def console(shared: Console, redis_url: str) -> Console:
-    assert redis_url
-    shared.counts.forget()
-    return shared
+def stored() -> list[StagedFax]:
+    return [
+        StagedFax("a", "north", metadata={"department": "radiology"}),
+        StagedFax("b", "north", at=1, state="failed", reason="busy", metadata={"department": "billing"}),
+        StagedFax("c", "south", at=2, to="+12025550168"),
+        StagedFax("d", "north", at=3, told={"partial": True, "transferred": 1}),
+    ]
 
 
 def live(

@@ -2,7 +2,6 @@
 
 import csv
 import io
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -10,31 +9,16 @@ import redis
 
 from faxline.contract.redis_keys import ACCOUNTS, RedisKeys
 from faxline_console.pages.system import tells_of, verdict
-from faxline_local.redis_server import RedisServer
-from tests.archives import new_archive
 from tests.consoles import Console, shown
-from tests.stage.archives import StagedArchive
+from tests.stage.archives import StagedFax
 from tests.stage.heartbeats import beat
 
 AT = 1_790_000_000_000
 
 
 @pytest.fixture(scope="module")
-def shared(redis_server: RedisServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Console]:
-    """A console before an archive; no test changes it."""
-    folder = tmp_path_factory.mktemp("console")
-    url = f"sqlite:///{folder / 'archive.db'}"
-    engine = new_archive(url)
-    StagedArchive(engine).add("old", account="north")
-    engine.dispose()
-    with Console(redis_server.url(0), folder, FAXLINE_ARCHIVE__URL=url) as console:
-        yield console
-
-
-@pytest.fixture
-def console(shared: Console, redis_url: str) -> Console:
-    assert redis_url
-    return shared
+def stored() -> list[StagedFax]:
+    return [StagedFax("old", "north")]
 
 
 def note(client: redis.Redis, number: int, account: str = "north", **fields: str) -> None:

@@ -24,6 +24,7 @@ from faxline.contract.fax_rules import check_send
 from faxline.contract.page_count import digest
 from faxline.schema import DOCUMENTS, entries_schema, events_schema
 from faxline.schema.descriptions import DESCRIPTIONS
+from tests.stage.samples import NUMBER, SAMPLE
 
 DOCS = Path(__file__).parents[4] / "docs"
 FILES = {
@@ -33,7 +34,6 @@ FILES = {
 }
 ENTRIES = Draft202012Validator(entries_schema())
 EVENTS = Draft202012Validator(events_schema())
-NUMBER = "+12345678901"
 STORED = b"hello"
 URL = {"fileName": "a.pdf", "fileUrl": "https://example.com/a.pdf"}
 INLINE = {"fileName": "a.txt", "fileData": base64.b64encode(STORED).decode()}
@@ -112,19 +112,9 @@ GOOD: dict[str, tuple[str, Any]] = {
             "attempts": 100,
             "group": "mailing-7",
             "metadata": {"customer": 7, "nested": [{"a": None}]},
-            "fax": {
-                "faxNumber": "+19876543210",
-                "callerId": NUMBER,
-                "templateId": "0000",
-                "smartDocumentId": "0000",
-                "subject": "test subject",
-                "from_name": "abc",
-                "to_name": "xyz",
-                "message": "sample fax",
-                "send_at": "2019-11-14T00:55:31.820+01:00",
-                "faxQuality": "HD",
-                "faxData": [{**URL, "pages": ["1-5", "2", "1-10"]}],
-            },
+            "fax": SAMPLE
+            | {"send_at": "2019-11-14T00:55:31.820+01:00", "faxQuality": "HD"}
+            | {"faxData": [{**URL, "pages": ["1-5", "2", "1-10"]}]},
         },
     ),
     "null where a member may be left out": (
