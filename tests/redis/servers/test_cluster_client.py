@@ -115,3 +115,29 @@ def test_a_primary_that_dies_is_followed_to_its_replica(
         wait_until(goes_on, timeout=60)
         assert cluster.owner_of(KEYS[0]) is not old
         assert all(client.get(key) for key in KEYS)
+
+
+@pytest.mark.parametrize("replicas", [1, 2])
+def test_where_writing_demands_a_replica_it_goes_on_after_a_failover_with_two_and_stops_with_one(
+    server_binary: ServerBinary, wait_until: Callable[..., Any], replicas: int
+) -> None:
+    options = {"min-replicas-to-write": "1", "min-replicas-max-lag": "1"}
+    with (
+        RedisCluster(binary=server_binary, replicas=replicas, options=options) as cluster,
+        connect(cluster.url(), protocol=2) as client,
+    ):
+        client.set(KEYS[0], "1")
+        old = cluster.owner_of(KEYS[0])
+        old.kill()
+        wait_until(lambda: cluster.owner_of(KEYS[0]) is not old, timeout=60)
+
+        def increase() -> Any:
+            try:
+                return client.incr(KEYS[0])
+            except redis.RedisError as error:
+                return str(error)
+
+        if replicas == 1:
+            wait_until(lambda: "Not enough good replicas" in str(increase()), timeout=60)
+            old.restart()
+        wait_until(lambda: isinstance(increase(), int), timeout=60)
