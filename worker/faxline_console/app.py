@@ -39,7 +39,7 @@ def make_app(
         pages: all pages but those for signing in.
         log: gets a line for each request that acts or fails.
     """
-    sign_in = SignIn(guard, renderer)
+    sign_in = SignIn(guard, renderer, log)
 
     async def start(_: Request) -> Response:
         return RedirectResponse(START, 303)

@@ -20,6 +20,7 @@ from faxline_console.app import make_app
 from faxline_console.guard import COOKIE, Guard, Page, person_of
 from faxline_console.headers import POLICY
 from faxline_console.lines import Lines
+from faxline_console.links import Links
 from faxline_console.pages.sign_in import AT_ONCE, WAITING
 from faxline_console.people import Person, Right, Role
 from faxline_console.rendering import Renderer, make_environment
@@ -107,6 +108,25 @@ def test_somebody_who_signed_in_is_known_and_comes_back_to_the_page(console: Con
     answer = console.sign_in("viewer", back="/who")
     assert (answer.status_code, answer.headers["location"]) == (303, "/who")
     assert console.client.get("/who").text == "viewer"
+
+
+def test_the_log_has_who_signed_in_and_out_and_what_was_refused_but_no_text_that_was_typed(
+    console: Console,
+) -> None:
+    with structlog.testing.capture_logs() as log:
+        console.sign_in("a password by mistake", "wrong")
+        console.sign_in("viewer")
+        token = console.form_token()
+        console.client.post("/sign-out", data={"form_token": token})
+        console.client.post(f"/sign-in/{Links(console.store).make('clerk')}")
+    assert [(line["event"], line.get("user"), line.get("by") or line.get("reason")) for line in log] == [
+        ("sign-in refused", None, "no match"),
+        ("signed in", "viewer", "password"),
+        ("signed out", "viewer", None),
+        ("signed in", "clerk", "link"),
+    ]
+    assert "mistake" not in str(log)
+    assert token not in str(log)
 
 
 @pytest.mark.parametrize(

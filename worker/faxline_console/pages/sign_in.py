@@ -7,8 +7,9 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
+from structlog.typing import FilteringBoundLogger
 
-from faxline_console.guard import Guard, Page, address_of, host_in
+from faxline_console.guard import Guard, Page, address_of, host_in, person_of
 from faxline_console.links import Links
 from faxline_console.rendering import THEME_COOKIE, THEMES, Renderer
 from faxline_console.tries import TooManyTries
@@ -26,11 +27,13 @@ class SignIn:
     Args:
         guard: the console's.
         renderer: of its pages.
+        log: gets a line for each sign-in, each refused one, and each sign-out.
     """
 
-    def __init__(self, guard: Guard, renderer: Renderer) -> None:
+    def __init__(self, guard: Guard, renderer: Renderer, log: FilteringBoundLogger) -> None:
         self._guard = guard
         self._render = renderer
+        self._log = log
         self._limiter = CapacityLimiter(AT_ONCE)
         self._under_way = 0
 
@@ -70,9 +73,7 @@ class SignIn:
             self._under_way -= 1
         if token is None:
             return self._refuse(request, name, back, "no match", 403)
-        response = RedirectResponse(back, 303)
-        self._guard.give_cookie(response, token)
-        return response
+        return await self._begin(request, token, back, "password")
 
     async def by_link(self, request: Request) -> Response:
         """Sign in by a link, which counts once. A look at it, as mail filters take, uses up none."""
@@ -82,13 +83,20 @@ class SignIn:
         token = await run_in_threadpool(Links(self._guard.store).use, request.path_params["token"])
         if token is None:
             return self._refuse(request, "", START, "old link", 403)
-        response = RedirectResponse(START, 303)
+        return await self._begin(request, token, START, "link")
+
+    async def _begin(self, request: Request, token: str, back: str, by: str) -> Response:
+        session = await run_in_threadpool(self._guard.store.session, token)
+        if session is not None:
+            self._log.info("signed in", user=session.person.name, by=by, address=address_of(request))
+        response = RedirectResponse(back, 303)
         self._guard.give_cookie(response, token)
         return response
 
     async def sign_out(self, request: Request) -> Response:
         """End the session."""
         await run_in_threadpool(self._guard.store.sign_out, request.state.session)
+        self._log.info("signed out", user=person_of(request).name, address=address_of(request))
         response = RedirectResponse("/sign-in" if not self._guard.by_proxy else START, 303)
         self._guard.take_cookie(response)
         return response
@@ -103,6 +111,8 @@ class SignIn:
         return response
 
     def _refuse(self, request: Request, name: str, back: str, wrong: str, status: int) -> Response:
+        # Not the name: somebody may have typed the password there.
+        self._log.warning("sign-in refused", reason=wrong, address=address_of(request))
         return self._page(request, name, back, wrong, status)
 
     def _page(self, request: Request, name: str, back: str, wrong: str = "", status: int = 200) -> Response:
