@@ -13,17 +13,20 @@ from faxline.operating.audit import AuditEntry
 from faxline.operating.operations import GIVE_ORDERS
 from faxline.operating.orders import issue_order
 from faxline.reading.job import Job
-from faxline.reading.lookup import read_members
+from faxline.reading.lookup import GroupFacts, read_group_facts, read_members
 from faxline.reading.open_jobs import BATCH, read_light_records, read_open_jobs
 from faxline.steps.commands import Command, Pipeline, Steps
 from faxline.steps.redis_user import redis_user
-from faxline_console.spending import counted
+from faxline_console.spending import counted, spend
+from faxline_console.standing import Standing, read_standing
 
 _T = TypeVar("_T")
 PARTIAL = re.compile(rb'"partial":\s*true')
 """What the event of a fax says that was delivered in part."""
 PAGE = 1000
 """Entries of the audit that are read at a time."""
+IDS = 50
+"""How many ids of a group cost Redis as much as a command."""
 TIMEOUT = 5.0
 """Seconds to wait until a dispatcher has carried out an order."""
 
@@ -61,6 +64,16 @@ class ConsoleLine(AsyncFaxLine):
     async def members(self, group: str) -> set[str]:
         """The ids of a group's jobs; empty if there is no such group."""
         return await self._run(read_members(self._context, group))
+
+    async def standing(self, group: str) -> Standing:
+        """Where a group's jobs stand; it has none if there is no such group."""
+        found = await self._run(read_standing(self.keys, group))
+        spend(len(found.members) // IDS)
+        return found
+
+    async def group_facts(self, group: str) -> GroupFacts:
+        """How many jobs of a group are pushed, and which were rejected."""
+        return await self._run(read_group_facts(self._context, group))
 
     async def orders_before(self, before: int, since: int, most: int) -> list[AuditEntry]:
         """The orders of the audit between two times (ms), the newest first. Calls are not among them.

@@ -9,16 +9,16 @@ from sqlalchemy import Select, exists, func, select
 from starlette.concurrency import run_in_threadpool
 
 from faxline.contract.errors import ArchiveUnavailable
-from faxline.contract.states import JobState
 from faxline.reading.job import Job
 from faxline_archive.privacy import member
 from faxline_archive.schema import fax_metadata, faxes
 from faxline_archive.search import moment_of
 from faxline_console.ended import Ended, told
 from faxline_console.lines import Lines
+from faxline_console.mailing_outcomes import segment_of
 from faxline_console.mailing_store import Pushed
 from faxline_console.people import Person
-from faxline_console.words import STATES, state_of
+from faxline_console.words import state_of
 
 SEGMENTS = (
     ("delivered", "Delivered"),
@@ -129,7 +129,7 @@ def _archived(ended: Ended, mailings: Sequence[Pushed], person: Person) -> dict[
             found |= {(account, name): Progress(Counter()) for name in names}
             for row in connection.execute(_counted(ended, account, names, person)):
                 known = found[account, row.group_name]
-                known.counts[_segment(row.state, partial=bool(row.partial))] += row.faxes
+                known.counts[segment_of(row.state, partial=bool(row.partial))] += row.faxes
                 at = max(filter(None, (moment_of(row.ended_at), known.ended_at)), default=None)
                 found[account, row.group_name] = Progress(known.counts, at)
     return found
@@ -149,8 +149,3 @@ def _counted(
         mine = exists().where(*same, fax_metadata.c.key == name, fax_metadata.c.value.in_(values))
         query = query.where(mine)
     return query.group_by(*key)
-
-
-def _segment(state: str, *, partial: bool) -> str:
-    known = "partial" if partial and state == JobState.DELIVERED else state
-    return STATES.get(known, ("queued", ""))[0]

@@ -18,7 +18,8 @@ from faxline_console.ended import Ended
 from faxline_console.guard import Page, person_of
 from faxline_console.line import ConsoleLine
 from faxline_console.lines import Lines
-from faxline_console.mailing_progress import progress_of, segments
+from faxline_console.mailing_progress import OPEN, progress_of, segments
+from faxline_console.mailing_state import Mailings
 from faxline_console.mailing_store import MailingStore, Pushed
 from faxline_console.outlook import end_of_queue
 from faxline_console.pages.bulk import MOST
@@ -26,7 +27,7 @@ from faxline_console.pages.fax import who
 from faxline_console.people import Person, Right
 from faxline_console.plans import why_no_cancel
 from faxline_console.rendering import Renderer, mask
-from faxline_console.words import reason_words, state_of
+from faxline_console.words import state_of
 
 
 class MailingPages:
@@ -48,6 +49,7 @@ class MailingPages:
         self._store = store
         self._ended = ended
         self._counts = counts
+        self._mailings = Mailings(ended)
 
     def pages(self) -> list[Page]:
         """The addresses."""
@@ -70,26 +72,26 @@ class MailingPages:
 
     async def mailing(self, request: Request) -> Response:
         """A mailing: how far it is, and why some failed."""
-        line, group, pushed = await self._find(request)
-        counts = _counts(group)
-        total = max(group.total, group.pushed or 0, 1)
-        state = await self._counts.state(line.account) if counts["queued"] else None
-        failed = Counter(
-            reason_words(job.reason, job.code) or str(job.state)
-            for job in group.jobs
-            if job.state in {JobState.FAILED, JobState.UNCONFIRMED}
-        )
+        line, name, pushed = await self._pushed(request)
+        state = await self._mailings.state(line, name, person_of(request))
+        if pushed is None and not state.registered:
+            raise HTTPException(404)
+        in_all = 0 if person_of(request).department else max(state.known + state.unread, state.size or 0)
+        total = max(in_all or state.known, pushed.pushed if pushed and not state.known else 0, 1)
+        state.counts["queued"] += max(0, in_all - state.known - state.unread)  # intake has not seen them
+        limits = await self._counts.state(line.account) if state.counts["queued"] else None
         values = {
-            "group": group,
+            "name": name,
+            "state": state,
             "account": line.account,
             "pushed": pushed,
-            "bars": list(segments(counts, total)),
+            "bars": list(segments(state.counts, total)),
             "total": total,
-            "expected": end_of_queue(state, self._render.times(request)) if state else "",
-            "again": [job for job in group.jobs if job.state is JobState.FAILED][:MOST],
-            "open": group.total - group.ended,
-            "can_cancel": counts["queued"],
-            "reasons": failed.most_common(),
+            "expected": end_of_queue(limits, self._render.times(request)) if limits else "",
+            "again": sorted(state.failed, key=lambda job: (len(job), job))[:MOST],
+            "open": sum(state.counts[segment] for segment in OPEN),
+            "can_cancel": state.counts["queued"],
+            "reasons": state.reasons.most_common(),
             "done": request.query_params.get("done", ""),
         }
         return self._render.page(request, "mailing.html", values)
@@ -128,13 +130,19 @@ class MailingPages:
                     await line.cancel(job.id, by=by)
         return RedirectResponse(f"/mailings/{line.account}/{group.name}?done=cancel", 303)
 
-    async def _find(self, request: Request) -> tuple[ConsoleLine, Group, Pushed | None]:
+    async def _pushed(self, request: Request) -> tuple[ConsoleLine, str, Pushed | None]:
         """A mailing that the person may see. Somebody with a department sees those that it pushed."""
         person, account, name = person_of(request), *_place(request)
         line = self._lines.for_person(person, account)
         pushed = await run_in_threadpool(self._store.find, person, account, name)
         if pushed is None and person.department is not None:
             raise HTTPException(404)
+        return line, name, pushed
+
+    async def _find(self, request: Request) -> tuple[ConsoleLine, Group, Pushed | None]:
+        """A mailing with the records of all its faxes."""
+        line, name, pushed = await self._pushed(request)
+        person, account = person_of(request), line.account
         try:
             return line, await self._group(line, name, person), pushed
         except GroupNotFound:
@@ -165,10 +173,3 @@ class MailingPages:
 
 def _place(request: Request) -> tuple[str, str]:
     return request.path_params["account"], request.path_params["name"]
-
-
-def _counts(group: Group) -> Counter[str]:
-    """How many faxes are in each state of the bar."""
-    counts = Counter(state_of(job)[0] for job in group.jobs)
-    counts["queued"] += group.counts.get(JobState.INTAKE, 0)
-    return counts
