@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -10,6 +11,8 @@ from typing import Any
 
 from faxline import EntryRejected
 from faxline.cli.recipients import Recipients, Row, Rows, recipients_in
+from faxline.contract.errors import Rejection
+from faxline.contract.page_count import digest
 from faxline.sending.documents import Documents
 from faxline.sending.fax import Fax, prepare
 
@@ -53,11 +56,27 @@ class Draft:
 
 
 @dataclass(frozen=True, slots=True)
+class Document:
+    """A document that was chosen for a mailing.
+
+    Attributes:
+        name: of its file.
+        pages: how many; None if they cannot be counted, or no row gets the document.
+        lines: of the rows that are in order and get it.
+    """
+
+    name: str
+    pages: int | None
+    lines: Sequence[int] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Looked:
     """What a draft holds.
 
     Attributes:
         name: a name for the mailing, made of the file's content.
+        documents: all that were chosen, and which rows get them.
         faxes: those that are in order.
         bad: by line, what is wrong with the others.
         notes: what the sender should know.
@@ -66,6 +85,7 @@ class Looked:
     """
 
     name: str
+    documents: Sequence[Document]
     faxes: Sequence[Fax] = field(repr=False)
     bad: Mapping[int, str]
     notes: Sequence[str]
@@ -87,20 +107,28 @@ def look_at(draft: Draft, name: str = "", priority: str = "bulk") -> Looked:
     recipients = _read(draft)
     name = name or recipients.name
     documents, faxes, bad = Documents(), list[Fax](), dict(recipients.problems)
+    taken, lines = dict[str, int](), defaultdict[str, list[int]](list)
     for row in recipients.rows:
         if row.problem:
             continue
         try:
             fax = _fax(row, draft, name, priority)
-            prepare(fax, draft.account, documents)
+            job = prepare(fax, draft.account, documents).job
+            if (before := taken.setdefault(job.id, row.line)) != row.line:
+                raise _taken(before)
         except EntryRejected as error:
             bad[row.line] = (
                 f"{COLUMNS.get(error.member, error.member)}: {error.message.partition(' (region=')[0]}"
             )
         else:
             faxes.append(fax)
-    texts = _texts(recipients.rows, bad)
-    return Looked(name, faxes, dict(sorted(bad.items())), recipients.notes, recipients.total, texts)
+            for file in _files(row, draft):
+                lines[file].append(row.line)
+    chosen = [
+        Document(file, _pages(documents, content), lines[file]) for file, content in draft.files.items()
+    ]
+    texts, told = _texts(recipients.rows, bad), dict(sorted(bad.items()))
+    return Looked(name, chosen, faxes, told, recipients.notes, recipients.total, texts)
 
 
 def _read(draft: Draft) -> Recipients:
@@ -113,6 +141,11 @@ def _read(draft: Draft) -> Recipients:
     if recipients.total > MOST_ROWS:
         raise MailingInvalid(f"{draft.file} has {recipients.total:,} rows; at most {MOST_ROWS:,} at once")
     return recipients
+
+
+def _pages(documents: Documents, content: bytes) -> int | None:
+    opened = documents.opened(digest(content))
+    return opened.pages or None if opened and opened.known else None
 
 
 def _texts(rows: Rows, lines: Collection[int]) -> dict[int, str]:
@@ -129,21 +162,27 @@ def _fax(row: Row, draft: Draft, name: str, priority: str) -> Fax:
         EntryRejected: the row names a file that was not chosen.
     """
     fax: dict[str, Any] = {"id": f"{name}.{row.place}", "priority": priority, **row.fax}
-    named = fax.pop("files", None)
-    if named is None:
-        fax["files"] = list(draft.files.items())
-    elif isinstance(named[0], str) and named[0] in draft.files:
-        fax["files"] = [(named[0], draft.files[named[0]])]
-    else:
-        raise missing()
+    fax["files"] = [(file, draft.files[file]) for file in _files(row, draft)]
     if draft.department is not None:
         fax["metadata"] = {**fax.get("metadata", {}), draft.department[0]: draft.department[1]}
     made: Any = fax
     return made  # type: ignore[no-any-return]
 
 
-def missing() -> EntryRejected:
-    """The error of a row whose file was not chosen."""
-    from faxline.contract.errors import Rejection  # noqa: PLC0415 - one name
+def _files(row: Row, draft: Draft) -> list[str]:
+    """The documents that a row gets: all, or the one that it names.
 
-    return EntryRejected("file", Rejection.BAD_VALUE, NO_FILE)
+    Raises:
+        EntryRejected: the row names a file that was not chosen.
+    """
+    match row.fax.get("files"):
+        case None:
+            return list(draft.files)
+        case [str() as named] if named in draft.files:
+            return [named]
+    raise EntryRejected("file", Rejection.BAD_VALUE, NO_FILE)
+
+
+def _taken(before: int) -> EntryRejected:
+    """The error of a row whose id an earlier row has."""
+    return EntryRejected("id", Rejection.ID_REUSED, f"line {before} has the same id; an id names one fax")

@@ -18,6 +18,7 @@ from faxline_console.line import ConsoleLine
 from faxline_console.mailing_store import Reserved
 from faxline_console.people import Person, Role
 from tests.consoles import Console, Somebody, shown
+from tests.hostile_files import plain_pdf
 
 KEYS = RedisKeys("north")
 GIF = b"GIF89a" + bytes(20)
@@ -88,6 +89,42 @@ def test_every_bad_row_is_told_by_its_line_and_left_out_only_when_asked(
     ]
     person.act("/mailings/push", draft=draft_of(answer), name="june", bad="leave")
     assert [entry["id"] for entry in pushed(redis_client)] == ["june.1"]
+
+
+@pytest.mark.parametrize("names", [("letter.pdf", "letter.pdf"), ("a/letter.pdf", "b\\letter.pdf")])
+def test_two_documents_of_one_name_are_refused_because_a_row_would_get_the_wrong_one(
+    console: Console, names: tuple[str, str]
+) -> None:
+    files = [("csv", ("rows.csv", ROWS.encode())), *(("files", (name, GIF)) for name in names)]
+    answer = console.person("clerk").act("/mailings/new", files, account="north", region="")
+    assert answer.status_code == 400
+    assert "Two files have the same name: letter.pdf." in shown(answer)
+    assert draft_of(answer) == ""
+
+
+def test_the_preview_names_each_document_with_its_pages_and_the_rows_that_get_it(console: Console) -> None:
+    rows = "to,file\n+12025550147,\n+12025550148,two.pdf\n+12025550149,two.pdf\nnone,odd.docx\n"
+    files: list[Any] = [("csv", ("rows.csv", rows.encode())), ("files", ("two.pdf", plain_pdf(2)))]
+    files += [("files", ("all.gif", GIF)), ("files", ("odd.docx", b"text"))]
+    answer = console.person("clerk").act("/mailings/new", files, account="north", region="")
+    text = shown(answer)
+    assert "3 documents File Pages Goes to" in text
+    assert "two.pdf 2 each fax" in text
+    assert "all.gif 1 1 fax of line 2 " in text
+    assert "odd.docx not known 1 fax of line 2 " in text
+    rest = "to,file\n" + "+12025550148,two.pdf\n" * 12 + "+12025550149,all.gif\n"
+    files[0] = ("csv", ("rows.csv", rest.encode()))
+    text = shown(console.person("clerk").act("/mailings/new", files, account="north", region=""))
+    assert "two.pdf 2 12 faxes of lines 2, 3, 4, 5, 6, 7, 8, 9, 10, 11 and 2 more" in text
+    assert "odd.docx not known nobody: no row that is ready gets it" in text
+
+
+def test_two_rows_of_one_id_are_a_bad_row(console: Console, redis_client: redis.Redis) -> None:
+    person = console.person("clerk")
+    answer = upload(person, "to,id\n+12025550147,a\n+12025550148,b\n+12025550149,a\n")
+    assert "line 2 has the same id; an id names one fax" in shown(answer)
+    person.act("/mailings/push", draft=draft_of(answer), name="june", bad="leave")
+    assert [entry["id"] for entry in pushed(redis_client)] == ["a", "b"]
 
 
 def test_a_bad_name_is_told_at_its_field_and_keeps_the_rows_and_the_choice(

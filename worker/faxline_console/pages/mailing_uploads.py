@@ -1,5 +1,6 @@
 """The upload of a mailing: a CSV file and documents, a preview of every bad row, and the push."""
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -26,12 +27,18 @@ from faxline_console.uploads import Uploads, UploadsFullError
 
 SHOWN = 200
 """The most bad rows that the preview shows; the CSV has all."""
+LINES = 10
+"""The most lines of a document's rows that the preview names."""
 FULL = "So many mailings are uploaded and not pushed that there is no room. Try again in half an hour."
 NO_NAME = "A name has letters from A to Z, digits and . _ : - only, no more than 100, and is no dot or two."
 TAKEN = "There is a group of this name already. Choose another name."
 INTERRUPTED = (
     "Redis did not answer, and not all faxes are known to be pushed. Push them again under this name: "
     "none goes twice."
+)
+TWICE = (
+    "Two files have the same name: {}. A row names its document by the name of the file, "
+    "so give each a name of its own."
 )
 GONE = "The upload is gone: it is kept for 30 minutes. Upload the file again."
 
@@ -75,10 +82,13 @@ class MailingUploadPages:
             return self._upload(request, typed, "Choose one of the accounts.")
         if not isinstance(file, UploadFile) or not file.filename:
             return self._upload(request, typed, "Choose a CSV file.")
+        files = await files_of(form)
+        if twice := [name for name, count in Counter(name for name, _ in files).items() if count > 1]:
+            return self._upload(request, typed, TWICE.format(", ".join(twice)))
         draft = Draft(
             plain_name(file.filename),
             await file.read(),
-            dict(await files_of(form)),
+            dict(files),
             typed["account"],
             typed["region"],
             person.department,
@@ -182,6 +192,7 @@ class MailingUploadPages:
             "file": draft.file,
             "account": draft.account,
             "looked": looked,
+            "lines_shown": LINES,
             "bad": [(line, why, looked.rows[line]) for line, why in list(looked.bad.items())[:SHOWN]],
             "typed": typed,
             "wrong": wrong,
