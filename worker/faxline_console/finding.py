@@ -13,7 +13,7 @@ from faxline.reading.archived import ArchivedFax
 from faxline.reading.job import Job
 from faxline.reading.open_jobs import OPEN
 from faxline_console.ended import Ended
-from faxline_console.ended_jobs import job_of
+from faxline_console.ended_jobs import EndedJob, job_of
 from faxline_console.line import ConsoleLine
 from faxline_console.lines import Lines
 from faxline_console.marks import Mark
@@ -30,6 +30,7 @@ NO_ARCHIVE = (
     "There is no archive: faxes that have ended are found by their id or group, as long as Redis has them."
 )
 NOT_ALL = "Not all faxes on their way are shown here. Search for a state, a group or an id to see more."
+REDIS_AWAY = "Redis does not answer: faxes on their way are missing here, ended ones are not."
 NO_PLUS = (
     f"Write a number whole, with + and its country code, such as {EXAMPLE}. Without the plus, faxes on their "
     "way are found by its end, but those that have ended only if it begins with its country code."
@@ -94,9 +95,7 @@ class Finder:
                 found.notes.append(NOT_ALL)
         except QueueUnavailable:
             jobs, away, found.missing = [], 1, True
-            found.notes.append(
-                "Redis does not answer: faxes on their way are missing here, ended ones are not."
-            )
+            found.notes.append(REDIS_AWAY)
         if after is not None:
             jobs = [job for job in jobs if Mark.of(job).order > after.order]
         if self.ended is None:
@@ -113,8 +112,26 @@ class Finder:
             live_ones = {(job.account, job.id) for job in jobs}
             jobs += [job for job in archived if (job.account, job.id) not in live_ones]
         jobs.sort(key=lambda job: Mark.of(job).order)
-        found.jobs, found.more, found.away = jobs[:limit], len(jobs) > limit, away > 1
+        found.more, found.away = len(jobs) > limit, away > 1
+        found.jobs = await self._whole(jobs[:limit], query, person, found)
         return found
+
+    async def _whole(self, jobs: Sequence[Job], query: Query, person: Person, found: Found) -> list[Job]:
+        """The same with all that a page shows: of those on their way only what decided was read."""
+        live: dict[str, list[str]] = {}
+        for job in jobs:
+            if not isinstance(job, EndedJob):
+                live.setdefault(job.account, []).append(job.id)
+        try:
+            read = await asyncio.gather(*(self._lines.of(name).named(ids) for name, ids in live.items()))
+        except QueueUnavailable:
+            found.missing = True
+            found.notes.append(REDIS_AWAY)
+            read = []
+        every = [job for some in read for job in some if person.sees(job.account, job.metadata)]
+        now = {(job.account, job.id): job for job in every if query.matches(job)}
+        known = (job if isinstance(job, EndedJob) else now.get((job.account, job.id)) for job in jobs)
+        return [job for job in known if job is not None]
 
     def accounts(self, person: Person, query: Query) -> list[str]:
         """The accounts of a person that a line asks for."""
@@ -207,17 +224,17 @@ class Finder:
         Ids and groups are looked up. Otherwise the open faxes are gone through, state by state: of the states
         that are not asked for, too, as the page counts them. Those of whole accounts are counted elsewhere.
         """
-        names, groups = _exactly(query, "id"), _exactly(query, "group")
+        names, groups, only = _exactly(query, "id"), _exactly(query, "group"), query.fields(person)
         if names or groups:
             of_groups = [await line.members(group) for group in groups]
             wanted = sorted({*names}.union(*of_groups))
-            found, whole = await line.named(wanted[:MOST_NAMED]), len(wanted) <= MOST_NAMED
+            found, whole = await line.named(wanted[:MOST_NAMED], only), len(wanted) <= MOST_NAMED
         else:
             counted = query.is_of_accounts and person.department is None
             asked = query.terms.get("state") if counted else None
             states = [state for state in OPEN if asked is None or asked.matches(word_of(state))]
             most = MOST_LIVE // max(1, len(states)) if counted else MOST_LIVE
-            found, whole = await on_their_way(line, states, person, most)
+            found, whole = await on_their_way(line, states, person, most, only)
         anyhow = query.any_state
         jobs = [job for job in found if person.sees(line.account, job.metadata) and anyhow.matches(job)]
         if "to" in query.terms:  # of those that end in the same four digits

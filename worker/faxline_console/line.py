@@ -49,16 +49,21 @@ class ConsoleLine(AsyncFaxLine):
     async def _run(self, steps: Steps[_T], right: str = "") -> _T:
         return await super()._run(counted(steps), right)
 
-    async def on_their_way(self, states: Sequence[JobState], most: int) -> list[Job]:
-        """The jobs in these states, so many of each, with their metadata, in the order of `jobs`."""
-        return await self._run(read_open_jobs(self.keys, states, most, metadata=True, each=True))
+    async def on_their_way(
+        self, states: Sequence[JobState], most: int, only: Sequence[str] = ()
+    ) -> list[Job]:
+        """The jobs in these states, so many of each, with their metadata, in the order of `jobs`.
 
-    async def named(self, names: Sequence[str]) -> list[Job]:
-        """The jobs of these ids that have a record, with their metadata."""
+        With `only` they have no more than their state and these fields of their records.
+        """
+        return await self._run(read_open_jobs(self.keys, states, most, metadata=True, each=True, only=only))
+
+    async def named(self, names: Sequence[str], only: Sequence[str] = ()) -> list[Job]:
+        """The jobs of these ids that have a record, with their metadata, or with no more than some fields."""
         found: list[Job] = []
         for start in range(0, len(names), BATCH):
             some = names[start : start + BATCH]
-            found += (await self._run(read_light_records(self.keys, some, metadata=True))).values()
+            found += (await self._run(read_light_records(self.keys, some, metadata=True, only=only))).values()
         return found
 
     async def members(self, group: str) -> set[str]:

@@ -13,7 +13,7 @@ MOST_READ = 2000
 
 
 async def on_their_way(
-    line: ConsoleLine, states: Sequence[JobState], person: Person, most: int
+    line: ConsoleLine, states: Sequence[JobState], person: Person, most: int, only: Sequence[str] = ()
 ) -> tuple[list[Job], bool]:
     """The faxes of these states that a person sees, and whether they are all.
 
@@ -22,16 +22,12 @@ async def on_their_way(
         states: open ones.
         person: who asks. For somebody with a department more are read, as those of others may stand before.
         most: how many of each state are enough.
+        only: the fields of the records that are read, with the metadata among them; empty: all.
     """
     if not states:
         return [], True
-    found = await line.on_their_way(states, most)
-    whole = _whole(found, most)
-    if not whole and person.department is not None:
-        found = await line.on_their_way(states, MOST_READ)
-        whole = _whole(found, MOST_READ)
+    if person.department is not None:
+        most = MOST_READ
+    found = await line.on_their_way(states, most, only)
+    whole = all(count < most for count in Counter(job.state for job in found).values())
     return [job for job in found if person.sees(line.account, job.metadata)], whole
-
-
-def _whole(found: Sequence[Job], most: int) -> bool:
-    return all(count < most for count in Counter(job.state for job in found).values())

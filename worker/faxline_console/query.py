@@ -8,6 +8,7 @@ from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from faxline.contract.states import JobState
 from faxline.reading.job import Job
 from faxline_console.number_words import digits, goes_to, is_number, joined, whole
+from faxline_console.people import Person
 
 WORDS = ("to", "id", "group", "jobid", "state", "reason", "account", "since", "until")
 """What may stand before a colon; also `meta.NAME`."""
@@ -17,6 +18,15 @@ FEWEST = 4
 """The fewest digits of the end of a number: fewer find too much, and are shown by nobody."""
 LONGEST = 1000
 """The most characters of a line."""
+_ARRIVED = ("pages", "transferred")
+_FIELDS = {
+    "to": ("number",),
+    "group": ("group", *_ARRIVED),
+    "id": _ARRIVED,
+    "jobid": ("job_id",),
+    "reason": ("reason",),
+}
+"""The fields of a record that a word takes. By an id or a group also faxes are found that arrived in part."""
 _PART = re.compile(r'(-?)(?:([A-Za-z]+(?:\.[^\s:"]+)?):)?("[^"]*"|\S+)')
 
 
@@ -67,6 +77,17 @@ class Query:
     def is_of_accounts(self) -> bool:
         """Whether it asks for no more than accounts and states."""
         return self.terms.keys() <= {"account", "state"} and not (self.metadata or self.since or self.until)
+
+    def fields(self, person: Person) -> list[str]:
+        """The fields of a record, besides the state, that decide whether a person finds a job by this.
+
+        Example:
+            >>> parse_query("reason:busy", UTC).fields(person)
+            ['created_at', 'reason']
+        """
+        asked = [field for word, fields in _FIELDS.items() if word in self.terms for field in fields]
+        whose = ["metadata"] if self.metadata or person.department is not None else []
+        return ["created_at", *asked, *whose]
 
     def matches(self, job: Job, number: str | None = None) -> bool:
         """Whether a job is looked for.

@@ -21,11 +21,18 @@ BATCH = 500
 
 
 def read_open_jobs(
-    keys: RedisKeys, states: Sequence[JobState], limit: int, *, metadata: bool = False, each: bool = False
+    keys: RedisKeys,
+    states: Sequence[JobState],
+    limit: int,
+    *,
+    metadata: bool = False,
+    each: bool = False,
+    only: Sequence[str] = (),
 ) -> Steps[list[Job]]:
     """Read the open jobs: in doubt (held ones first), submitting, submitted by deadline, queued by place.
 
-    With `each` the limit is of every state, and without, of all together.
+    With `each` the limit is of every state, and without, of all together. With `only` no more of the records
+    is read than the state and these fields, and not what the jobs wait for.
 
     The indexes are read as of one moment and the records just after. A job that moves in between to a state
     that was not asked for is left out.
@@ -58,22 +65,23 @@ def read_open_jobs(
     size = min(limit, BATCH)
     for start in range(0, len(names), size):
         batch = names[start : start + size]
-        for name, job in (yield from read_light_records(keys, batch, metadata=metadata)).items():
+        for name, job in (yield from read_light_records(keys, batch, metadata=metadata, only=only)).items():
             if job.state in states:
-                jobs.append(job.waiting(until.get(name.encode()), account))
+                jobs.append(job if only else job.waiting(until.get(name.encode()), account))
         if len(jobs) >= limit:
             break
     return jobs[:limit]
 
 
 def read_light_records(
-    keys: RedisKeys, names: Sequence[str], *, metadata: bool = False
+    keys: RedisKeys, names: Sequence[str], *, metadata: bool = False, only: Sequence[str] = ()
 ) -> Steps[dict[str, Job]]:
     """Read the records of these jobs, without history and forecast, and without metadata unless it is wanted.
 
-    Jobs without a record are left out. This takes one round trip, so give at most BATCH names.
+    Jobs without a record are left out. This takes one round trip, so give at most BATCH names. With `only`
+    no more is read than the state and these fields, as to name a field takes longer than to find it.
     """
-    fields = (*_FIELDS, "metadata") if metadata else _FIELDS
+    fields = ("state", *only) if only else (*_FIELDS, "metadata") if metadata else _FIELDS
 
     def queue_reads(pipe: Any) -> None:
         for name in names:

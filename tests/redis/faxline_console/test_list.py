@@ -2,12 +2,17 @@
 
 import json
 import re
+from collections.abc import Sequence
 from typing import Any
+from unittest.mock import AsyncMock
 
 import pytest
 import redis
 
+from faxline import QueueUnavailable
 from faxline.contract.redis_keys import RedisKeys
+from faxline.reading.job import Job
+from faxline_console.line import ConsoleLine
 from tests.consoles import Console, shown
 from tests.stage.archives import BEGIN, StagedFax
 
@@ -217,3 +222,30 @@ def test_a_line_that_is_wrong_is_told_and_no_link_has_its_number(console: Consol
     shared = person.get("/faxes", params={"q": "state:bogus"})
     assert shared.status_code == 400
     assert "state:bogus is not known" in shared.text
+
+
+def test_a_fax_that_leaves_its_state_while_it_is_looked_for_is_not_listed_as_it_was(
+    console: Console, redis_client: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    live(redis_client, "leaves")
+    live(redis_client, "stays")
+    read = ConsoleLine.named
+
+    async def named(line: ConsoleLine, names: Sequence[str], only: Sequence[str] = ()) -> list[Job]:
+        redis_client.hset(KEYS.job("leaves"), "state", "canceled")
+        return await read(line, names, only)
+
+    monkeypatch.setattr(ConsoleLine, "named", named)
+    page = console.person("viewer").get("/faxes", params={"q": "state:queued account:north"})
+    assert ids(page.text) == ["north/stays"]
+
+
+def test_a_redis_that_goes_away_while_faxes_are_looked_for_is_told_with_the_ended_ones(
+    console: Console, redis_client: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    live(redis_client, "q1")
+    monkeypatch.setattr(ConsoleLine, "named", AsyncMock(side_effect=QueueUnavailable("away")))
+    page = console.person("viewer").get("/faxes")
+    assert "Redis does not answer: faxes on their way are missing here" in shown(page)
+    assert "north/q1" not in ids(page.text)
+    assert ids(page.text)

@@ -12,6 +12,7 @@ from faxline.contract.states import JobState
 from faxline.reading.job import Job
 from faxline_console.asked import misread
 from faxline_console.number_words import names_number
+from faxline_console.people import Person, Role
 from faxline_console.query import Query, QueryInvalid, line_of, parse_query, with_state
 
 NEW_YORK = ZoneInfo("America/New_York")
@@ -213,3 +214,46 @@ def test_a_number_is_understood_as_people_write_it(line: str, to: str) -> None:
 @pytest.mark.parametrize("line", ["4711", "lab.20261117-0042", "2026-11-17.5", "to:0147 4711"])
 def test_an_id_of_digits_stays_an_id(line: str) -> None:
     assert parse(line).terms["id"].values == (line.rpartition(" ")[2],)
+
+
+RECORD = {
+    "state": "delivered",
+    "number": "+12025550147",
+    "group": "june",
+    "job_id": "88",
+    "reason": "busy",
+    "pages": "5",
+    "transferred": "2",
+    "metadata": '{"case": "7", "department": "radiology"}',
+    "created_at": str(NOW.timestamp() * 1000 - 60_000),
+}
+ANYBODY = Person("ada", Role.VIEWER)
+RADIOLOGIST = Person("eve", Role.CLERK, department=("department", "radiology"))
+
+
+@pytest.mark.parametrize(
+    "line", ["", "to:0147", "group:june", "jobid:88", "reason:busy", "meta.case:7", "since:today"]
+)
+@pytest.mark.parametrize("person", [ANYBODY, RADIOLOGIST])
+def test_the_fields_that_a_line_names_decide_as_the_whole_record_does(line: str, person: Person) -> None:
+    query = parse(line)
+    part = {name: RECORD[name] for name in ("state", *query.fields(person))}
+    few = Job.from_record("north", "a-1", part)
+    assert query.matches(few)
+    assert person.sees("north", few.metadata)
+    assert few.created_at == Job.from_record("north", "a-1", RECORD).created_at
+
+
+@pytest.mark.parametrize("line", ["id:a-1 state:partial", "a-1 state:partial", "group:june state:partial"])
+def test_a_fax_that_arrived_in_part_is_told_from_a_whole_one_where_ended_ones_are_read(line: str) -> None:
+    query = parse(line)
+    assert query.matches(
+        Job.from_record("north", "a-1", {name: RECORD[name] for name in ("state", *query.fields(ANYBODY))})
+    )
+
+
+def test_no_more_of_a_record_decides_than_is_asked_for() -> None:
+    assert parse("reason:busy").fields(ANYBODY) == ["created_at", "reason"]
+    assert parse("state:queued account:north").fields(ANYBODY) == ["created_at"]
+    assert parse("-meta.case:7").fields(ANYBODY) == ["created_at", "metadata"]
+    assert parse("").fields(RADIOLOGIST) == ["created_at", "metadata"]
