@@ -5,9 +5,6 @@ from typing import Annotated
 
 import typer
 
-from faxline_local.demo import run as run_demo
-from faxline_local.playground import run as run_playground
-
 
 def demo(
     faxes: Annotated[
@@ -15,7 +12,9 @@ def demo(
     ] = 20,
 ) -> None:
     """Fax real PDFs through all of Faxline on this machine, and show the results."""
-    raise typer.Exit(run_demo(faxes))
+    from faxline_local.demo import run  # noqa: PLC0415 - with the client and the stack, half a second
+
+    raise typer.Exit(run(faxes))
 
 
 def playground(
@@ -24,4 +23,6 @@ def playground(
     ] = None,
 ) -> None:
     """Run all of Faxline with the sandbox on this machine until Ctrl-C, to try it and to develop with it."""
-    raise typer.Exit(run_playground(logs))
+    from faxline_local.playground import run  # noqa: PLC0415 - as above
+
+    raise typer.Exit(run(logs))

@@ -48,7 +48,7 @@ from faxline.contract.states import JobState
 if TYPE_CHECKING:
     from faxline.client.aio import AsyncFaxLine
     from faxline.client.sync import FaxLine
-    from faxline.contract.entries import InDoubtPolicy, Priority
+    from faxline.contract.choices import InDoubtPolicy, Priority
     from faxline.operating.audit import AuditEntry
     from faxline.operating.dead_entries import DeadEntry
     from faxline.operating.erasure import Forgotten, SealedValues
@@ -133,7 +133,7 @@ _LATER = {
     for module, names in {
         "faxline.client.aio": ("AsyncFaxLine",),
         "faxline.client.sync": ("FaxLine",),
-        "faxline.contract.entries": ("InDoubtPolicy", "Priority"),
+        "faxline.contract.choices": ("InDoubtPolicy", "Priority"),
         "faxline.operating.audit": ("AuditEntry",),
         "faxline.operating.dead_entries": ("DeadEntry",),
         "faxline.operating.erasure": ("Forgotten", "SealedValues"),

@@ -9,8 +9,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from alembic import command
-from alembic.config import Config
 from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
@@ -71,6 +69,9 @@ def migrate(engine: Engine) -> None:
         sqlalchemy.exc.DBAPIError: the database is away or refuses.
         alembic.util.CommandError: the schema is newer than this version of Faxline knows.
     """
+    from alembic import command  # noqa: PLC0415 - takes a quarter of a second
+    from alembic.config import Config  # noqa: PLC0415 - as above
+
     logging.getLogger("alembic").setLevel(logging.WARNING)
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))

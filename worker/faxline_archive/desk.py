@@ -14,15 +14,11 @@ from faxline.contract.errors import ArchiveUnavailable
 from faxline.contract.sealing.keyring import Keyring
 from faxline.reading.archived import ArchivedFax, Usage, Verdict, Wanted
 from faxline_archive.database import in_words, open_database
-from faxline_archive.evidence import proof_of, report_of
 from faxline_archive.privacy import Privacy
-from faxline_archive.proof import write_proof
-from faxline_archive.proof_zip import read_zip
 from faxline_archive.records import plain
 from faxline_archive.search import PAGE, find
 from faxline_archive.signing_key import SigningKey, SigningKeyInvalid, load_public, signing_key
 from faxline_archive.usage import usage
-from faxline_archive.verify import verify
 
 URL, KEY = "FAXLINE_ARCHIVE__URL", "FAXLINE_ARCHIVE__SIGNING_KEY"
 DEFAULT = "sqlite:///faxline-archive.db"
@@ -55,6 +51,8 @@ class Desk:
 
     def report(self, account: str, job: str, *, zone: tzinfo, paper: str) -> bytes:
         """The transmission report of a fax: a PDF."""
+        from faxline_archive.evidence import report_of  # noqa: PLC0415 - with the PDF's fonts, half a second
+
         try:
             key: SigningKey | None = self._key(make=False)
         except SigningKeyInvalid:
@@ -67,6 +65,9 @@ class Desk:
 
     def proof(self, account: str, job: str, *, zone: tzinfo) -> bytes:
         """The proof of a fax: a zip."""
+        from faxline_archive.evidence import proof_of  # noqa: PLC0415 - as above
+        from faxline_archive.proof import write_proof  # noqa: PLC0415 - as above
+
         key, writing = self._key(make=True), open_database(self._url, writes=True)
         account = plain(account)
         try:
@@ -133,6 +134,9 @@ def verify_file(path: Path, key: Path) -> Verdict:
         ProofUnreadable: the zip is none, or breaks a limit.
         SigningKeyInvalid: the key is none.
     """
+    from faxline_archive.proof_zip import read_zip  # noqa: PLC0415 - as above
+    from faxline_archive.verify import verify  # noqa: PLC0415 - as above
+
     return verify(read_zip(path), load_public(key))
 
 

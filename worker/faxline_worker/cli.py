@@ -14,8 +14,6 @@ import typer
 from typer.core import TyperGroup
 from typer.main import get_command
 
-from faxline_worker.observability.logs import configure_logs
-
 GROUP = "faxline_worker.commands"
 
 
@@ -56,6 +54,8 @@ def _show_version(wanted: bool) -> None:
 
 
 def _set_up_log(role: str, secrets: Iterable[str]) -> None:
+    from faxline_worker.observability.logs import configure_logs  # noqa: PLC0415 - with structlog, 0.1 s
+
     configure_logs(role=role, secrets=secrets)
 
 

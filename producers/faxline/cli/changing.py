@@ -24,7 +24,7 @@ from faxline.cli.output import complain, write, write_json
 from faxline.cli.presence import job_or_group
 from faxline.cli.sending import Id, Level, Metadata, Wait, finish, object_of
 from faxline.client.sync import FaxLine
-from faxline.contract.entries import Priority
+from faxline.contract.choices import Priority
 from faxline.contract.errors import JobNotFound, WaitTimeout
 from faxline.contract.events import EventName
 from faxline.contract.states import JobState

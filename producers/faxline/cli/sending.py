@@ -25,7 +25,7 @@ from faxline.cli.mailing import mail
 from faxline.cli.output import complain, write, write_json
 from faxline.cli.presence import warn_after_push, watching
 from faxline.client.sync import FaxLine
-from faxline.contract.entries import InDoubtPolicy, Priority
+from faxline.contract.choices import InDoubtPolicy, Priority
 from faxline.reading.group import Group
 from faxline.reading.job import Job
 from faxline.sending.fax import FaxParameters

@@ -5,7 +5,6 @@ entry breaks, and the member's path.
 """
 
 from datetime import datetime
-from enum import StrEnum
 from typing import Annotated, Literal, TypeAlias
 
 from pydantic import (
@@ -18,6 +17,7 @@ from pydantic import (
     Tag,
 )
 
+from faxline.contract.choices import InDoubtPolicy, Priority
 from faxline.contract.entry_members import (
     MOST_IN_GROUP,
     Base64,
@@ -36,23 +36,6 @@ from faxline.contract.entry_members import (
     own_or_none,
 )
 from faxline.contract.errors import Rejection
-
-
-class Priority(StrEnum):
-    """Which job goes first. Among equals, the oldest does."""
-
-    URGENT = "urgent"
-    NORMAL = "normal"
-    BULK = "bulk"
-
-
-class InDoubtPolicy(StrEnum):
-    """What happens to a job in doubt at the end of the wait."""
-
-    HOLD = "hold"
-    RESEND = "resend"
-    FAIL = "fail"
-
 
 ONE_NUMBER, MANY_NUMBERS = "<one>", "<many>"  # not names of members, so paths leave them out
 

@@ -5,13 +5,8 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from faxline.contract.entries import (
-    CancelEntry,
-    Entry,
-    Priority,
-    ResendEntry,
-    SendEntry,
-)
+from faxline.contract.choices import Priority
+from faxline.contract.entries import CancelEntry, Entry, ResendEntry, SendEntry
 from faxline.contract.entry_members import milliseconds
 from faxline.contract.texts import clean_actor
 from faxline_worker.state.scripts import LAYOUT

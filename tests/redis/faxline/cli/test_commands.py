@@ -157,6 +157,16 @@ def test_the_library_loads_what_takes_time_when_it_is_needed() -> None:
     assert python(code).stdout == "none\n['redis']\n"
 
 
+def test_the_commands_load_what_takes_time_when_it_is_needed() -> None:
+    code = (
+        "import sys, faxline.cli.running, faxline_archive.desk; from faxline_worker.cli import app; "
+        "from typer.testing import CliRunner; assert CliRunner().invoke(app, ['--help']).exit_code == 0; "
+        "late = {'pydantic', 'phonenumbers', 'fpdf', 'alembic', 'structlog', 'faxline_local.demo'}; "
+        "print(late & set(sys.modules) or 'none')"
+    )
+    assert python(code).stdout == "none\n"
+
+
 @pytest.mark.parametrize("name", ["AsyncFaxLine", "AsyncEvents", "Priority", "InDoubtPolicy"])
 def test_what_takes_time_to_load_is_imported_when_it_is_asked_for(name: str) -> None:
     done = python(

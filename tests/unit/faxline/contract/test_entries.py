@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from faxline.contract.entries import CancelEntry, InDoubtPolicy, Priority, ResendEntry, SendEntry
+from faxline.contract.choices import InDoubtPolicy, Priority
+from faxline.contract.entries import CancelEntry, ResendEntry, SendEntry
 from faxline.contract.entry_reader import parse_entry
 from faxline.contract.errors import EntryRejected, Rejection
 from faxline.contract.fingerprint import members_of
