@@ -21,13 +21,8 @@ from faxline.contract.phone_numbers import normalize_number
 from faxline.contract.sealing.keyring import Keyring
 from faxline.contract.states import JobState
 from faxline.reading.archive import open_archive
-from faxline.reading.archived import ArchivedFax, ArchiveReader, Usage, Wanted
+from faxline.reading.archived import STATES, ArchivedFax, ArchiveReader, Usage, Wanted
 
-STATES = (
-    *(JobState.QUEUED, JobState.SUBMITTED, JobState.IN_DOUBT, JobState.DELIVERED, JobState.FAILED),
-    *(JobState.CANCELED, JobState.UNCONFIRMED, "rejected"),
-)
-"""The states that a fax may have in an archive."""
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
@@ -229,7 +224,7 @@ def day_of(option: str, text: str | None, zone: tzinfo) -> datetime | None:
             day = datetime.fromisoformat(text).replace(tzinfo=zone)
             day.timestamp()
         except (ValueError, OverflowError):  # or this machine's zone does not know the year
-            raise UsageError(f"{option} {text}: there is no such day") from None
+            raise UsageError(f"{option} {text}: there is no such day; a day is YYYY-MM-DD") from None
         else:
             return day
     try:

@@ -8,7 +8,7 @@ from datetime import datetime
 from faxline.client.base import Blocking
 from faxline.contract.sealing.keyring import Keyring
 from faxline.reading.archive import open_archive
-from faxline.reading.archived import ArchivedFax, Wanted
+from faxline.reading.archived import STATES, ArchivedFax, Wanted
 
 ARCHIVE_URL = "FAXLINE_ARCHIVE__URL"
 
@@ -42,14 +42,14 @@ class Archived(Blocking):
             sender: the sender's number in E.164.
             since: the earliest time at which it was queued, with a zone.
             until: the time before which it was queued, with a zone.
-            state: such as delivered or failed.
+            state: queued, submitted, in_doubt, delivered, failed, canceled, unconfirmed or rejected.
             reason: a name of docs/causes.md.
             group: the name of a group.
             metadata: members of the metadata and their values, as text. All must be there.
             archive: the archive's URL. Default: FAXLINE_ARCHIVE__URL, or faxline-archive.db in this folder.
 
         Raises:
-            ValueError: a time has no zone, or `until` is not after `since`.
+            ValueError: a time has no zone, `until` is not after `since`, or there is no such state.
             ArchiveUnavailable: there is no archive, or its database is away.
         """
         wanted = Wanted(to, sender, since, until, state, reason, group, dict(metadata or {}))
@@ -62,13 +62,15 @@ def find_in_archive(
     """Open the archive, find, and close it at the end.
 
     Raises:
-        ValueError: a time has no zone, or `until` is not after `since`.
+        ValueError: a time has no zone, `until` is not after `since`, or there is no such state.
         ArchiveUnavailable: there is no archive, or its database is away.
     """
     if any(at is not None and at.tzinfo is None for at in (wanted.since, wanted.until)):
         raise ValueError("since and until need a zone: datetime(2026, 11, 24, tzinfo=UTC)")
     if wanted.since is not None and wanted.until is not None and wanted.since >= wanted.until:
         raise ValueError("until must be after since")
+    if wanted.state is not None and wanted.state not in STATES:
+        raise ValueError(f"there is no state {wanted.state}: it is one of {', '.join(STATES)}")
     environment = {**os.environ, **({ARCHIVE_URL: url, f"{ARCHIVE_URL}_FILE": ""} if url else {})}
     with closing(open_archive(environment, keyring)) as opened:
         yield from opened.find(account, wanted)

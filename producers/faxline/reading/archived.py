@@ -5,7 +5,14 @@ from dataclasses import dataclass, field, fields
 from datetime import datetime, tzinfo
 from typing import Any, Protocol
 
+from faxline.contract.states import JobState
 from faxline.contract.texts import mask_number
+
+STATES = (
+    *(JobState.QUEUED, JobState.SUBMITTED, JobState.IN_DOUBT, JobState.DELIVERED, JobState.FAILED),
+    *(JobState.CANCELED, JobState.UNCONFIRMED, "rejected"),
+)
+"""The states that a fax may have in an archive."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)

@@ -9,6 +9,7 @@ import zipfile
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pypdfium2
 import pytest
@@ -162,7 +163,7 @@ def test_usage_counts_and_adds_up(staged: StagedArchive, capsys: pytest.CaptureF
     ("words", "said"),
     [
         (["find", "--since", "2026-10-27T12:00:00"], "without its offset from UTC"),
-        (["find", "--since", "2026-11-31"], "--since 2026-11-31: there is no such day"),
+        (["find", "--since", "2026-11-31"], "--since 2026-11-31: there is no such day; a day is YYYY-MM-DD"),
         (["find", "--since", "0001-01-01"], "there is no such day"),
         (["find", "--since", "yesterday"], "give a day (2026-11-24), a time with its offset"),
         (["find", "--since", "2026-11-02", "--until", "2026-11-01"], "--until 2026-11-01 is not after"),
@@ -246,14 +247,28 @@ def test_the_library_pages_through_and_its_asyncio_twin_as_well(staged: StagedAr
         faxes = list(line.find(group="many"))
         assert [fax.id for fax in faxes] == [f"many-{number}" for number in reversed(range(250))]
         assert faxes[0].to == "…0123"
-        with pytest.raises(ValueError, match="need a zone"):
-            next(line.find(since=datetime(2026, 1, 1)))  # noqa: DTZ001 - that is the point
 
     async def gather() -> list[str]:
         async with AsyncFaxLine(NOWHERE, keys=staged.keyring) as line:
             return [fax.id async for fax in line.find(group="many", since=datetime(2026, 1, 1, tzinfo=UTC))]
 
     assert asyncio.run(gather()) == [fax.id for fax in faxes]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "said"),
+    [
+        ({"since": datetime(2026, 1, 1)}, "need a zone"),  # noqa: DTZ001 - that is the point
+        (dict.fromkeys(("since", "until"), datetime(2026, 1, 1, tzinfo=UTC)), "until must be after since"),
+        ({"state": "lost"}, "no state lost: it is one of queued, submitted, in_doubt"),
+    ],
+)
+def test_what_no_fax_can_match_is_an_error_of_the_library(
+    staged: StagedArchive, wanted: dict[str, Any], said: str
+) -> None:
+    assert staged
+    with FaxLine(NOWHERE) as line, pytest.raises(ValueError, match=said):
+        next(line.find(**wanted))
 
 
 def test_an_archive_that_is_not_there_is_said(tmp_path: Path) -> None:
