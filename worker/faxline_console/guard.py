@@ -19,8 +19,9 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from faxline_console.people import Right
+from faxline_console.sessions import Session
 from faxline_console.spending import begin
-from faxline_console.store import ConsoleStore, Session
+from faxline_console.store import ConsoleStore
 from faxline_worker.config.console import Console
 
 COOKIE = "faxline-session"

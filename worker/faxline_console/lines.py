@@ -87,3 +87,12 @@ class Lines:
         """Close all connections."""
         await asyncio.gather(*(line.close() for line in self._lines.values()))
         self._lines.clear()
+
+
+async def name_of(lines: Lines, person: Person, account: str, job: str) -> str:
+    """How a person may be told of another fax."""
+    try:
+        await lines.find(person, account, job)
+    except JobNotFound:
+        return "another fax"
+    return f"the fax {job}"

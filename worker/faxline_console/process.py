@@ -40,7 +40,8 @@ from faxline_console.pages.system import SystemPages
 from faxline_console.pages.usage import UsagePages
 from faxline_console.purging import purge_often
 from faxline_console.rendering import Renderer, make_environment
-from faxline_console.store import ConsoleStore, Lifetimes
+from faxline_console.sessions import Lifetimes
+from faxline_console.store import ConsoleStore
 from faxline_console.uploads import Uploads
 from faxline_worker.config.console import Console
 from faxline_worker.config.live_accounts import LiveAccounts

@@ -15,7 +15,7 @@ from faxline_console.people import Person, Right
 from faxline_console.spending import pause
 
 if TYPE_CHECKING:
-    from faxline_console.store import Session
+    from faxline_console.sessions import Session
 
 HERE = Path(__file__).parent
 STATIC = HERE / "static"

@@ -7,13 +7,12 @@ tokens as SHA-256 hashes, so a copy of the database signs nobody in.
 import hashlib
 import secrets
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from time import time
 from typing import Any
 
 from argon2 import PasswordHasher
 from sqlalchemy import (
-    ColumnElement,
     Connection,
     Engine,
     RowMapping,
@@ -29,6 +28,7 @@ from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 from faxline_archive.database import reading
 from faxline_console.passwords import Passwords, UserInvalid
 from faxline_console.people import Person
+from faxline_console.sessions import Lifetimes, Session
 from faxline_console.tables import links, metadata, sessions, to_person, to_row, users
 from faxline_console.tries import Tries
 
@@ -36,43 +36,6 @@ MOST_SESSIONS = 50
 """Sessions of a user at most; the one that was longest unused makes room."""
 SEEN_EVERY = 30
 """Seconds after which a use of a session is noted again."""
-
-
-@dataclass(frozen=True, slots=True)
-class Session:
-    """A signed-in browser.
-
-    Attributes:
-        person: who signed in.
-        form_token: what every form must send back, against forged requests.
-        token: the SHA-256 of the cookie's value.
-    """
-
-    person: Person
-    form_token: str
-    token: str
-
-
-@dataclass(frozen=True, slots=True)
-class Lifetimes:
-    """How long sessions and failed sign-ins count, in seconds.
-
-    Attributes:
-        longest: after this a person signs in again.
-        idle: so much without a request ends a session.
-        window: how long a failed sign-in counts.
-        attempts: failed sign-ins of a name from one address within the window after which it is refused.
-    """
-
-    longest: float = 8 * 3600
-    idle: float = 1800
-    window: float = 900
-    attempts: int = 10
-
-    def over(self, now: int) -> ColumnElement[bool]:
-        """Which sessions have ended by a time (ms)."""
-        idle, longest = (now - round(seconds * 1000) for seconds in (self.idle, self.longest))
-        return (sessions.c.seen < idle) | (sessions.c.began < longest)
 
 
 class ConsoleStore:
@@ -94,16 +57,16 @@ class ConsoleStore:
     def __init__(
         self,
         engine: Engine,
-        lifetimes: Lifetimes = Lifetimes(),
+        lifetimes: Lifetimes | None = None,
         now: Callable[[], float] = time,
         hasher: PasswordHasher | None = None,
     ) -> None:
         self.engine = engine
         """Of the database, which has the list of mailings too."""
-        self._lifetimes = lifetimes
+        self._lifetimes = lifetimes or Lifetimes()
         self._now = now
         self._passwords = Passwords(hasher or PasswordHasher())
-        self._tries = Tries(engine, self._ms, round(lifetimes.window * 1000), lifetimes.attempts)
+        self._tries = Tries(engine, self._ms, round(self._lifetimes.window * 1000), self._lifetimes.attempts)
         if engine.dialect.name == "sqlite":  # what a session leaves ends with it
             event.listen(
                 engine, "connect", lambda connection, _: connection.execute("PRAGMA foreign_keys = ON")

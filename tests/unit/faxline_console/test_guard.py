@@ -24,7 +24,8 @@ from faxline_console.links import Links
 from faxline_console.pages.sign_in import AT_ONCE, WAITING
 from faxline_console.people import Person, Right, Role
 from faxline_console.rendering import Renderer, make_environment
-from faxline_console.store import ConsoleStore, Lifetimes
+from faxline_console.sessions import Lifetimes
+from faxline_console.store import ConsoleStore
 from faxline_worker.config.live_accounts import LiveAccounts
 from faxline_worker.config.settings import read_settings
 from tests.browserless import Browser

@@ -15,7 +15,8 @@ from faxline_console.links import LASTS, Links
 from faxline_console.mailing_rows import Draft
 from faxline_console.people import Person, Role
 from faxline_console.purging import purge_often
-from faxline_console.store import ConsoleStore, Lifetimes, Session
+from faxline_console.sessions import Lifetimes, Session
+from faxline_console.store import ConsoleStore
 from faxline_console.tables import links, sessions
 from faxline_console.uploads import Uploads, upload_files, uploads
 from tests.consoles import QUICK

@@ -11,7 +11,8 @@ from sqlalchemy import update
 from faxline_archive.database import open_database
 from faxline_console.passwords import UserInvalid
 from faxline_console.people import Person, Role
-from faxline_console.store import MOST_SESSIONS, ConsoleStore, Lifetimes
+from faxline_console.sessions import Lifetimes
+from faxline_console.store import MOST_SESSIONS, ConsoleStore
 from faxline_console.tables import users
 from faxline_console.tries import TooManyTries
 

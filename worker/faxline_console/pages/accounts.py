@@ -8,10 +8,10 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from faxline.reading.account_state import OPERATOR, AccountState
+from faxline_console.actors import who
 from faxline_console.guard import Page, person_of
 from faxline_console.lines import Lines
 from faxline_console.outlook import moment_of, paused_words
-from faxline_console.pages.fax import who
 from faxline_console.people import Right
 from faxline_console.rendering import Renderer, Times
 from faxline_console.words import reason_words

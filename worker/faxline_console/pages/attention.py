@@ -12,12 +12,12 @@ from starlette.responses import RedirectResponse, Response
 
 from faxline import JobNotFound
 from faxline.contract.errors import JobIdTaken, NotInDoubt
+from faxline_console.actors import who
 from faxline_console.cases import KINDS, Case, Cases
 from faxline_console.counts import Counts
 from faxline_console.guard import Page, person_of
 from faxline_console.left_alone import LeftAlone
-from faxline_console.lines import Lines
-from faxline_console.pages.fax import name_of, who
+from faxline_console.lines import Lines, name_of
 from faxline_console.people import Right
 from faxline_console.rendering import Renderer
 from faxline_console.words import STATES

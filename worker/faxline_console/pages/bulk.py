@@ -16,12 +16,12 @@ from starlette.responses import Response
 
 from faxline import FaxlineError, QueueUnavailable
 from faxline.reading.job import Job
+from faxline_console.actors import who
 from faxline_console.downloads import csv_file
 from faxline_console.finding import Finder
 from faxline_console.guard import Page, person_of
 from faxline_console.lines import Lines
 from faxline_console.outlook import starts
-from faxline_console.pages.fax import who
 from faxline_console.people import Person, Right
 from faxline_console.plans import KEY, Plan, again, make_plan
 from faxline_console.query import QueryInvalid, parse_query

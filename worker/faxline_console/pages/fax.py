@@ -6,7 +6,6 @@ from secrets import token_hex
 from typing import Any
 
 from starlette.concurrency import run_in_threadpool
-from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
@@ -17,6 +16,7 @@ from faxline.operating.audit import AuditEntry
 from faxline.reading.account_state import OPERATOR
 from faxline.reading.archived import ArchivedFax
 from faxline.reading.job import Job, Transition
+from faxline_console.actors import who
 from faxline_console.acts import acts_about
 from faxline_console.cases import SLOW
 from faxline_console.ended_jobs import EndedJob
@@ -24,16 +24,13 @@ from faxline_console.endings import ended_words
 from faxline_console.finding import Finder
 from faxline_console.guard import Page, person_of
 from faxline_console.line import ConsoleLine
-from faxline_console.lines import Lines
+from faxline_console.lines import Lines, name_of
 from faxline_console.outlook import paused_words
-from faxline_console.people import Person, Right
+from faxline_console.people import Right
 from faxline_console.plans import KEY, again, together, why_no_cancel, why_no_resend
 from faxline_console.rendering import Renderer
 from faxline_console.timeline import timeline
 from faxline_console.words import explain, is_dated, state_of
-
-LONGEST_BY = 128
-"""The most letters that the audit keeps of who acted and why."""
 
 
 class FaxPages:
@@ -229,35 +226,3 @@ class FaxPages:
             said = [*said[:1], paused_words(state, times), *said[1:]]
         acts = await acts_about(line, self._finder.ended, job) if may else []
         return said, history, acts
-
-
-async def name_of(lines: Lines, person: Person, account: str, job: str) -> str:
-    """How a person may be told of another fax."""
-    try:
-        await lines.find(person, account, job)
-    except JobNotFound:
-        return "another fax"
-    return f"the fax {job}"
-
-
-async def who(request: Request, *, needed: bool = True) -> str:
-    """Who acts and why, as the audit has it: `ada: wrong letter`.
-
-    Args:
-        request: with a form whose field `reason` says why.
-        needed: whether a reason has to be given.
-
-    Raises:
-        HTTPException: 400: there is none, or it is longer than the audit keeps.
-    """
-    reason = " ".join(str((await request.form()).get("reason", "")).split())
-    name: str = person_of(request).name
-    shown = "".join(letter for letter in reason if letter.isprintable())
-    if needed and not shown:
-        raise HTTPException(400, "Give a reason: the audit needs it.")
-    by = f"{name}: {shown}" if shown else name
-    if len(by) > LONGEST_BY:
-        raise HTTPException(
-            400, f"Shorten the reason by {len(by) - LONGEST_BY} letters: the audit has no room."
-        )
-    return by

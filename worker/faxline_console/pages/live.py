@@ -11,7 +11,8 @@ from starlette.responses import Response, StreamingResponse
 from faxline_console.guard import Page, person_of
 from faxline_console.live import Live
 from faxline_console.people import Right
-from faxline_console.store import ConsoleStore, Session
+from faxline_console.sessions import Session
+from faxline_console.store import ConsoleStore
 
 ALIVE = 20.0
 """Seconds after which a comment keeps the connection open, and the session is looked at again."""
