@@ -1,5 +1,6 @@
 """How far a mailing is: by the indexes, the archive, and as few records as that takes."""
 
+import asyncio
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,10 +9,13 @@ from typing import Any
 import pytest
 import redis
 
+from faxline.contract.connections.redis_url import connect
 from faxline.contract.redis_keys import RedisKeys
 from faxline_console import mailing_state, standing
+from faxline_console.line import ConsoleLine
 from faxline_console.mailing_store import Reserved
 from faxline_console.people import Person, Role
+from faxline_local.redis_cluster import RedisCluster
 from tests.archives import new_archive
 from tests.consoles import RADIOLOGY, Console, shown
 from tests.stage.archives import StagedArchive
@@ -185,3 +189,30 @@ def test_a_fax_of_which_nothing_tells_any_more_has_ended(console: Console, redis
     page = shown(console.person("viewer").get(ADDRESS))
     assert "2 of 2 have ended" in page
     assert "1 fax ended so long ago that nothing tells how any more." in page
+
+
+@pytest.mark.slow
+def test_on_a_cluster_a_group_is_looked_at_on_the_node_of_its_account_with_the_rights_of_the_console(
+    redis_cluster: RedisCluster,
+) -> None:
+    async def read(account: str) -> standing.Standing:
+        line = ConsoleLine(redis_cluster.url("console"), account)
+        try:
+            return await line.standing("scans")
+        finally:
+            await line.close()
+
+    with connect(redis_cluster.url(), protocol=2) as client:
+        for account in ("default", "acme", "globex", "initech"):
+            keys = RedisKeys(account)
+            client.sadd(keys.group("scans"), "scans.1", "scans.2", "scans.3")
+            client.zadd(keys.ready, {"scans.1": 1})
+            client.zadd(keys.submitted, {"scans.2": 1})
+            found = asyncio.run(read(account))
+            assert [*found.places["queued"], *found.submitted, *found.rest] == [
+                "scans.1",
+                "scans.2",
+                "scans.3",
+            ]
+            for key in (keys.group("scans"), keys.ready, keys.submitted):
+                client.delete(key)  # others use the cluster, too
