@@ -10,13 +10,15 @@ from sqlalchemy import Connection, Engine, RowMapping
 from faxline.contract.errors import JobNotFound
 from faxline.contract.wording import reason_in_words
 from faxline_archive.fax_leaves import check_fax, leaves_of, private_of
+from faxline_archive.gaps import Gap, gaps_about
 from faxline_archive.merkle import leaf_hash, verify_consistency, verify_inclusion
 from faxline_archive.privacy import Privacy
 from faxline_archive.proof import Evidence, ProvedEntry, Signed
+from faxline_archive.proof_story import BEGINNINGS
 from faxline_archive.report import write_report
 from faxline_archive.report_text import Delivery, Report, Seal
 from faxline_archive.schema import EVENTS
-from faxline_archive.search import fax_of, find_one, opened
+from faxline_archive.search import fax_of, find_one, moment_of, opened
 from faxline_archive.signing_key import SigningKey
 from faxline_archive.tree_heads import ArchiveAltered, key_id, sign_head, signed_head, tree_of
 
@@ -49,8 +51,9 @@ def report_of(
     """
     with engine.connect() as connection:
         fax, rows = _fax(connection, account, job, privacy)
+        gaps = gaps_about(connection, fax, rows)
         head = signed_head(connection, account, key, above=rows[-1]["leaf"]) if key and rows else None
-    return _report(fax, rows, privacy, zone, seal=_seal(rows, head, key), paper=paper)
+    return _report(fax, rows, gaps, privacy, zone, seal=_seal(rows, head, key), paper=paper)
 
 
 def proof_of(
@@ -79,6 +82,7 @@ def proof_of(
         rows = [row for row in rows if head is not None and row["leaf"] < head.checkpoint.size]
         if head is None or not rows:
             raise JobNotFound(f"the archive of account {account} has no entries of {job}")
+        gaps = gaps_about(connection, fax, rows)
         tree = tree_of(connection, account, head.checkpoint.size)
         proved = tuple(
             ProvedEntry(
@@ -109,8 +113,8 @@ def proof_of(
                 "the database. Restore it from a backup, and compare their checkpoints"
             )
     receipts = _receipts(opened(fax, privacy))
-    report = _report(fax, rows, privacy, zone, seal=_seal(rows, older or head, key), paper="A4")
-    return Evidence(account, job, proved, head, earlier, receipts, report)
+    report = _report(fax, rows, gaps, privacy, zone, seal=_seal(rows, older or head, key), paper="A4")
+    return Evidence(account, job, proved, head, earlier, receipts, report, gaps)
 
 
 def _fax(
@@ -120,7 +124,7 @@ def _fax(
     fax = find_one(connection, account, job)
     if fax is None:
         raise JobNotFound(f"the archive of account {account} has no fax {job}")
-    rows = leaves_of(connection, fax)
+    rows = leaves_of(connection, fax, privacy)
     check_fax(fax, rows, opened(fax, privacy), privacy)
     return fax, rows
 
@@ -128,6 +132,7 @@ def _fax(
 def _report(
     fax: RowMapping,
     rows: Sequence[RowMapping],
+    gaps: Sequence[Gap],
     privacy: Privacy,
     zone: tzinfo,
     *,
@@ -136,7 +141,11 @@ def _report(
 ) -> bytes:
     told = [_delivery(row["body"]) for row in rows if row["stream"] == EVENTS]
     tries = [found for found in told if found is not None]
-    return write_report(Report(fax_of(fax, privacy), tries, zone, datetime.now(UTC), seal), paper)
+    missing = [moment_of(gap.since) for gap in gaps]
+    first = next((row["kind"] for row in rows if row["stream"] == EVENTS), None)
+    begun = first in BEGINNINGS
+    report = Report(fax_of(fax, privacy), tries, zone, datetime.now(UTC), seal, begun=begun, gaps=missing)
+    return write_report(report, paper)
 
 
 def _seal(rows: Sequence[RowMapping], head: Signed | None, key: SigningKey | None) -> Seal | None:

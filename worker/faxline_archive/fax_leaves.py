@@ -24,22 +24,21 @@ _OUTCOME = frozenset({"state", "stage", "reason", "code", "message", "ended_at"}
 _NOT_COMPARED = frozenset({"account", "job", "reuse", "private", "key_id", "terms", "to_index", "from_index"})
 
 
-def leaves_of(connection: Connection, fax: RowMapping) -> list[RowMapping]:
-    """The rows of a fax's leaves, in their order.
+def leaves_of(connection: Connection, fax: RowMapping, privacy: Privacy) -> list[RowMapping]:
+    """The rows of a fax's leaves, in their order: of the last fax with its id.
 
     Between its first and its last leaf the bodies are searched, not only the column `job`.
 
     Args:
         connection: of either database.
         fax: the row of the fax.
+        privacy: the account's.
 
     Raises:
         ArchiveAltered: a leaf's body is gone although the fax is not, or its columns say something else.
     """
     account, job = fax["account"], fax["job"]
-    own = _rows(connection, account, entries.c.job == job)
-    began = [number for number, row in enumerate(own) if row["kind"] == EventName.QUEUED]
-    own = own[began[-1] :] if began and fax["reuse"] else own
+    own = _since_it_began(_rows(connection, account, entries.c.job == job), fax, privacy)
     names = (fax["last_event"], f"{fax['last_event']}/2")
     last = _rows(connection, account, (entries.c.stream == EVENTS) & entries.c.entry_id.in_(names))
     if not own:
@@ -48,12 +47,25 @@ def leaves_of(connection: Connection, fax: RowMapping) -> list[RowMapping]:
     about = or_(entries.c.job == job, entries.c.body.contains(f'"job":"{job}"', autoescape=True))
     found = _rows(connection, account, entries.c.leaf.between(min(places), max(places)) & about)
     found = [row for row in found if row["job"] == job or _fields(row).get("job") == job]
+    found = [row for row in found if _is_event(row) or not fax["reuse"] or row["at"] >= fax["queued_at"]]
     if not any(row["entry_id"] in names for row in found):
         raise _altered(fax, "its last entry is gone")
     for row in found:
         if row["body"] is None or row["job"] != job or _fields(row).get("job") != job:
             raise _altered(fax, f"entry {row['leaf']} is not as it was archived")
     return found
+
+
+def _since_it_began(own: list[RowMapping], fax: RowMapping, privacy: Privacy) -> list[RowMapping]:
+    """Those of an id's leaves that the last fax with it has. The leaf by which it began says so."""
+    for number in range(len(own) - 1, -1, -1):
+        row = own[number]
+        if fax["reuse"] and row["at"] < fax["queued_at"]:
+            break
+        if _is_event(row) and row["body"] and "fax" in json.loads(private_of(row, privacy) or "{}"):
+            return own[number:]
+    # The leaf is past its retention or sealed with a key that is not there.
+    return [row for row in own if row["at"] >= fax["queued_at"]] if fax["reuse"] else own
 
 
 def private_of(row: RowMapping, privacy: Privacy) -> str | None:

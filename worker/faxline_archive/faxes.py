@@ -1,14 +1,14 @@
 """The row of a fax: what each event and the job's record change in it."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from sqlalchemy import BigInteger
 
 from faxline.contract.events import EventName
 from faxline.contract.phone_numbers import number_in
-from faxline.contract.states import FINAL_STATES
+from faxline.contract.states import FINAL_STATES, JobState
 from faxline_archive.entries import Entry
 from faxline_archive.leaves import canonical_json
 from faxline_archive.privacy import NUMBER, Privacy, member
@@ -47,11 +47,34 @@ def fits(column: str, value: Any) -> Any:
     return None if _KINDS[column] is int and abs(value) >= _INTEGERS[column] else value
 
 
-def begins_anew(name: str, row: Row | None) -> bool:
-    """Whether an event begins another fax, under an id that may have been used before."""
-    if row is None:
-        return name not in NO_CHANGE
-    return name == EventName.QUEUED and row["state"] in {*FINAL_STATES, REJECTED}
+def begins_anew(event: Entry, row: Row | None, record: Record | None, gap: Callable[[], bool]) -> bool:
+    """Whether an event begins another fax, under an id that may have been used before.
+
+    Where nothing shows that it is about the fax of the row, it begins another one, whose first events are
+    missing: no fax may have what another one did.
+
+    Args:
+        event: the event.
+        row: the last fax with its id, if there is one.
+        record: the job's record, if it is there and not that of a later fax.
+        gap: asks whether events are missing after the row's last one.
+    """
+    if event.kind in NO_CHANGE:
+        return False
+    if event.kind == EventName.REJECTED:  # while a fax has the id, an entry with it is rejected
+        return row is None and record is None
+    return row is None or row["state"] == REJECTED or _is_of_another(event, row, record, gap)
+
+
+def _is_of_another(event: Entry, row: Row, record: Record | None, gap: Callable[[], bool]) -> bool:
+    created_at = record.created_at if record is not None else None
+    if event.kind == EventName.QUEUED or created_at == row["queued_at"]:
+        return bool(created_at != row["queued_at"])
+    if created_at is not None:  # Redis had lost the record of a fax under way, and made another one
+        return row["state"] in FINAL_STATES or gap()
+    if row["state"] in FINAL_STATES and row["state"] != JobState.UNCONFIRMED:
+        return True
+    return (row["job_id"] is None or event.data.get("jobId") != row["job_id"]) and gap()
 
 
 def begin(event: Entry, before: Row | None, record: Record, privacy: Privacy) -> Row:

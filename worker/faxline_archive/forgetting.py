@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Engine, and_, delete, func, select, update
 
 from faxline_archive.entries import FORGET, Entry
 from faxline_archive.privacy import NUMBER, Privacy
-from faxline_archive.schema import AUDIT, accounts, entries, fax_metadata, faxes
+from faxline_archive.schema import AUDIT, accounts, entries, fax_metadata, faxes, gaps
 from faxline_archive.sums import SumChanges
 
 _ERASED = {"kind": None, "job": None, "body": None, "private": None, "key_id": None}
@@ -105,6 +105,7 @@ def expire(engine: Engine, account: str, before: int) -> bool:
             those = and_(entries.c.account == account, entries.c.leaf >= first, entries.c.leaf < end)
             connection.execute(update(entries).where(those).values(**_ERASED))
             connection.execute(update(accounts).where(accounts.c.account == account).values(expired=end))
+            connection.execute(delete(gaps).where(gaps.c.account == account, gaps.c.leaf < first))
         old = connection.execute(
             select(faxes.c.job, faxes.c.reuse, faxes.c.queued_at)
             .where(faxes.c.account == account, faxes.c.queued_at < before, faxes.c.updated_at < before)

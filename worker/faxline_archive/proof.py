@@ -3,7 +3,8 @@
 manifest.txt          the SHA-256 of all other members, signed: nothing was taken out or swapped
 checkpoint.txt        the signed head of the account's tree
 checkpoint-then.txt   the first one that was signed after the fax's last entry, if there is an older one
-proof.json            the leaf number and the path of each entry; how the older tree became this one
+proof.json            the leaf number and the path of each entry; how the older tree became this one; where
+                      events were lost
 entries/LEAF.json     the fax's entries, byte for byte as they were hashed
 private/LEAF.json     what an entry commits to by its hash: numbers, metadata, receipts, and a salt
 receipts/SHA256.json  iFax's receipts as they were verified
@@ -13,11 +14,12 @@ README.md             how to check it by hand
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from faxline_archive.checkpoints import ORIGIN, Checkpoint, checkpoint_note, verifier_key, write_note
+from faxline_archive.gaps import Gap
 from faxline_archive.proof_readme import readme
 from faxline_archive.proof_zip import CHECKPOINT, EARLIER, MANIFEST, PATHS, README, REPORT, write_zip
 from faxline_archive.signing_key import SigningKey
@@ -62,6 +64,7 @@ class Evidence:
         earlier: an older checkpoint, and the proof that the tree grew from it; None if there is none.
         receipts: the receipts by their SHA-256, as 64 hexadecimal digits.
         report: the transmission report, a PDF.
+        gaps: where events of the fax may be missing.
     """
 
     account: str
@@ -71,6 +74,7 @@ class Evidence:
     earlier: tuple[Signed, tuple[bytes, ...]] | None = None
     receipts: Mapping[str, bytes] = field(default_factory=dict, repr=False)
     report: bytes = field(default=b"", repr=False)
+    gaps: Sequence[Gap] = ()
 
 
 def write_proof(evidence: Evidence, key: SigningKey, now: datetime) -> bytes:
@@ -117,4 +121,7 @@ def _paths(evidence: Evidence) -> bytes:
     entries = [
         {"leaf": entry.leaf, "path": [step.hex() for step in entry.path]} for entry in evidence.entries
     ]
-    return json.dumps({"v": 1, "entries": entries, "consistency": grown}, indent=1).encode()
+    told = {"v": 1, "entries": entries, "consistency": grown}
+    if evidence.gaps:
+        told["gaps"] = [{"leaf": gap.leaf, "since": gap.since} for gap in evidence.gaps]
+    return json.dumps(told, indent=1).encode()

@@ -79,7 +79,9 @@ form, to be compared with the one that you were given:
 
 It says what the archive recorded, that each entry is in the account's signed tree, and (by the manifest's
 signature) that these are the entries of this fax that the archive's database had: whoever could write to it
-could hide one. The entries are proven. report.pdf is drawn from another table, whose
+could hide one. Events that the archive never got are missing: "gaps" in proof.json says where some of the
+account were lost, and the first entry is fax.queued where the beginning is there. The entries are proven.
+report.pdf is drawn from another table, whose
 state, reason, pages, receipt and numbers alone were compared with the entries. The receipt is
 iFax's own word, which the daemon verified when it came. It does not say what a person at the other end has
 read. Of the document it has the SHA-256, to be compared with the file that you keep.

@@ -7,9 +7,13 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from faxline.contract.events import EventName
 from faxline.reading.archived import Verdict
 from faxline_archive.leaves import VERSION, canonical_json
 
+BEGINNINGS = frozenset({EventName.QUEUED, EventName.REJECTED})
+"""The events by which a fax begins. One that begins by another is not whole."""
+_NOT_ITS_STATE = frozenset({EventName.REJECTED, EventName.DUPLICATE, EventName.CANCEL_REFUSED})
 _STREAM_ID = re.compile(r"([0-9]{1,20})-([0-9]{1,20})")
 
 
@@ -64,10 +68,13 @@ class Story:
         verdict = self._verdict
         data = _object(str(fields.get("data", "{}")).encode())
         at = _moment(fields.get("at"))
-        verdict.began = verdict.began or at
+        if verdict.ended is None and fields.get("event") in BEGINNINGS:
+            verdict.began = at
+        elif verdict.ended is None:
+            verdict.incomplete.append("The archive does not have the beginning of this fax.")
         verdict.ended = at
         state = data.get("state")
-        if isinstance(state, str) and fields.get("event") not in {"fax.rejected", "fax.duplicate"}:
+        if isinstance(state, str) and fields.get("event") not in _NOT_ITS_STATE:
             verdict.state = state
             verdict.reason = data["reason"] if isinstance(data.get("reason"), str) else None
             verdict.pages = _count(data.get("pages"))

@@ -8,7 +8,7 @@ from faxline.contract.wording import plural, reason_in_words
 from faxline.reading.archived import ArchivedFax
 from faxline_archive.report_fonts import BASES, FALLBACKS
 
-_MOST_DOCUMENTS, _MOST_METADATA = 3, 3
+_MOST_DOCUMENTS, _MOST_METADATA, _MOST_GAPS = 3, 3, 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +56,9 @@ class Report:
         zone: in which times are shown.
         made_at: when the report is made.
         seal: its place in the archive, if a checkpoint has it.
+        begun: whether the archive has the event by which it began.
+        gaps: where events may be missing: the times after which some of the account were lost; None if that
+            is not known.
     """
 
     fax: ArchivedFax
@@ -63,6 +66,8 @@ class Report:
     zone: tzinfo
     made_at: datetime
     seal: Seal | None = None
+    begun: bool = True
+    gaps: Sequence[datetime | None] = ()
     bases: tuple[tuple[str, str], ...] = field(default=BASES, repr=False)
     fallbacks: tuple[str, ...] = field(default=FALLBACKS, repr=False)
 
@@ -121,6 +126,7 @@ def facts(report: Report) -> list[tuple[str, str]]:
     shown = list(fax.metadata.items())[:_MOST_METADATA]
     more = len(fax.metadata) - len(shown)
     return [
+        *missing(report),
         ("To", numbers.to or "not known"),
         ("Recipient", numbers.to_name or ""),
         ("From", numbers.sender or ""),
@@ -128,7 +134,7 @@ def facts(report: Report) -> list[tuple[str, str]]:
         ("Pages sent", pages_of(fax)),
         ("Call began", moment(fax.call_started_at, report.zone)),
         ("Call lasted", duration_of(fax)),
-        ("Queued", moment(fax.queued_at, report.zone)),
+        ("Queued", moment(fax.queued_at if report.begun else None, report.zone)),
         ("Scheduled for", moment(fax.send_at, report.zone)),
         ("Taken by iFax", moment(fax.submitted_at, report.zone)),
         ("Ended", moment(fax.ended_at, report.zone)),
@@ -138,6 +144,17 @@ def facts(report: Report) -> list[tuple[str, str]]:
         *((str(name)[:24], str(value)) for name, value in shown),
         ("", f"and {plural(more, 'more member', 'more members')} of metadata" if more else ""),
     ]
+
+
+def missing(report: Report) -> list[tuple[str, str]]:
+    """What the archive lacks, in the same form. Of many gaps the first ones."""
+    told = [] if report.begun else ["the archive does not have its beginning"]
+    for at in report.gaps[:_MOST_GAPS]:
+        when = f"after {moment(at, report.zone)}" if at else "at an unknown time"
+        told.append(f"events of this account were lost {when}")
+    if more := len(report.gaps) - _MOST_GAPS:
+        told += [f"and {plural(more, 'more time', 'more times')}"] if more > 0 else []
+    return [("" if number else "Incomplete", text) for number, text in enumerate(told)]
 
 
 def digests(report: Report) -> list[tuple[str, str]]:

@@ -62,6 +62,17 @@ positions = Table(
 """How far a stream is archived. mark: as Redis has it after the last commit (state/archive_marks.py).
 missing: how many entries Redis had dropped before they were read."""
 
+gaps = Table(
+    "gaps",
+    metadata,
+    Column("account", String(NAME), primary_key=True),
+    Column("stream", String(6), primary_key=True),
+    Column("leaf", BigInteger, primary_key=True, autoincrement=False),
+    Column("since", BigInteger),
+)
+"""Where entries of a stream are missing. leaf: the number of the first leaf after the gap. since: the time of
+the last entry before it; null if the gap is somewhere before that leaf."""
+
 entries = Table(
     "entries",
     metadata,

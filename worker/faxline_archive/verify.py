@@ -122,6 +122,7 @@ class _Check:
         for leaf, path in listed:
             self._check_entry(leaf, path, story)
         story.end()
+        self.verdict.incomplete += _gaps(self._members.get(PATHS, b""))
         if len(self.verdict.fails) == before:
             self.verdict.holds.append(f"All {len(leaves)} entries of the fax are in that tree, unchanged.")
         return leaves
@@ -161,6 +162,17 @@ def _paths(content: bytes) -> list[tuple[int, list[bytes]]]:
         return [(_leaf(entry["leaf"]), _steps(entry["path"])) for entry in json.loads(content)["entries"]]
     except (ValueError, KeyError, TypeError, RecursionError):
         return []
+
+
+def _gaps(content: bytes) -> list[str]:
+    """Where events may be missing, one sentence each."""
+    try:
+        found = [gap["since"] for gap in json.loads(content).get("gaps", ())]
+        moments = [None if at is None else datetime.fromtimestamp(at / 1000, UTC) for at in found]
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, OSError, RecursionError):
+        return ["Events may be missing: what proof.json says of that cannot be read."]
+    told = [f"after {at:%Y-%m-%d %H:%M:%S} UTC" if at else "at an unknown time" for at in moments]
+    return [f"Events of this account were lost {when}, perhaps some of this fax." for when in told]
 
 
 def _consistency(content: bytes) -> list[bytes]:

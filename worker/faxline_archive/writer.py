@@ -6,6 +6,7 @@ both believe they work give dense leaf numbers one after the other; the second f
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from types import MappingProxyType
 
 from sqlalchemy import Connection, Engine, and_, bindparam, or_, select, update
@@ -14,6 +15,7 @@ from faxline.contract.errors import KeyMissing, SealBroken
 from faxline_archive.entries import NO_RECORD, Entry, leaf_row, says_the_same
 from faxline_archive.faxes import Row, advance, begin, begins_anew, metadata_rows
 from faxline_archive.forgetting import ForgottenNumber, forget_job, forget_number
+from faxline_archive.gaps import Gaps
 from faxline_archive.privacy import Privacy
 from faxline_archive.progress import DatabaseBehindError, Read, Written, mark_id, mark_number
 from faxline_archive.records import Record
@@ -76,6 +78,7 @@ class _Transaction:
         self._changed: dict[tuple[str, str, int], Row] = {}
         self._begun: list[tuple[Row, Record]] = []
         self._sums = SumChanges()
+        self._gaps = Gaps(connection)
 
     def write(self, batch: Sequence[Read]) -> Written:
         """Write all of it."""
@@ -88,7 +91,11 @@ class _Transaction:
                 raise DatabaseBehindError(f"{read.account}: {read.stream}")
         fresh = [(read, self._new(read, mark)) for read, mark, _ in places]
         self._load_faxes(entry for _, found in fresh for entry, _ in found if entry.is_event and entry.job)
-        for read, found in fresh:
+        lost = []
+        for (read, found), (_, mark, _) in zip(fresh, places, strict=True):
+            lost.append(self._lost(read, mark))
+            if lost[-1]:
+                self._gaps.note(read, sizes[read.account])
             for entry, again in found:
                 self._take(entry, sizes[read.account], again=again)
                 sizes[read.account] += 1
@@ -102,9 +109,9 @@ class _Transaction:
                     "stream": read.stream,
                     # What is read again may end before what is stored.
                     "mark": max(mark, read.after, key=mark_id),
-                    "missing": missing + self._lost(read, mark),
+                    "missing": missing + gap,
                 }
-                for read, mark, missing in places
+                for (read, mark, missing), gap in zip(places, lost, strict=True)
             ],
             present="replace",
         )
@@ -196,11 +203,12 @@ class _Transaction:
         record = self._records.get(place)
         if record is not None and (record.created_at or 0) > entry.at:
             record = None  # that of a later fax with the same id
-        if begins_anew(entry.kind, row):
+        if begins_anew(entry, row, record, lambda: self._gap_since(row)):
+            alone = Record(metadata=entry.metadata, created_at=entry.at)  # what the event itself tells
             if entry.kind in NO_RECORD:
-                told = Record(metadata=entry.metadata, group=entry.data.get("group"))
+                told = replace(alone, group=entry.data.get("group"))
             else:
-                told = record or Record(metadata=entry.metadata)
+                told = record or alone
                 if record is None:
                     missing = self._written.records_missing
                     missing[entry.account] = missing.get(entry.account, 0) + 1
@@ -218,6 +226,12 @@ class _Transaction:
                 unopened[entry.account] = unopened.get(entry.account, 0) + 1
             self._changed[*place, row["reuse"]] = row
         return told, receipt
+
+    def _gap_since(self, row: Row | None) -> bool:
+        """Whether events are missing after the last one of a fax. Those of a batch come after its gap."""
+        if row is None or (row["account"], row["job"], row["reuse"]) in self._changed:
+            return False
+        return self._gaps.since(row)
 
     def _store(self, sizes: Mapping[str, int], names: Sequence[str]) -> None:
         if not self._rows:

@@ -112,6 +112,8 @@ def _tell(verdict: Verdict) -> None:
             write(f"  {label:<9} {f'{at:%Y-%m-%d %H:%M:%S} UTC' if at else 'not known'}")
     else:
         write("The proof does NOT hold. Do not rely on anything in it.")
+    for text in verdict.incomplete:
+        write(f"  lacks     {text}")
     for text in verdict.fails:
         write(f"  wrong     {text}")
     for text in verdict.holds:

@@ -136,12 +136,13 @@ class Verdict:
         account, job: which fax; None if not even that is certain.
         state: the state that its last entry tells, such as `delivered`.
         reason, pages, transferred: of that entry, if known.
-        began, ended: the times of the first and the last entry.
+        began, ended: the times of the first and the last event. began is None if the first ones are missing.
         recipient: the number that was faxed, if the proof opens it.
         size, signed_at: how many entries the signed tree has, and when it was signed.
         recorded_by: the time of the oldest checkpoint in the proof that already had all entries.
         holds: what holds, one sentence each.
         fails: what does not hold, one sentence each. Empty if the proof is good.
+        incomplete: what the archive lacks of the fax, one sentence each. A proof that holds may have some.
     """
 
     account: str | None = None
@@ -158,6 +159,7 @@ class Verdict:
     recorded_by: datetime | None = None
     holds: list[str] = field(default_factory=list)
     fails: list[str] = field(default_factory=list)
+    incomplete: list[str] = field(default_factory=list)
 
     @property
     def good(self) -> bool:

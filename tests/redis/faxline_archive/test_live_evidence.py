@@ -45,7 +45,7 @@ def unaltered(engine: Engine, keyring: Keyring | None) -> None:
         for job in {row["job"] for row in rows(engine, faxes)}:
             row = find_one(connection, "default", job)
             assert row is not None
-            check_fax(row, leaves_of(connection, row), opened(row, privacy), privacy)
+            check_fax(row, leaves_of(connection, row, privacy), opened(row, privacy), privacy)
 
 
 def courses(line: Faxes) -> None:
