@@ -25,6 +25,9 @@ DOUBT = "/attention/{account}/doubts/{job}"
 OPEN = frozenset({"/", "/healthz", "/readyz", "/static", "/sign-in", "/sign-in/{token}"})
 """What takes no session."""
 
+ENDING = frozenset({"/sign-out", "/sign-in", "/sign-in/{token}"})
+"""What ends a session, or begins another."""
+
 
 @dataclass(frozen=True)
 class Attempt:
@@ -141,6 +144,7 @@ class Trial:
         self._console = console
         self._client = client
         self._answers = answers
+        self._signed_in: dict[str, Somebody] = {}
         console.store.add_user(Person("foreign", Role.ADMIN, frozenset({"south"})))
         console.store.add_user(Person("outsider", Role.ADMIN, department=RADIOLOGY))
         console.store.add_user(Person("lena", Role.VIEWER), PASSWORD)
@@ -164,14 +168,14 @@ class Trial:
             self._client.flushdb()
         stage(self._client)
         name = STRANGERS.get(who, "admin" if who in TWISTS else who)
-        person = self._console.stranger() if who == WHO[0] else self._console.person(name)
+        person = self._console.stranger() if who == WHO[0] else self._person(name)
         fields = {"form_token": person.form_token, **tried.fields}
         if tried.drafts:
             fields |= {"draft": self._draft(person), "name": name.replace(" ", "-")}
         if who == "no token":
             del fields["form_token"]
         elif who == "other token":
-            fields["form_token"] = self._console.person("admin").form_token
+            fields["form_token"] = self._console.person("admin").form_token  # of another session
         headers = {"origin": "https://evil.example"} if who == "other site" else {}
         where = path.format(account="north", job=tried.job, name="june", token="x") + "/console.css" * (
             path == "/static"
@@ -187,6 +191,8 @@ class Trial:
             files = {name: FILES[name] for name in tried.files} or None
             answer = person.post(where, data=fields, files=files, headers=headers)
         after = content(self._client)
+        if path in ENDING:
+            self._signed_in.clear()
         to_sign_in = answer.headers.get("location", "").startswith("/sign-in") and path not in {
             "/sign-out",
             "/",
@@ -195,6 +201,12 @@ class Trial:
         return Outcome(
             answer.status_code, let_in, before != after, named(self._client), SECRET in answer.text
         )
+
+    def _person(self, name: str) -> Somebody:
+        """A browser in which somebody has signed in, and whose session has not been ended since."""
+        if name not in self._signed_in:
+            self._signed_in[name] = self._console.person(name)
+        return self._signed_in[name]
 
     def _draft(self, person: Somebody) -> str:
         if COOKIE not in person.cookies:

@@ -28,7 +28,7 @@ pytestmark = pytest.mark.one_server(
     "the examples are redis-cli and a plain Redis client of Node, which know no URL of a cluster"
 )
 
-LANGUAGES = ("bash", "node")
+LANGUAGES = ("bash", pytest.param("node", marks=pytest.mark.slow))
 
 
 @pytest.fixture(scope="module")

@@ -23,7 +23,7 @@ def tried(redis_server: RedisServer, tmp_path_factory: pytest.TempPathFactory) -
         yield tried
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="module", params=[pytest.param("everybody", marks=pytest.mark.slow)])
 def rows(tried: Trial) -> Rows:
     return {route: tried.row(*route) for route in ROUTES}
 

@@ -133,7 +133,7 @@ def test_a_tree_that_grew_in_two_steps_is_the_one_of_the_definition(first: int, 
     assert [*nodes, *further] == Frontier().extend(leaves)[1]
 
 
-@settings(max_examples=200)
+@settings(max_examples=100)
 @given(st.data())
 def test_each_leaf_is_proved_and_no_other_place_hash_root_or_path(data: st.DataObject) -> None:
     size = data.draw(st.integers(1, 1200))
@@ -156,7 +156,7 @@ def test_each_leaf_is_proved_and_no_other_place_hash_root_or_path(data: st.DataO
         )
 
 
-@settings(max_examples=200)
+@settings(max_examples=100)
 @given(st.data())
 def test_a_tree_is_proved_to_begin_with_its_older_self_and_with_no_other(data: st.DataObject) -> None:
     second = data.draw(st.integers(1, 1200))

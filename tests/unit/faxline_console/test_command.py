@@ -6,9 +6,11 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from faxline_archive.database import open_database
+from faxline_console import store
 from faxline_console.command import console
 from faxline_console.people import Person, Role
 from faxline_console.store import ConsoleStore
+from tests.consoles import QUICK
 
 ADA = Person("ada", Role.CLERK, frozenset({"north"}), ("department", "radiology"), "Europe/Berlin")
 PASSWORD = "correct horse battery"
@@ -26,7 +28,8 @@ class Users:
 
 
 @pytest.fixture
-def users(tmp_path: Path) -> Users:
+def users(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Users:
+    monkeypatch.setattr(store, "PasswordHasher", lambda: QUICK)  # the command opens a store of its own
     users = Users(f"sqlite:///{tmp_path / 'console.db'}")
     users.store.add_user(ADA)
     return users

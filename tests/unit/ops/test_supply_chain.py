@@ -60,6 +60,7 @@ def test_the_image_installs_nothing_without_hashes_but_our_own_wheel() -> None:
     assert all("--require-hashes" in step and ".lock" in step for step in installs if step not in ours)
 
 
+@pytest.mark.slow
 def test_each_installed_package_has_a_licence_that_pyproject_allows() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "piplicenses"], cwd=ROOT, capture_output=True, text=True, check=False

@@ -247,10 +247,9 @@ def test_a_user_who_may_not_ping_is_refused_at_once(own_server: RedisServer) -> 
         check_reachable(client, 10_000)
 
 
-def test_the_facts_of_the_embedded_server_are_those_of_a_durable_one(
-    redis_client: redis.Redis, server_binary: ServerBinary
-) -> None:
-    facts = server_facts(redis_client)
+def test_the_facts_of_the_embedded_server_are_those_of_a_durable_one(server_binary: ServerBinary) -> None:
+    with RedisServer(binary=server_binary) as server, redis.Redis.from_url(server.url()) as client:
+        facts = server_facts(client)
     expected = ServerFacts(
         server_binary.name,
         server_binary.version,

@@ -326,6 +326,7 @@ def steps(*sizes: float) -> st.SearchStrategy[list[tuple[float, float]]]:
 BACK, FORWARD = (-0.4, -2.0, -7.0, -600.0), (2.0, 7.0, 600.0, 86400.0)
 
 
+@pytest.mark.slow
 def test_no_limit_is_broken_when_redis_clock_steps_back_and_forward(
     redis_client: redis.Redis, pytestconfig: pytest.Config
 ) -> None:
@@ -339,6 +340,7 @@ def test_no_limit_is_broken_when_redis_clock_steps_back_and_forward(
     holds()
 
 
+@pytest.mark.slow
 def test_no_limit_is_broken_when_redis_clock_steps_back_and_no_process_can_tell(
     redis_client: redis.Redis, pytestconfig: pytest.Config
 ) -> None:
@@ -358,6 +360,7 @@ LOOSER = (
 )
 
 
+@pytest.mark.slow
 def test_no_limit_is_broken_when_other_processes_have_looser_ones(
     redis_client: redis.Redis, pytestconfig: pytest.Config
 ) -> None:
@@ -369,6 +372,7 @@ def test_no_limit_is_broken_when_other_processes_have_looser_ones(
     holds()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("by", [-600.0, 600.0])
 def test_what_waits_goes_at_the_same_moments_whether_or_not_redis_clock_is_wrong_for_a_while(
     redis_client: redis.Redis, by: float

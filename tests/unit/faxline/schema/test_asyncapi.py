@@ -45,11 +45,13 @@ def official(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.slow
 def test_the_document_is_valid_by_the_official_schema(official: dict[str, Any]) -> None:
     found = [error.message[:300] for error in Draft7Validator(official).iter_errors(DOCUMENT)]
     assert found == []
 
 
+@pytest.mark.slow
 def test_the_official_schema_would_find_a_mistake(official: dict[str, Any]) -> None:
     wrong = json.loads(json.dumps(DOCUMENT))
     wrong["operations"]["receiveEntry"]["action"] = "take"
