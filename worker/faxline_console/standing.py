@@ -1,22 +1,25 @@
 """Where the faxes of a group stand, by the indexes of Redis: no record is read."""
 
+import itertools
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from faxline.contract.redis_keys import RedisKeys
 from faxline.reading.account_reader import holders_of
-from faxline.steps.commands import Command, Steps, at_one_moment
+from faxline.steps.commands import Command, Pipeline, Steps
 
-LARGEST = 100_000
-"""The most faxes of a group that are looked at: Redis does nothing else meanwhile."""
+LARGEST = 20_000
+"""The most faxes of a group that are looked at."""
+PIECE = 500
+"""The most faxes that one command asks for: Redis does nothing else meanwhile."""
 MOST_LINED = 2000
 """The most faxes that are looked at, of all groups, of those that wait for the line of their number."""
 
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """Where the faxes of a group stand, as of one moment.
+    """Where the faxes of a group stand.
 
     Attributes:
         total: how many have been registered.
@@ -37,28 +40,44 @@ class Standing:
 
 
 def read_standing(keys: RedisKeys, name: str) -> Steps[Standing]:
-    """Read where the faxes of a group stand. A group that is not there has none."""
+    """Read where the faxes of a group stand. A group that is not there has none.
+
+    Redis is asked for PIECE faxes at a time, so that it serves others in between. The indexes come in the
+    order of a fax's way: one that goes on meanwhile is found where it comes to.
+    """
     group = keys.group(name)
     total: int = yield Command(lambda client: client.scard(group))
     if not 0 < total <= LARGEST:
         return Standing(total)
+    found = yield Command(lambda client: client.smembers(group))
+    members = sorted(_texts(found))
+    pieces = [members[start : start + PIECE] for start in range(0, len(members), PIECE)]
+    indexes = (keys.ready, keys.delayed, keys.submitted, keys.in_doubt)
 
     def queue_reads(pipe: Any) -> None:
-        pipe.smembers(group)
-        for key in (keys.ready, keys.delayed, keys.in_doubt, keys.submitted):
-            pipe.zinter([group, key])
+        for key in indexes[:2]:
+            for piece in pieces:
+                pipe.zmscore(key, piece)
         pipe.zrange(keys.waiting, 0, MOST_LINED - 1)
         pipe.zrange(keys.permits, 0, -1)
+        for key in indexes[2:]:
+            for piece in pieces:
+                pipe.zmscore(key, piece)
 
-    found, ready, delayed, in_doubt, submitted, waiting, permits = yield from at_one_moment(queue_reads)
-    members = _texts(found)
-    lined = [member.split(b"|", 2)[2] for member in waiting]
-    places = {
-        "queued": _texts([*ready, *delayed, *lined]) & members,
-        "sending": _texts(holders_of(permits)) & members,
-        "in-doubt": _texts(in_doubt),
-    }
-    return Standing(len(members), members, places, _texts(submitted))
+    replies = iter((yield Pipeline(queue_reads)))
+
+    def have() -> frozenset[str]:
+        scores = itertools.chain.from_iterable(itertools.islice(replies, len(pieces)))
+        return frozenset(job for job, score in zip(members, scores, strict=True) if score is not None)
+
+    queued = have() | have() | _texts(member.split(b"|", 2)[2] for member in next(replies))
+    sending = _texts(holders_of(next(replies)))
+    submitted, in_doubt = have(), have()
+    submitted -= in_doubt
+    sending = sending.intersection(members) - submitted - in_doubt
+    queued = queued.intersection(members) - sending - submitted - in_doubt
+    places = {"queued": queued, "sending": sending, "in-doubt": in_doubt}
+    return Standing(len(members), frozenset(members), places, submitted)
 
 
 def _texts(names: Iterable[bytes]) -> frozenset[str]:

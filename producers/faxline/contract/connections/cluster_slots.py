@@ -38,12 +38,7 @@ LONGEST_PAUSE = 0.4
 REDIRECTIONS = 5
 """Redirections that are followed without a pause. More mean that the nodes disagree at the moment."""
 _NO_KEY, _STREAMS, _SCRIPT, _MATCH = 0, -1, -2, -3
-_PLACES = {
-    **dict.fromkeys(("EVAL", "EVALSHA"), _SCRIPT),
-    **dict.fromkeys(("XREAD", "XREADGROUP"), _STREAMS),
-    "SCAN": _MATCH,
-    "ZINTER": 2,
-}
+_PLACES = {"EVAL": _SCRIPT, "EVALSHA": _SCRIPT, "XREAD": _STREAMS, "XREADGROUP": _STREAMS, "SCAN": _MATCH}
 _KEYLESS = {
     *(
         "ACL",
