@@ -8,9 +8,10 @@ from starlette.routing import Route
 
 from faxline_console.guard import COOKIE
 from faxline_console.people import Person, Role
-from tests.access_stage import SECRET, Answers, begun, content, named, stage
+from tests.access_stage import SECRET, STATES, Answers, begun, content, named, stage
 from tests.consoles import RADIOLOGY, Console, Somebody
 from tests.hostile_files import plain_pdf
+from tests.stage.archives import BEGIN
 
 PASSWORD = "correct horse battery"
 ROLES = tuple(str(role) for role in Role)
@@ -27,6 +28,11 @@ OPEN = frozenset({"/", "/healthz", "/readyz", "/static", "/sign-in", "/sign-in/{
 
 ENDING = frozenset({"/sign-out", "/sign-in", "/sign-in/{token}"})
 """What ends a session, or begins another."""
+
+
+SEEN = {job: f"north/1/{state}/0/{job}" for job, state in STATES.items()} | {
+    "old": f"north/{BEGIN}/delivered/1/old"
+}
 
 
 @dataclass(frozen=True)
@@ -49,8 +55,8 @@ class Attempt:
 
 
 def form(job: str = "now", *, acts: bool = True, **fields: str) -> Attempt:
-    """A form with a reason."""
-    return Attempt(job, {"reason": "tried", **fields}, acts=acts)
+    """A form with a reason, which says of its fax what `stage` made of it."""
+    return Attempt(job, {"reason": "tried", "seen": SEEN[job], **fields}, acts=acts)
 
 
 SEND = {
@@ -84,12 +90,12 @@ ATTEMPTS: Mapping[tuple[str, str], Attempt] = {
     ("POST", f"{FAX}/receipt.json"): form("old"),
     ("POST", f"{FAX}/reveal"): form(),
     ("POST", f"{FAX}/cancel"): form(),
-    ("POST", f"{FAX}/resend"): form("over", key="0" * 8),
+    ("POST", f"{FAX}/resend"): form("over", next="over.r1"),
     ("POST", f"{FAX}/resolve"): form("doubt", how="fail"),
     ("POST", f"{FAX}/forget"): form("over"),
     ("POST", "/faxes"): Attempt(fields={"q": "state:failed"}),
-    ("POST", "/faxes/plan"): Attempt(fields={"verb": "cancel", "pick": "north/now"}),
-    ("POST", "/faxes/do"): form(verb="cancel", picks="north/now", key="0" * 8),
+    ("POST", "/faxes/plan"): Attempt(fields={"verb": "cancel", "pick": SEEN["now"]}),
+    ("POST", "/faxes/do"): form(verb="cancel", picks=SEEN["now"]),
     ("POST", "/attention/{account}/dead"): form(how="drop", entry="1-1"),
     ("POST", "/attention/{account}/ended/{job}/leave"): form("over"),
     ("POST", DOUBT): form("doubt", how="fail"),

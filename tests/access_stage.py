@@ -15,6 +15,8 @@ from faxline_console.guard import COOKIE
 
 KEYS = RedisKeys("north")
 NUMBER = "+12025550168"
+STATES = {"now": "queued", "doubt": "in_doubt", "over": "failed"}
+"""The faxes that are tried, and their states."""
 SECRET = "zq-subject-of-billing"
 """The subject of every fax that is tried: nobody of another account or department may read it."""
 
@@ -24,7 +26,7 @@ def stage(client: redis.Redis) -> None:
     told = {"number": NUMBER, "metadata": json.dumps({"department": "billing", "subject": SECRET})}
     step = json.dumps({"event": "fax.queued", "at": 1, "state": "queued", "attempt": 0})
     with client.pipeline() as pipe:
-        for job, state in (("now", "queued"), ("doubt", "in_doubt"), ("over", "failed")):
+        for job, state in STATES.items():
             fields: Any = {"state": state, "created_at": 1, "updated_at": 2, "n": 1, "h:1": step, "job_id": 5}
             pipe.hset(KEYS.job(job), mapping=fields | told)
         pipe.zadd(KEYS.ready, {"now": 1})

@@ -25,6 +25,10 @@ QUICK = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
 RADIOLOGY = ("department", "radiology")
 
 
+OF_A_FAX = re.compile("/(?:faxes|attention)/([^/]+)/(?:(?:doubts|ended)/)?([^/]+)(?:/[^/]+)?")
+"""The address of an action on a fax."""
+
+
 class Console:
     """The console of the accounts north and south."""
 
@@ -66,6 +70,15 @@ class Console:
         self.runner.run(self.lines.close())
         self.runner.close()
 
+    def seen(self, place: str) -> str:
+        """A fax of an account (`north/fax-1`) as a page shows it now: what its forms say was seen."""
+        page = self.person("admin").get(f"/faxes/{place}").text
+        return page.partition('name="seen" value="')[2].partition('"')[0]
+
+    def picks(self, *places: str) -> list[str]:
+        """What the list has for the ticks of these faxes."""
+        return [self.seen(place) for place in places]
+
     def person(self, name: str) -> "Somebody":
         """A browser in which somebody has signed in."""
         return Somebody(self, name)
@@ -80,6 +93,7 @@ class Somebody(Browser):
 
     def __init__(self, console: Console, name: str | None) -> None:
         super().__init__(console.app)
+        self._console = console
         self._runner = console.runner
         self.form_token = ""
         if name is not None:
@@ -94,7 +108,9 @@ class Somebody(Browser):
         return self._runner.run(self._request(method, path, **options))
 
     def act(self, path: str, files: Any = None, **fields: Any) -> httpx.Response:
-        """Send a form of this session."""
+        """Send a form of this session. One about a fax says, as it is now, which one the person saw."""
+        if (about := OF_A_FAX.fullmatch(path)) and "seen" not in fields and about[2] != "dead":
+            fields["seen"] = self._console.seen(f"{about[1]}/{about[2]}")
         return self.post(path, data={"form_token": self.form_token, **fields}, files=files)
 
 

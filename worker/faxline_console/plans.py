@@ -1,9 +1,9 @@
 """What can be done with which fax, and why not with another."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from hashlib import sha256
+from types import MappingProxyType
 
 from starlette.exceptions import HTTPException
 
@@ -12,11 +12,8 @@ from faxline.reading.job import Job
 from faxline_console.ended_jobs import EndedJob
 from faxline_console.words import state_of
 
-KEY = re.compile(r"[0-9a-f]{8}")
-"""The key of a form that sends again."""
 COUNT = re.compile("[1-9][0-9]?")
 """How many faxes an address says went together."""
-LONGEST_ID = 128
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +31,19 @@ class Plan:
     left: list[tuple[str, str]]
 
 
-def make_plan(verb: str, jobs: Sequence[Job], missing: Sequence[tuple[str, str]] = ()) -> Plan:
+def make_plan(
+    verb: str,
+    jobs: Sequence[Job],
+    missing: Sequence[tuple[str, str]] = (),
+    resent: Mapping[tuple[str, str], str] = MappingProxyType({}),
+) -> Plan:
     """Sort faxes into those that go and those that are left out.
+
+    Args:
+        verb: cancel or resend.
+        jobs: the faxes.
+        missing: what is left out in any case, and why.
+        resent: which of them were sent again already, by account and id, and what is said of that.
 
     Raises:
         HTTPException: 400: there is no such verb.
@@ -46,6 +54,8 @@ def make_plan(verb: str, jobs: Sequence[Job], missing: Sequence[tuple[str, str]]
     left = list(missing)
     for job in jobs:
         why = why_no_cancel(job) if verb == "cancel" else why_no_resend(job)
+        if verb == "resend":
+            why = why or resent.get((job.account, job.id), "")
         if why:
             left.append((job.id, why))
         else:
@@ -69,19 +79,6 @@ def why_no_resend(job: Job) -> str:
     if isinstance(job, EndedJob):
         return "ended so long ago that only the archive has it: send it as a new fax"
     return "" if job.job_id is not None else "was never taken by iFax: send it as a new fax"
-
-
-def again(job: Job, key: str) -> str:
-    """The id of a fax that is sent again, made of its form's key: the same form sends it once.
-
-    Example:
-        >>> again(job, "0badcafe")
-        'invoice-77.r0badcafe'
-    """
-    end = f".r{key}"
-    if len(job.id) + len(end) > LONGEST_ID:  # two long ids may begin alike
-        end = f".{sha256(f'{job.account}/{job.id}'.encode()).hexdigest()[:16]}{end}"
-    return f"{job.id[: LONGEST_ID - len(end)]}{end}"
 
 
 def together(first: str, count: str) -> list[str]:

@@ -12,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
 from faxline_console.people import Person, Right
+from faxline_console.picks import pick
 from faxline_console.spending import pause
 
 if TYPE_CHECKING:
@@ -50,7 +51,13 @@ def make_environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"number": number, "mask": mask, "duration": duration, "plural": plural}
+    environment.filters |= {
+        "number": number,
+        "mask": mask,
+        "duration": duration,
+        "plural": plural,
+        "pick": pick,
+    }
     for name in environment.list_templates():
         environment.get_template(name)
     return environment

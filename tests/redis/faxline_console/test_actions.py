@@ -11,7 +11,7 @@ from faxline.contract.redis_keys import RedisKeys
 from faxline.contract.states import JobState
 from faxline.reading.job import Job
 from faxline_console.line import ConsoleLine
-from faxline_console.plans import LONGEST_ID, again
+from faxline_console.resends import LONGEST_ID, again
 from tests.consoles import Console, Somebody, shown
 
 KEYS = RedisKeys("north")
@@ -39,8 +39,8 @@ def pushed(client: redis.Redis) -> list[str]:
     return sorted(json.loads(text)["id"] for _, entry in entries for text in entry.values())
 
 
-def test_of_several_some_fail_and_the_page_says_which_went_and_repeats_the_others_with_the_same_key(
-    clerk: Somebody, redis_client: redis.Redis, monkeypatch: pytest.MonkeyPatch
+def test_of_several_some_fail_and_the_page_says_which_went_and_repeats_the_others(
+    console: Console, clerk: Somebody, redis_client: redis.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     names = [f"f{number}" for number in range(5)]
     for name in names:
@@ -52,46 +52,47 @@ def test_of_several_some_fail_and_the_page_says_which_went_and_repeats_the_other
             raise QueueUnavailable("away")
         return await resend(self, job, **options)
 
-    fields = {"verb": "resend", "key": "0badcafe", "reason": "again"}
+    fields = {"verb": "resend", "reason": "again"}
+    picks = console.picks(*(f"north/{name}" for name in names))
     with monkeypatch.context() as patch:
         patch.setattr(ConsoleLine, "resend", fails)
-        answer = clerk.act("/faxes/do", picks=" ".join(f"north/{name}" for name in names), **fields)
+        answer = clerk.act("/faxes/do", picks=" ".join(picks), **fields)
     assert answer.status_code == 503
     assert "4 faxes pushed again" in shown(answer)
     assert "of 1 fax it is not known" in shown(answer)
     form = answer.text.partition('action="/faxes/do"')[2]
-    assert 'name="key" value="0badcafe"' in form
-    assert 'name="picks" value="north/f2"' in form
-    assert "1 fax pushed again" in shown(clerk.act("/faxes/do", picks="north/f2", **fields))
-    assert pushed(redis_client) == [f"{name}.r0badcafe" for name in names]
+    assert f'name="picks" value="{picks[2]}"' in form
+    assert "1 fax pushed again" in shown(clerk.act("/faxes/do", picks=picks[2], **fields))
+    assert pushed(redis_client) == [f"{name}.r1" for name in names]
 
 
-def test_a_plan_without_a_reason_keeps_its_key(clerk: Somebody, redis_client: redis.Redis) -> None:
+def test_a_plan_without_a_reason_keeps_its_faxes(
+    console: Console, clerk: Somebody, redis_client: redis.Redis
+) -> None:
     fax(redis_client, "f", "failed")
-    answer = clerk.act("/faxes/do", verb="resend", picks="north/f", key="0badcafe")
+    answer = clerk.act("/faxes/do", verb="resend", picks=console.seen("north/f"))
     assert answer.status_code == 400
-    assert 'name="key" value="0badcafe"' in answer.text
+    assert f'name="picks" value="{console.seen("north/f")}"' in answer.text
 
 
 def test_a_resend_sent_twice_goes_once_and_is_not_said_to_be_unknown_before_it_is_registered(
     clerk: Somebody, redis_client: redis.Redis
 ) -> None:
     fax(redis_client, "f", "failed")
-    key = clerk.get("/faxes/north/f").text.partition('name="key" value="')[2].partition('"')[0]
+    following = clerk.get("/faxes/north/f").text.partition('name="next" value="')[2].partition('"')[0]
     places = {
-        clerk.act("/faxes/north/f/resend", key=key, reason="again").headers["location"] for _ in range(2)
+        clerk.act("/faxes/north/f/resend", next=following, reason="again").headers["location"]
+        for _ in range(2)
     }
-    assert places == {f"/faxes/north/f.r{key}?done=pushed"}
-    assert set(pushed(redis_client)) == {f"f.r{key}"}
+    assert places == {"/faxes/north/f.r1?done=pushed"}
+    assert set(pushed(redis_client)) == {"f.r1"}
     answer = clerk.get(places.pop())
     assert (answer.status_code, "Pushed, not registered yet" in shown(answer)) == (200, True)
-    assert clerk.get(f"/faxes/north/f.r{key}").status_code == 404
+    assert clerk.get("/faxes/north/f.r1").status_code == 404
 
 
 def test_faxes_of_which_the_long_ids_begin_alike_are_sent_again_under_two_ids() -> None:
-    names = [
-        again(Job(id="a" * 127 + end, account="north", state=JobState.FAILED), "0badcafe") for end in "xy"
-    ]
+    names = [again(Job(id="a" * 127 + end, account="north", state=JobState.FAILED), 1) for end in "xy"]
     assert len(set(names)) == 2
     assert {len(name) for name in names} == {LONGEST_ID}
 
@@ -100,11 +101,11 @@ def test_faxes_of_which_the_long_ids_begin_alike_are_sent_again_under_two_ids() 
     ("action", "fields", "says"),
     [
         ("cancel", {}, "Give a reason"),
-        ("resend", {"key": "0badcafe"}, "Give a reason"),
+        ("resend", {"next": "over.r1"}, "Give a reason"),
         ("forget", {"reason": " "}, "Give a reason"),
         ("cancel", {"reason": "x" * 200}, "Shorten the reason by"),
         ("cancel", {"reason": "x", "job": "over"}, "This fax is failed already."),
-        ("resend", {"reason": "x", "key": "0badcafe"}, "This fax is still queued."),
+        ("resend", {"reason": "x", "next": "now.r1"}, "This fax is still queued."),
         ("resend", {"reason": "x", "job": "over"}, "The form is not whole"),
         ("forget", {"reason": "x"}, "This fax is still on its way."),
     ],

@@ -181,4 +181,4 @@ def test_an_unconfirmed_fax_is_resent_through_its_plan(console: Console, redis_c
     event(redis_client, "north", "gone.1", "fax.unconfirmed")
     page = console.person("operator").get("/attention").text
     assert '<form class="inline" method="post" action="/faxes/plan">' in page
-    assert 'name="pick" value="north/gone.1"' in page
+    assert f'name="pick" value="{console.seen("north/gone.1")}"' in page

@@ -76,7 +76,7 @@ def test_a_plan_and_a_fax_behind_another_do_not_name_it(console: Console, redis_
     fax(redis_client, "scan.2", "radiology", 50, "failed")
     redis_client.hset(KEYS.job("scan.2"), "job_id", 5)
     person = console.person("radiologist")
-    plan = shown(person.act("/faxes/plan", verb="resend", pick="north/scan.2"))
+    plan = shown(person.act("/faxes/plan", verb="resend", pick=console.seen("north/scan.2")))
     assert "behind what is queued" in plan
     assert "38" not in CLOCK.sub("", plan)
     fax(redis_client, "scan.3", "radiology", 60)

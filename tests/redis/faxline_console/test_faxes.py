@@ -11,6 +11,7 @@ import pytest
 import redis
 
 from faxline.contract.redis_keys import RedisKeys
+from faxline_console.picks import Pick
 from tests.archives import new_archive
 from tests.consoles import Console, shown
 from tests.stage.archives import BEGIN, StagedArchive
@@ -43,7 +44,8 @@ def live(client: redis.Redis, job: str, account: str = "north", state: str = "qu
 
 
 def ids(page: str) -> list[str]:
-    return [part.partition('"')[0] for part in page.split('name="pick" value="')[1:]]
+    picks = [Pick.read(part.partition('"')[0]) for part in page.split('name="pick" value="')[1:]]
+    return [f"{pick.account}/{pick.job}" for pick in picks if pick]
 
 
 def orders(client: redis.Redis, account: str = "north") -> list[dict[str, Any]]:
@@ -143,7 +145,9 @@ def test_a_department_sees_full_pages_of_its_own_faxes_and_nothing_else(
     assert person.get("/faxes/north/b01").status_code == 404
     assert person.act("/faxes/north/b01/report.pdf").status_code == 404
     assert person.act("/faxes/north/b01/proof.zip").status_code == 404
-    assert "there is no such fax" in shown(person.act("/faxes/plan", verb="cancel", pick="north/b01"))
+    assert "there is no such fax" in shown(
+        person.act("/faxes/plan", verb="cancel", pick="north/1/failed/1/b01")
+    )
     usage = person.get("/usage.csv?month=2026-10&by=account").text
     assert usage.splitlines()[1].startswith("north,60,")
     bound = console.person("bound")
@@ -159,8 +163,8 @@ def test_without_a_session_or_with_a_lesser_role_nothing_is_done(
 ) -> None:
     archive.add("a", account="north")
     live(redis_client, "now")
-    viewer, fields = console.person("viewer"), {"verb": "cancel", "pick": "north/now", "picks": "north/now"}
-    assert viewer.act(path, reason="x", key="0" * 8, **fields).status_code == 403
+    viewer, fields = console.person("viewer"), {"verb": "cancel", "picks": console.seen("north/now")}
+    assert viewer.act(path, reason="x", **fields).status_code == 403
     assert viewer.post(path, data=fields).status_code == 403
     viewer.cookies.clear()
     assert viewer.post(path, data=fields).status_code == 403
@@ -180,19 +184,19 @@ def test_a_plan_says_what_goes_and_why_others_do_not_and_a_reason_is_needed(
     archive.add("old", account="north")
     live(redis_client, "now")
     live(redis_client, "over", state="failed", job_id=5)
-    clerk, picks = console.person("clerk"), ["north/old", "north/now", "north/over"]
+    clerk, picks = console.person("clerk"), console.picks("north/old", "north/now", "north/over")
     page = shown(clerk.act("/faxes/plan", verb="resend", pick=picks))
     assert "Resend 1 fax?" in page
     assert "now is still queued" in page
     assert "only the archive has it" in page
     assert orders(redis_client) == []
-    fields = {"verb": "resend", "picks": " ".join(picks), "key": "0123abcd"}
+    fields = {"verb": "resend", "picks": " ".join(picks)}
     assert clerk.act("/faxes/do", **fields).status_code == 400
     for _ in range(2):
         assert clerk.act("/faxes/do", reason="asked again", **fields).status_code == 200
     sent = orders(redis_client)
     assert {(order["kind"], order["id"], order["of"], order["by"]) for order in sent} == {
-        ("resend", "over.r0123abcd", "over", "clerk: asked again")
+        ("resend", "over.r1", "over", "clerk: asked again")
     }
 
 
@@ -203,7 +207,7 @@ def test_all_that_match_can_be_canceled(console: Console, redis_client: redis.Re
     page = clerk.act("/faxes/plan", verb="cancel", all="1", q="state:queued")
     assert "Cancel 3 faxes?" in shown(page)
     picks = page.text.partition('name="picks" value="')[2].partition('"')[0]
-    clerk.act("/faxes/do", verb="cancel", picks=picks, key="0" * 8, reason="wrong letter")
+    clerk.act("/faxes/do", verb="cancel", picks=picks, reason="wrong letter")
     assert sorted(order["id"] for order in orders(redis_client)) == ["w0", "w1", "w2"]
 
 
@@ -285,7 +289,7 @@ def test_with_the_database_away_the_live_ones_are_shown_and_the_page_says_so(
 def test_a_plan_and_an_export_say_what_is_not_in_them(
     console: Console, redis_client: redis.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("faxline_console.pages.bulk.MOST", 2)
+    monkeypatch.setattr("faxline_console.chosen.MOST", 2)
     for number in range(3):
         live(redis_client, f"w{number}")
     clerk = console.person("clerk")

@@ -13,6 +13,7 @@ from faxline import QueueUnavailable
 from faxline.contract.redis_keys import RedisKeys
 from faxline.reading.job import Job
 from faxline_console.line import ConsoleLine
+from faxline_console.picks import Pick
 from tests.consoles import Console, shown
 from tests.stage.archives import BEGIN, StagedFax
 
@@ -161,7 +162,8 @@ def test_the_link_to_newer_faxes_names_a_kept_search_by_its_key(console: Console
 
 
 def ids(page: str) -> list[str]:
-    return [part.partition('"')[0] for part in page.split('name="pick" value="')[1:]]
+    picks = [Pick.read(part.partition('"')[0]) for part in page.split('name="pick" value="')[1:]]
+    return [f"{pick.account}/{pick.job}" for pick in picks if pick]
 
 
 def test_a_whole_number_finds_and_plans_no_fax_to_another_number_with_the_same_end(

@@ -291,7 +291,8 @@ def test_no_part_of_a_cell_is_a_formula_where_the_separator_is_another(end: str,
 
 def fax(client: redis.Redis, job: str, state: str, department: str = "radiology", **fields: Any) -> None:
     told: Any = {"state": state, "number": "+12025550147", "metadata": json.dumps({"department": department})}
-    client.hset(KEYS.job(job), mapping=told | {"updated_at": 1_790_000_000_000} | fields)
+    told |= {"updated_at": 1_790_000_000_000, "group": "scans"}
+    client.hset(KEYS.job(job), mapping=told | fields)
     client.sadd(KEYS.group("scans"), job)
 
 
@@ -319,12 +320,18 @@ def test_what_failed_is_resent_through_its_plan_which_says_when(
     clerk = console.person("clerk")
     page = clerk.get("/mailings/north/scans").text
     assert "Resend 3 failures…" in page
-    picks = page.partition('name="picks" value="')[2].partition('"')[0]
-    plan = shown(clerk.act("/faxes/plan", verb="resend", picks=picks))
+    names = page.partition('name="failed" value="')[2].partition('"')[0]
+    failures = {"verb": "resend", "group": "scans", "failed": names}
+    plan = shown(clerk.act("/faxes/plan", **failures))
     assert "Resend 3 faxes?" in plan
     assert "On north when it is resumed; it is paused by an operator" in plan
     redis_client.hdel(KEYS.account_state, "paused")
-    assert "On north at once" in shown(clerk.act("/faxes/plan", verb="resend", picks=picks))
+    assert "On north at once" in shown(clerk.act("/faxes/plan", **failures))
+    redis_client.hset(KEYS.job("scans.0"), "state", "delivered")
+    redis_client.hset(KEYS.job("scans.1"), "group", "another")
+    plan = shown(clerk.act("/faxes/plan", **failures)).replace("&#39;", "'")
+    assert "scans.0 is delivered since" in plan
+    assert "scans.1 is another fax's id now" in plan
     assert "Resend" not in console.person("viewer").get("/mailings/north/scans").text
 
 

@@ -12,6 +12,7 @@ from starlette.responses import RedirectResponse, Response
 
 from faxline import JobNotFound
 from faxline.contract.errors import JobIdTaken, NotInDoubt
+from faxline.contract.states import JobState
 from faxline_console.actors import who
 from faxline_console.cases import KINDS, Case, Cases
 from faxline_console.counts import Counts
@@ -20,6 +21,7 @@ from faxline_console.left_alone import LeftAlone
 from faxline_console.lines import Lines, name_of
 from faxline_console.people import Right
 from faxline_console.rendering import Renderer
+from faxline_console.seen import changed
 from faxline_console.words import STATES
 
 LONGEST_JOB_ID = 18
@@ -75,16 +77,18 @@ class AttentionPages:
     async def settle_doubt(self, request: Request) -> Response:
         """Settle a doubt in one of three ways."""
         account, name = request.path_params["account"], request.path_params["job"]
-        line, _ = await self._lines.find(person_of(request), account, name)
+        line, job = await self._lines.find(person_of(request), account, name)
         form = await request.form()
         how, text = str(form.get("how", "")), str(form.get("job_id", "")).strip()
         by = await who(request, needed=how == "resend")
         place = (account, name)
         accepted = int(text) if text.isascii() and text.isdecimal() and len(text) <= LONGEST_JOB_ID else None
-        if how not in {"accepted", "resend", "fail"}:
-            return await self._page(request, wrong=(*place, "Choose one of the three answers.", text))
+        wrong = "" if how in {"accepted", "resend", "fail"} else "Choose one of the three answers."
         if how == "accepted" and accepted is None:
-            return await self._page(request, wrong=(*place, NO_JOB_ID, text))
+            wrong = NO_JOB_ID
+        # one that is settled already is refused by the dispatcher, and the page says how it was settled
+        if job.state is JobState.IN_DOUBT and (wrong := await changed(request, job) or wrong):
+            return await self._page(request, wrong=(*place, wrong, text))
         try:
             await line.resolve(
                 name,
@@ -107,6 +111,8 @@ class AttentionPages:
         """List a fax that ended without certainty no more. It stays what it is, and nothing is sent."""
         account, name = request.path_params["account"], request.path_params["job"]
         line, job = await self._lines.find(person_of(request), account, name)
+        if why := await changed(request, job):
+            raise HTTPException(409, why)
         if job.state.final:
             await line.note("leave", by=person_of(request).name, jobs=[job.id])
             await run_in_threadpool(self._left.leave, job, person_of(request).name)
@@ -116,6 +122,8 @@ class AttentionPages:
         """The queue with the number of one doubt, once the audit has it."""
         account, name = request.path_params["account"], request.path_params["job"]
         line, job = await self._lines.find(person_of(request), account, name)
+        if why := await changed(request, job, any_state=True):
+            return await self._page(request, wrong=(account, name, why, ""))
         numbers = await line.reveal([job.id], by=person_of(request).name)
         return await self._page(request, number=(account, name, numbers.get(name, "")))
 

@@ -1,13 +1,12 @@
 """What is done with several faxes: a plan first, then the deed; and the list as CSV.
 
-The plan says how many go, and which are left out and why. Its form carries ids and a key of its own, and a
-resend's new id is made of both: sent twice by a slip, it goes once.
+The plan says how many go, and which are left out and why. Its form says of each fax which one it is and in
+which state it was seen. What has changed since is left out, both on the plan and when it is carried out.
 """
 
 import asyncio
-import secrets
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 
 from starlette.datastructures import FormData
 from starlette.exceptions import HTTPException
@@ -17,20 +16,20 @@ from starlette.responses import Response
 from faxline import FaxlineError, QueueUnavailable
 from faxline.reading.job import Job
 from faxline_console.actors import who
+from faxline_console.chosen import MOST, Chosen, picked
 from faxline_console.downloads import csv_file
 from faxline_console.finding import Finder
 from faxline_console.guard import Page, person_of
 from faxline_console.lines import Lines
 from faxline_console.outlook import starts
-from faxline_console.people import Person, Right
-from faxline_console.plans import KEY, Plan, again, make_plan
-from faxline_console.query import QueryInvalid, parse_query
+from faxline_console.people import Right
+from faxline_console.picks import Pick, pick
+from faxline_console.plans import Plan, make_plan, why_no_resend
+from faxline_console.query import Query, QueryInvalid, parse_query
 from faxline_console.rendering import Renderer, Times
+from faxline_console.resends import resends_of, why_resent
 from faxline_console.words import state_of
 
-MOST = 1000
-"""The most faxes of a plan."""
-PAGE = 200
 AT_ONCE = 16
 """Orders that are on their way to Redis at the same time."""
 
@@ -47,7 +46,7 @@ class BulkPages:
     def __init__(self, lines: Lines, renderer: Renderer, finder: Finder) -> None:
         self._lines = lines
         self._render = renderer
-        self._finder = finder
+        self._chosen = Chosen(finder)
 
     def pages(self) -> list[Page]:
         """The addresses."""
@@ -60,35 +59,63 @@ class BulkPages:
         """Say what would be done; an export is made at once."""
         person, form = person_of(request), await request.form(max_fields=MOST)
         verb = str(form.get("verb", ""))
-        try:
-            jobs, missing, notes = await self._chosen(request, form, person)
-        except QueryInvalid as error:
-            raise HTTPException(400, str(error)) from None
+        query = self._query(request, form)
         if verb == "export":
+            jobs, notes = await self._chosen.to_export(form, person, query)
             return export(jobs, self._render.times(request), notes)
         if not person.may(Right.SEND):
             raise HTTPException(403, f"This is not part of the role {person.role}.")
-        return await self._page(request, make_plan(verb, jobs, missing), notes=notes)
+        if query is not None:
+            picks, notes = await self._chosen.matching(person, query)
+        else:
+            picks, notes = picked(form) + await self._chosen.failures(person, form), []
+        plan, _ = await self._planned(request, verb, picks, query)
+        return await self._page(request, plan, notes=notes, q=query.text if query else "")
 
     async def do(self, request: Request) -> Response:
         """Do what the plan said, to those to which it still can be done."""
-        person, form = person_of(request), await request.form()
-        verb, key = str(form.get("verb", "")), str(form.get("key", ""))
-        names = str(form.get("picks", "")).split()[:MOST]
-        jobs, missing = await self._read(person, names)
-        plan = make_plan(verb, jobs, missing)
-        if not KEY.fullmatch(key):
-            return await self._page(request, plan, wrong="The form is not whole. Look at the plan again.")
+        form = await request.form()
+        query = self._query(request, form)
+        plan, ids = await self._planned(request, str(form.get("verb", "")), picked(form), query)
         try:
             by = await who(request)
         except HTTPException as error:
-            return await self._page(request, plan, key=key, wrong=error.detail)
-        went, refused, unsure = await self._each(plan, key, by)
-        done = Plan(verb, went, [*plan.left, *refused])
-        return await self._page(request, done, key=key, done=True, unsure=unsure)
+            return await self._page(request, plan, wrong=error.detail, q=query.text if query else "")
+        went, refused, unsure = await self._each(plan, ids, by)
+        done = Plan(plan.verb, went, [*plan.left, *refused])
+        return await self._page(request, done, done=True, unsure=unsure, q=query.text if query else "")
+
+    def _query(self, request: Request, form: FormData) -> Query | None:
+        """The search of which all that match were chosen; None if faxes were ticked."""
+        if not form.get("all"):
+            return None
+        try:
+            return parse_query(str(form.get("q", "")), self._render.times(request).tzinfo)
+        except QueryInvalid as error:
+            raise HTTPException(400, str(error)) from None
+
+    async def _planned(
+        self, request: Request, verb: str, picks: Sequence[Pick], query: Query | None
+    ) -> tuple[Plan, Mapping[tuple[str, str], str]]:
+        """The plan for the faxes that still are what was seen; and the ids of their resends."""
+        person, times = person_of(request), self._render.times(request)
+        jobs, left = await self._chosen.read(person, picks, query)
+        if verb != "resend":
+            return make_plan(verb, jobs, left), {}
+        can = [job for job in jobs if not why_no_resend(job)]
+        some = sorted({job.account for job in can})
+        read = await asyncio.gather(
+            *(
+                resends_of(self._lines.of(name), [job for job in can if job.account == name], person)
+                for name in some
+            )
+        )
+        found = {(name, job): one for name, own in zip(some, read, strict=True) for job, one in own.items()}
+        resent = {place: why_resent(one, times) for place, one in found.items()}
+        return make_plan(verb, jobs, left, resent), {place: one.next for place, one in found.items()}
 
     async def _each(
-        self, plan: Plan, key: str, by: str
+        self, plan: Plan, ids: Mapping[tuple[str, str], str], by: str
     ) -> tuple[list[Job], list[tuple[str, str]], list[Job]]:
         """Do it to each fax, whatever becomes of the others.
 
@@ -104,8 +131,8 @@ class BulkPages:
                     if plan.verb == "cancel":
                         await line.cancel(job.id, by=by)
                     else:
-                        metadata = dict(job.metadata) or None
-                        await line.resend(job.id, id=again(job, key), metadata=metadata, by=by)
+                        new, metadata = ids[job.account, job.id], dict(job.metadata) or None
+                        await line.resend(job.id, id=new, metadata=metadata, by=by)
             except FaxlineError as error:
                 return error
             return None
@@ -120,44 +147,6 @@ class BulkPages:
             ],
             [job for job, error in came if isinstance(error, QueueUnavailable)],
         )
-
-    async def _chosen(
-        self, request: Request, form: FormData, person: Person
-    ) -> tuple[list[Job], list[tuple[str, str]], list[str]]:
-        """The ticked faxes, or all that match; with those that are not there, and why others may be missing.
-
-        Raises:
-            HTTPException: 503: Redis or the archive is away, and a plan would leave out what it has.
-        """
-        if not form.get("all"):
-            picks = [pick for pick in form.getlist("pick") if isinstance(pick, str)]
-            picks += str(form.get("picks", "")).split()
-            return *await self._read(person, picks[:MOST]), []
-        query = parse_query(str(form.get("q", "")), self._render.times(request).tzinfo)
-        jobs: list[Job] = []
-        found = await self._finder.find(person, query, None, PAGE)
-        jobs += found.jobs
-        notes = dict.fromkeys(found.notes)
-        while found.more and len(jobs) < MOST:
-            found = await self._finder.find(person, query, found.last, PAGE)
-            jobs += found.jobs
-            notes |= dict.fromkeys(found.notes)
-        if found.more or len(jobs) > MOST:
-            notes[f"More than {MOST:,} faxes match: only the latest {MOST:,} of them are here."] = None
-        if form.get("verb") == "export":
-            return jobs[:MOST], [], list(notes)
-        if found.missing:
-            raise HTTPException(503, f"{' '.join(found.notes)} Make the plan when both answer.")
-        return *await self._read(person, [f"{job.account}/{job.id}" for job in jobs[:MOST]]), list(notes)
-
-    async def _read(self, person: Person, names: Iterable[str]) -> tuple[list[Job], list[tuple[str, str]]]:
-        places = [
-            (account, job) for account, _, job in (name.partition("/") for name in dict.fromkeys(names))
-        ]
-        found = await self._finder.several(person, places)
-        gone = "there is no such fax, or you may not see it"
-        missing = [(place[1], gone) for place in places if place not in found]
-        return [found[place] for place in places if place in found], missing
 
     async def _when(self, request: Request, plan: Plan) -> list[str]:
         """When what is sent again would start, by account."""
@@ -175,7 +164,7 @@ class BulkPages:
         *,
         notes: Sequence[str] = (),
         wrong: str = "",
-        key: str = "",
+        q: str = "",
         done: bool = False,
         unsure: Sequence[Job] = (),
     ) -> Response:
@@ -183,8 +172,8 @@ class BulkPages:
             "plan": plan,
             "count": len(plan.goes),
             "known": sum(job.pages or 0 for job in plan.goes),
-            "picks": " ".join(f"{job.account}/{job.id}" for job in unsure or plan.goes),
-            "key": key or secrets.token_hex(4),
+            "picks": " ".join(map(pick, unsure or plan.goes)),
+            "q": q,
             "unsure": len(unsure),
             "when": [] if done else await self._when(request, plan),
             "notes": notes,

@@ -17,6 +17,7 @@ from faxline_console.guard import Page, person_of
 from faxline_console.lines import Lines
 from faxline_console.people import Right
 from faxline_console.rendering import Renderer
+from faxline_console.seen import changed
 
 
 class EvidencePages:
@@ -77,6 +78,8 @@ class EvidencePages:
             raise ArchiveUnavailable("there is no archive: reports, proofs and receipts come from there")
         job = await self._finder.one(person, request.path_params["account"], request.path_params["job"])
         await self._finder.archived(person, job)
+        if why := await changed(request, job, any_state=True):
+            raise HTTPException(409, why)
         return job, ended
 
     async def _note(self, request: Request, job: Job, what: str) -> None:

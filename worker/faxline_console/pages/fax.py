@@ -1,36 +1,30 @@
 """A fax: why and when on top, what happened, its facts, and what may be done with it."""
 
-from collections.abc import Sequence
 from datetime import UTC, datetime
-from secrets import token_hex
 from typing import Any
 
-from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from faxline import JobNotFound
-from faxline.contract.errors import ArchiveUnavailable, JobIdTaken
+from faxline.contract.errors import JobIdTaken
 from faxline.contract.states import FINAL_STATES
-from faxline.operating.audit import AuditEntry
-from faxline.reading.account_state import OPERATOR
-from faxline.reading.archived import ArchivedFax
-from faxline.reading.job import Job, Transition
+from faxline.reading.job import Job
 from faxline_console.actors import who
-from faxline_console.acts import acts_about
 from faxline_console.cases import SLOW
 from faxline_console.ended_jobs import EndedJob
-from faxline_console.endings import ended_words
 from faxline_console.finding import Finder
 from faxline_console.guard import Page, person_of
 from faxline_console.line import ConsoleLine
 from faxline_console.lines import Lines, name_of
-from faxline_console.outlook import paused_words
 from faxline_console.people import Right
-from faxline_console.plans import KEY, again, together, why_no_cancel, why_no_resend
+from faxline_console.plans import together, why_no_cancel, why_no_resend
 from faxline_console.rendering import Renderer
+from faxline_console.resends import Resends, resends_of, why_resent
+from faxline_console.seen import NOT_WHOLE, changed
+from faxline_console.story import Story
 from faxline_console.timeline import timeline
-from faxline_console.words import explain, is_dated, state_of
+from faxline_console.words import is_dated, state_of
 
 
 class FaxPages:
@@ -46,6 +40,7 @@ class FaxPages:
         self._lines = lines
         self._render = renderer
         self._finder = finder
+        self._story = Story(finder, renderer)
 
     def pages(self) -> list[Page]:
         """The addresses."""
@@ -83,11 +78,13 @@ class FaxPages:
     async def reveal(self, request: Request) -> Response:
         """The page with the number, once the audit has it."""
         line, job = await self.find(request)
+        if wrong := await changed(request, job, any_state=True):
+            return await self._page(request, line, job, wrong=wrong)
         by = person_of(request).name
         if not isinstance(job, EndedJob):
             numbers = await line.reveal([job.id], by=by)
             return await self._page(request, line, job, number=numbers.get(job.id))
-        archived = await self._archived(request, job)
+        archived = await self._story.archived(request, job)
         number = archived.numbers.to if archived else None
         if number is None:
             return await self._page(request, line, job, wrong="The number was erased, or its key is missing.")
@@ -98,6 +95,8 @@ class FaxPages:
         """Ask for the fax not to be sent."""
         line, job = await self.find(request)
         by = await who(request)
+        if wrong := await changed(request, job):
+            return await self._page(request, line, job, wrong=wrong)
         if why := why_no_cancel(job):
             return await self._page(request, line, job, wrong=f"This fax {why}.")
         await line.cancel(job.id, by=by)
@@ -106,12 +105,16 @@ class FaxPages:
     async def resend(self, request: Request) -> Response:
         """Send it again as a new fax."""
         line, job = await self.find(request)
-        by, key = await who(request), str((await request.form()).get("key", ""))
+        by, following = await who(request), str((await request.form()).get("next", ""))
+        if wrong := await changed(request, job):
+            return await self._page(request, line, job, wrong=wrong)
         if why := why_no_resend(job):
             return await self._page(request, line, job, wrong=f"This fax {why}.")
-        if not KEY.fullmatch(key):
-            return await self._page(request, line, job, wrong="The form is not whole: use the one below.")
-        new = await line.resend(job.id, id=again(job, key), metadata=job.metadata or None, by=by)
+        resends = await self._resends(request, line, job)
+        if following != resends.next:  # of a page that is older than the last resend
+            why = why_resent(resends, self._render.times(request))
+            return await self._page(request, line, job, wrong=f"This fax {why}." if why else NOT_WHOLE)
+        new = await line.resend(job.id, id=resends.next, metadata=job.metadata or None, by=by)
         return RedirectResponse(f"/faxes/{job.account}/{new.id}?done=pushed", 303)
 
     async def resolve(self, request: Request) -> Response:
@@ -120,6 +123,8 @@ class FaxPages:
         form = await request.form()
         how = str(form.get("how", ""))
         by = await who(request, needed=how == "resend")
+        if wrong := await changed(request, job):
+            return await self._page(request, line, job, wrong=wrong)
         if how == "accepted":
             text = str(form.get("job_id", "")).strip()
             if not text.isdecimal() or len(text) > 18:  # noqa: PLR2004 - more digits are no jobId
@@ -141,6 +146,8 @@ class FaxPages:
         """Erase what the fax says. What only the archive has, it erases when it reads of the order."""
         line, job = await self.find(request)
         by = await who(request)
+        if wrong := await changed(request, job):
+            return await self._page(request, line, job, wrong=wrong)
         if not job.state.final:
             return await self._page(request, line, job, wrong="This fax is still on its way.")
         try:
@@ -161,9 +168,10 @@ class FaxPages:
     async def _page(
         self, request: Request, line: ConsoleLine, job: Job, *, number: str | None = None, wrong: str = ""
     ) -> Response:
-        archived = await self._archived(request, job)
-        said, history, orders = await self._story(request, line, job, archived)
+        archived = await self._story.archived(request, job)
+        said, history, orders = await self._story.told(request, line, job, archived)
         done = request.query_params.get("done", "")
+        resends = await self._resends(request, line, job)
         values: dict[str, Any] = {
             "job": job,
             "state": state_of(job),
@@ -172,7 +180,7 @@ class FaxPages:
             "more": said[1:],
             "line": timeline(history, orders),
             "archived": archived,
-            "sender": await self._sender(line, job, archived),
+            "sender": await self._story.sender(line, job, archived),
             "at_ifax_until": job.updated_at + SLOW if job.updated_at else None,
             "in_redis": not isinstance(job, EndedJob),
             "forecast": job.forecast,
@@ -186,43 +194,17 @@ class FaxPages:
             and not job.state.final
             and all(step.event != "fax.cancel_refused" for step in history),
             "final": job.state in FINAL_STATES,
-            "key": token_hex(4),
+            "resends": resends,
+            "resent": why_resent(resends, self._render.times(request)),
             "can_cancel": not why_no_cancel(job),
             "can_resend": not why_no_resend(job),
         }
         return self._render.page(request, "fax.html", values, status=400 if wrong else 200)
 
     @staticmethod
-    async def _sender(line: ConsoleLine, job: Job, archived: ArchivedFax | None) -> str:
-        """The caller id of a fax; empty if it is the account's own."""
-        if isinstance(job, EndedJob):
-            return (archived.numbers.sender if archived else None) or ""
-        return (await line.senders([job.id])).get(job.id, "")
-
-    async def _archived(self, request: Request, job: Job) -> ArchivedFax | None:
-        """What the archive has of a fax that ended."""
-        if self._finder.ended is None or not job.state.final:
-            return None
-        try:
-            fax = await self._finder.archived(person_of(request), job)
-        except (JobNotFound, ArchiveUnavailable):
-            return None
-        return fax if fax.state in FINAL_STATES else None  # it may not have read of the end yet
-
-    async def _story(
-        self, request: Request, line: ConsoleLine, job: Job, archived: ArchivedFax | None
-    ) -> tuple[list[str], Sequence[Transition], Sequence[AuditEntry]]:
-        """What is said on top, and what happened; from the archive where Redis has no record any more."""
-        person, history = person_of(request), job.history
-        may = person.may(Right.AUDIT) or person.may(Right.SYSTEM)
-        if archived is not None and self._finder.ended is not None and not history:
-            steps, told = await run_in_threadpool(self._finder.ended.story, job.account, job.id, last=True)
-            return ended_words(archived, self._render.times(request)), steps, told if may else []
-        state, times = await line.account_state(), self._render.times(request)
-        said = explain(job, state, times.tzinfo, alone=person.department is not None)
-        if archived is not None:
-            said = ended_words(archived, times)
-        elif job.forecast is not None and job.forecast.paused == OPERATOR:
-            said = [*said[:1], paused_words(state, times), *said[1:]]
-        acts = await acts_about(line, self._finder.ended, job) if may else []
-        return said, history, acts
+    async def _resends(request: Request, line: ConsoleLine, job: Job) -> Resends:
+        """What those who could send a fax again are told of its resends."""
+        person = person_of(request)
+        if why_no_resend(job) or not person.may(Right.SEND):
+            return Resends("")
+        return (await resends_of(line, [job], person))[job.id]

@@ -13,6 +13,7 @@ from faxline import GroupNotFound
 from faxline.contract.states import JobState
 from faxline.reading.group import Group
 from faxline_console.actors import who
+from faxline_console.chosen import MOST
 from faxline_console.counts import Counts
 from faxline_console.downloads import csv_file
 from faxline_console.ended import Ended
@@ -23,7 +24,6 @@ from faxline_console.mailing_progress import OPEN, progress_of, segments
 from faxline_console.mailing_state import Mailings
 from faxline_console.mailing_store import MailingStore, Pushed
 from faxline_console.outlook import end_of_queue
-from faxline_console.pages.bulk import MOST
 from faxline_console.people import Person, Right
 from faxline_console.plans import why_no_cancel
 from faxline_console.rendering import Renderer, mask

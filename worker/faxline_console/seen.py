@@ -1,0 +1,30 @@
+"""Whether a fax is still what the page showed whose form acts on it."""
+
+from starlette.requests import Request
+
+from faxline.reading.job import Job
+from faxline_console.picks import Pick
+
+NOT_WHOLE = "The form is not whole: use the one below."
+ANOTHER = "The id was used again: this is another fax than the one that you saw."
+
+
+async def changed(request: Request, job: Job, *, any_state: bool = False) -> str:
+    """Why a fax is not what the form's page showed; empty if it is.
+
+    Example:
+        >>> await changed(request, job)
+        'This fax is delivered since.'
+
+    Args:
+        request: with a form whose field `seen` is the pick of the fax.
+        job: the fax as it is now.
+        any_state: whether it matters only that it is the same fax.
+    """
+    seen = Pick.read(str((await request.form()).get("seen", "")))
+    if seen is None or seen.place != (job.account, job.id):
+        return NOT_WHOLE
+    if not seen.is_same(job):
+        return ANOTHER
+    why = "" if any_state else seen.why_not(job)
+    return f"This fax {why}." if why else ""

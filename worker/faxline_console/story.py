@@ -1,0 +1,72 @@
+"""What the page of a fax tells of it: why and when, what happened, and what the archive has."""
+
+from collections.abc import Sequence
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+
+from faxline import JobNotFound
+from faxline.contract.errors import ArchiveUnavailable
+from faxline.contract.states import FINAL_STATES
+from faxline.operating.audit import AuditEntry
+from faxline.reading.account_state import OPERATOR
+from faxline.reading.archived import ArchivedFax
+from faxline.reading.job import Job, Transition
+from faxline_console.acts import acts_about
+from faxline_console.ended_jobs import EndedJob
+from faxline_console.endings import ended_words
+from faxline_console.finding import Finder
+from faxline_console.guard import person_of
+from faxline_console.line import ConsoleLine
+from faxline_console.outlook import paused_words
+from faxline_console.people import Right
+from faxline_console.rendering import Renderer
+from faxline_console.words import explain
+
+
+class Story:
+    """Reads what is told of a fax.
+
+    Args:
+        finder: finds what the archive has.
+        renderer: knows in whose time it is told.
+    """
+
+    def __init__(self, finder: Finder, renderer: Renderer) -> None:
+        self._finder = finder
+        self._render = renderer
+
+    @staticmethod
+    async def sender(line: ConsoleLine, job: Job, archived: ArchivedFax | None) -> str:
+        """The caller id of a fax; empty if it is the account's own."""
+        if isinstance(job, EndedJob):
+            return (archived.numbers.sender if archived else None) or ""
+        return (await line.senders([job.id])).get(job.id, "")
+
+    async def archived(self, request: Request, job: Job) -> ArchivedFax | None:
+        """What the archive has of a fax that ended."""
+        if self._finder.ended is None or not job.state.final:
+            return None
+        try:
+            fax = await self._finder.archived(person_of(request), job)
+        except (JobNotFound, ArchiveUnavailable):
+            return None
+        return fax if fax.state in FINAL_STATES else None  # it may not have read of the end yet
+
+    async def told(
+        self, request: Request, line: ConsoleLine, job: Job, archived: ArchivedFax | None
+    ) -> tuple[list[str], Sequence[Transition], Sequence[AuditEntry]]:
+        """What is said on top, and what happened; from the archive where Redis has no record any more."""
+        person, history = person_of(request), job.history
+        may = person.may(Right.AUDIT) or person.may(Right.SYSTEM)
+        if archived is not None and self._finder.ended is not None and not history:
+            steps, told = await run_in_threadpool(self._finder.ended.story, job.account, job.id, last=True)
+            return ended_words(archived, self._render.times(request)), steps, told if may else []
+        state, times = await line.account_state(), self._render.times(request)
+        said = explain(job, state, times.tzinfo, alone=person.department is not None)
+        if archived is not None:
+            said = ended_words(archived, times)
+        elif job.forecast is not None and job.forecast.paused == OPERATOR:
+            said = [*said[:1], paused_words(state, times), *said[1:]]
+        acts = await acts_about(line, self._finder.ended, job) if may else []
+        return said, history, acts
