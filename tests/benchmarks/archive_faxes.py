@@ -113,7 +113,9 @@ def fill(engine: Engine, count: int, *, begin: int = BEGIN, texts: dict[str, str
             connection.execute(text(statement), {**span, "begin": begin, "step": STEP})
     with engine.begin() as connection:
         sealed_by = KEY if texts is SEALED else None
-        connection.execute(accounts.insert().values(account=ACCOUNT, size=0, expired=0, sealed_by=sealed_by))
+        connection.execute(
+            accounts.insert().values(account=ACCOUNT, size=0, expired=0, ordered=-1, sealed_by=sealed_by)
+        )
         connection.execute(text("CREATE INDEX filling ON faxes (job_id)"))
     for first in range(0, count, PIECE):
         span = {"first": first, "last": min(first + PIECE, count) - 1}

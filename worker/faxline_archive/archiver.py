@@ -13,6 +13,7 @@ from structlog.typing import FilteringBoundLogger
 
 from faxline_archive.database import is_away, migrate
 from faxline_archive.metrics import ArchiveMetrics
+from faxline_archive.orders import Orders
 from faxline_archive.progress import DatabaseBehindError
 from faxline_archive.reader import TOGETHER, Batch, Reader
 from faxline_archive.schema import accounts, positions
@@ -62,6 +63,7 @@ class Archiver:
         self._stopping = stopping
         self._poll = poll
         self._lock = WriterLock(engine)
+        self._orders = Orders(engine, reader)
         self._migrated = False
         self._pause = 0.0
         self._broken: dict[str, str] = {}
@@ -134,6 +136,7 @@ class Archiver:
         if not self.works.is_set():
             self._log.info("this archive works", count=len(names))
             self._reader.compare_again()
+            self._orders.load()
             self.works.set()
             self._metrics.working.set(1)
         marks = self._begin() if self._reader.has_new else {}
@@ -157,7 +160,7 @@ class Archiver:
         busy, found, until = names, 0, time.monotonic() + TURN
         while busy and not self._stopping.is_set():
             loop.beat()
-            batch = self._reader.read(busy, marks)
+            batch = self._reader.read(busy, marks, self._orders.accounts)
             self._measure(batch.unread, batch.oldest)
             self._write(batch)
             found += batch.size
@@ -187,11 +190,12 @@ class Archiver:
                 self._log.error("an account cannot be archived", account=name, error=why)
         self._broken = dict(batch.broken)
         if not batch.reads:
+            self._orders.carry_out(batch)
             return
         names = {read.account for read in batch.reads}
-        written = write(
-            *(self._engine, batch.reads, batch.records, self._reader.privacies(names)), batch.forgotten
-        )
+        written = write(self._engine, batch.reads, batch.records, self._reader.privacies(names))
+        self._orders.carry_out(batch)
+        self._orders.take(written.ordered)
         self._reader.committed(batch)
         for name, count in written.entries.items():
             self._metrics.written(name).inc(count)

@@ -3,15 +3,16 @@
 What stays of an entry is the hash of its leaf and its place in the tree, so that the tree still verifies.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, Engine, and_, delete, func, select, update
 
-from faxline_archive.entries import FORGET, Entry
+from faxline_archive.entries import FORGET, Entry, read_entry
 from faxline_archive.privacy import NUMBER, Privacy
-from faxline_archive.schema import AUDIT, accounts, entries, fax_metadata, faxes, gaps
+from faxline_archive.records import load_json
+from faxline_archive.schema import AUDIT, REJECTED, accounts, entries, fax_metadata, faxes, gaps
 from faxline_archive.sums import SumChanges
 
 _ERASED = {"kind": None, "job": None, "body": None, "private": None, "key_id": None}
@@ -33,28 +34,76 @@ class ForgottenNumber:
     at: int
 
 
-def forget_job(connection: Connection, order: Entry) -> int:
-    """Erase a job as the audit tells that it was ordered.
+def forget_jobs(engine: Engine, account: str, below: int) -> bool:
+    """Carry out the orders to forget a job.
 
-    An order that was refused because Redis has no such job any more counts, if all faxes with this id have
-    ended here.
+    Args:
+        engine: of `open_database` with `writes`.
+        account: whose orders.
+        below: those with a smaller leaf. All events from before them are archived.
 
     Returns:
-        How many faxes were erased.
+        Whether no order waits any more.
+
+    Raises:
+        sqlalchemy.exc.DBAPIError: the database is away or refuses.
     """
+    mine = accounts.c.account == account
+    with engine.begin() as connection:
+        first = connection.scalar(select(accounts.c.ordered).where(mine).with_for_update())
+        if first is None or first < 0:
+            return True
+        order = (entries.c.account == account, entries.c.stream == AUDIT, entries.c.kind == FORGET)
+        asked = select(entries.c.leaf, entries.c.entry_id, entries.c.body).where(*order)
+        asked = asked.where(entries.c.leaf >= first).order_by(entries.c.leaf)
+        left = -1
+        for row in connection.execute(asked).all():
+            if row.leaf >= below:
+                left = row.leaf
+                break
+            fields = load_json(row.body or "{}").get("fields", {})
+            _forget_job(connection, read_entry(account, AUDIT, row.entry_id, fields))
+        connection.execute(update(accounts).where(mine).values(ordered=left))
+        return left < 0
+
+
+def forget_numbers(engine: Engine, account: str, privacy: Privacy, orders: Sequence[ForgottenNumber]) -> None:
+    """Erase all ended faxes to some numbers. To do it again does nothing.
+
+    Raises:
+        sqlalchemy.exc.DBAPIError: the database is away or refuses. Nothing was erased.
+    """
+    if orders:
+        with engine.begin() as connection:
+            connection.execute(select(accounts.c.size).where(accounts.c.account == account).with_for_update())
+            for order in orders:
+                _forget_number(connection, privacy, account, order)
+
+
+def _forget_job(connection: Connection, order: Entry) -> None:
+    """Erase the fax that had an id last, and an entry with it that was rejected before: nothing older.
+
+    An order that was refused because Redis has no such job any more counts, if the fax has ended here.
+    """
+    if not order.job:
+        return
+    columns = (faxes.c[name] for name in ("job", "reuse", "queued_at", "ended_at", "state"))
     found = connection.execute(
-        select(faxes.c.job, faxes.c.reuse, faxes.c.queued_at, faxes.c.ended_at).where(
-            faxes.c.account == order.account, faxes.c.job == order.job, faxes.c.queued_at <= order.at
-        )
+        select(*columns)
+        .where(faxes.c.account == order.account, faxes.c.job == order.job, faxes.c.queued_at <= order.at)
+        .order_by(faxes.c.reuse.desc())
     ).all()
-    if order.fields.get("outcome") != "done" and not all(row.ended_at for row in found):
-        return 0
-    _erase_entries(connection, order.account, order.job, 0, order.at)
-    return _erase_faxes(connection, order.account, found)
+    if order.fields.get("outcome") != "done" and found and not found[0].ended_at:
+        return
+    older = next((row.reuse for row in found[1:] if row.state != REJECTED), None)
+    mine = [row for row in found if older is None or row.reuse > older]
+    since = 0 if older is None else mine[-1].queued_at
+    _erase_entries(connection, order.account, order.job, since, order.at)
+    _erase_faxes(connection, order.account, mine)
 
 
-def forget_number(connection: Connection, privacy: Privacy, account: str, order: ForgottenNumber) -> int:
-    """Erase all ended faxes to a number. Returns how many they were."""
+def _forget_number(connection: Connection, privacy: Privacy, account: str, order: ForgottenNumber) -> None:
+    """Erase all ended faxes to a number."""
     found = connection.execute(
         select(faxes.c.job, faxes.c.reuse, faxes.c.queued_at).where(
             faxes.c.account == account,
@@ -71,7 +120,7 @@ def forget_number(connection: Connection, privacy: Privacy, account: str, order:
         ).scalar()
         since = row.queued_at if row.reuse else 0
         _erase_entries(connection, account, row.job, since, min(order.at, until - 1 if until else order.at))
-    return _erase_faxes(connection, account, found)
+    _erase_faxes(connection, account, found)
 
 
 def expire(engine: Engine, account: str, before: int) -> bool:
@@ -126,8 +175,8 @@ def _erase_faxes(
     connection: Connection,
     account: str,
     found: Iterable[Any],
-) -> int:
-    sums, count = SumChanges(), 0
+) -> None:
+    sums = SumChanges()
     for row in found:
         here = {"account": account, "job": row.job, "reuse": row.reuse}
         connection.execute(delete(fax_metadata).filter_by(**here))
@@ -135,6 +184,4 @@ def _erase_faxes(
         # Somebody else may have erased it meanwhile: then nothing returns.
         for gone in connection.execute(erased).mappings():
             sums.remove(dict(gone))
-            count += 1
     sums.store(connection)
-    return count

@@ -36,7 +36,7 @@ class Written:
         twice: how many had an id that another entry has.
         faxes: how many rows of faxes were made.
         records_missing: how many faxes began without their record, by account.
-        erased: how many faxes were forgotten.
+        ordered: the accounts in which orders to forget were stored, each with the number of its leaves.
         unopened: how many faxes could not be opened to add a receipt, by account, as a key is missing
             or the row was changed. The leaf has the receipt.
         lost: how many entries Redis had dropped that the archive lacks, by account.
@@ -47,7 +47,7 @@ class Written:
     twice: int = 0
     faxes: int = 0
     records_missing: dict[str, int] = field(default_factory=dict)
-    erased: int = 0
+    ordered: dict[str, int] = field(default_factory=dict)
     unopened: dict[str, int] = field(default_factory=dict)
     lost: dict[str, int] = field(default_factory=dict)
 

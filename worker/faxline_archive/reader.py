@@ -16,6 +16,7 @@ from faxline_archive.forgetting import ForgottenNumber
 from faxline_archive.privacy import Privacy
 from faxline_archive.progress import Read, mark_id
 from faxline_archive.records import Account, Record, read_records
+from faxline_archive.schema import EVENTS
 from faxline_worker.state.archive_marks import ArchiveMarks, Page, read_pages
 
 TOGETHER = 100
@@ -48,7 +49,8 @@ class Batch:
         broken: the accounts that are left out because a key is missing, each with why.
         unread: how many entries of each account are left to read, these included.
         oldest: the time (ms) of the first of them, by account.
-        numbers: the numbers that operators ordered to forget, by account, as Redis has them.
+        whole: the accounts of which all events from before the reading are stored with it.
+        numbers: the numbers that operators ordered to forget, by account, as Redis had them before.
     """
 
     reads: list[Read]
@@ -57,6 +59,7 @@ class Batch:
     broken: Mapping[str, str]
     unread: Mapping[str, int]
     oldest: Mapping[str, int]
+    whole: frozenset[str]
     numbers: Mapping[str, Sequence[bytes]]
 
     @property
@@ -118,17 +121,21 @@ class Reader:
         """What seals, by account."""
         return {name: self._served[name].privacy for name in names}
 
-    def read(self, names: Sequence[str], marks: Mapping[tuple[str, str], str]) -> Batch:
+    def read(
+        self, names: Sequence[str], marks: Mapping[tuple[str, str], str], ordered: Iterable[str] = ()
+    ) -> Batch:
         """Read the next entries of at most TOGETHER accounts.
 
         Args:
             names: the accounts.
             marks: the marks in the database, by account and stream, of accounts that were never compared.
+            ordered: the accounts in which orders to forget wait.
 
         Raises:
             redis.RedisError: Redis is away or refuses.
         """
         served = [self._served[name] for name in names if name in self._served]
+        numbers = {name: self._numbers(name) for name in ordered if name in names}  # before the events
         pages = self._pages(served)
         if any([self._put_back(one, page, marks) for one, page in pages if not one.compared]):  # noqa: C419 - all
             pages = self._pages(served)
@@ -149,17 +156,26 @@ class Reader:
             broken,
             unread,
             oldest,
-            {
-                one.marks.account: numbers
-                for one, page, entries in whole
-                if any(entry.forgets and not entry.job for entry in entries)
-                if (numbers := self._numbers(one))
-            },
+            frozenset(
+                one.marks.account
+                for one, page in pages
+                if page.stream == EVENTS and page.unread == len(page.entries)
+            ).difference(broken),
+            numbers,
         )
 
-    def _numbers(self, one: Served) -> list[bytes]:
-        found: list[bytes] = self._client.lrange(one.marks.keys.archive_forget, 0, NUMBERS - 1)  # type: ignore[assignment]
+    def _numbers(self, account: str) -> list[bytes]:
+        found: list[bytes] = self._client.lrange(RedisKeys(account).archive_forget, 0, NUMBERS - 1)  # type: ignore[assignment]
         return found
+
+    def forget(self, account: str, numbers: Iterable[bytes]) -> None:
+        """Take numbers out of Redis that are forgotten.
+
+        Raises:
+            redis.RedisError: Redis is away or refuses.
+        """
+        for number in numbers:
+            self._client.lrem(RedisKeys(account).archive_forget, 1, number)  # type: ignore[arg-type]
 
     def look(self, names: Sequence[str]) -> tuple[dict[str, int], dict[str, int]]:
         """How many entries of each of these accounts are unread, and the time (ms) of the first.
@@ -177,8 +193,6 @@ class Reader:
             redis.RedisError: Redis is away or refuses. The batch is then read again, and known.
         """
         for one, page in batch.pages:
-            for number in batch.numbers.get(one.marks.account, ()):  # first: nothing reads them afterwards
-                self._client.lrem(one.marks.keys.archive_forget, 1, number)  # type: ignore[arg-type]
             one.marks.archived(page)
 
     def _serve(self, name: str) -> Served:

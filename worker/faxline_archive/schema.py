@@ -46,10 +46,12 @@ accounts = Table(
     Column("frontier", Text),
     Column("expired", BigInteger, nullable=False),
     Column("sealed_by", String(32)),
+    Column("ordered", BigInteger, nullable=False),
 )
 """One row an account. size: its leaves; the next leaf has this number. frontier: of the Merkle tree, for
 checkpoints. expired: all leaves below this number are past their retention. sealed_by: the key that seals all
-of its rows; null where it is not known or nothing is sealed."""
+of its rows; null where it is not known or nothing is sealed. ordered: the leaf of the first order to forget
+that was not carried out yet; -1 if there is none."""
 
 positions = Table(
     "positions",

@@ -7,14 +7,12 @@ both believe they work give dense leaf numbers one after the other; the second f
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from types import MappingProxyType
 
 from sqlalchemy import Connection, Engine, and_, bindparam, or_, select, update
 
 from faxline.contract.errors import KeyMissing, SealBroken
 from faxline_archive.entries import NO_RECORD, Entry, leaf_row, says_the_same
 from faxline_archive.faxes import Row, advance, begin, begins_anew, metadata_rows
-from faxline_archive.forgetting import ForgottenNumber, forget_job, forget_number
 from faxline_archive.gaps import Gaps
 from faxline_archive.privacy import Privacy
 from faxline_archive.progress import DatabaseBehindError, Read, Written, mark_id, mark_number
@@ -33,7 +31,6 @@ def write(
     batch: Sequence[Read],
     records: Mapping[tuple[str, str], Record],
     privacies: Mapping[str, Privacy],
-    numbers: Mapping[str, Sequence[ForgottenNumber]] = MappingProxyType({}),
 ) -> Written:
     """Write a batch in one transaction.
 
@@ -42,22 +39,13 @@ def write(
         batch: what was read of each stream.
         records: the records of the jobs, by account and job.
         privacies: what seals, by account.
-        numbers: the numbers that operators ordered to forget, by account.
 
     Raises:
         sqlalchemy.exc.DBAPIError: the database is away or refuses. Nothing was written.
         DatabaseBehindError: what comes before the batch is not in the database. Nothing was written.
     """
     with engine.begin() as connection:
-        written = _Transaction(connection, records, privacies).write(batch)
-        for read in batch:
-            for entry in read.entries:
-                if entry.forgets and entry.job:
-                    written.erased += forget_job(connection, entry)
-        for account, found in numbers.items():
-            for number in found:
-                written.erased += forget_number(connection, privacies[account], account, number)
-        return written
+        return _Transaction(connection, records, privacies).write(batch)
 
 
 class _Transaction:
@@ -79,6 +67,7 @@ class _Transaction:
         self._begun: list[tuple[Row, Record]] = []
         self._sums = SumChanges()
         self._gaps = Gaps(connection)
+        self._ordered: dict[str, int] = {}
 
     def write(self, batch: Sequence[Read]) -> Written:
         """Write all of it."""
@@ -130,10 +119,8 @@ class _Transaction:
 
     def _lock(self, names: Sequence[str]) -> dict[str, int]:
         """Lock the accounts' rows, in one order for all writers, and return their sizes."""
-        new = [
-            {"account": name, "size": 0, "expired": 0, "sealed_by": self._privacies[name].key_id}
-            for name in names
-        ]
+        none = {"size": 0, "expired": 0, "ordered": -1}
+        new = [{"account": name, **none, "sealed_by": self._privacies[name].key_id} for name in names]
         store(self._connection, accounts, new, present="keep")
         found: dict[str, int] = {}
         for some in _slices(names):
@@ -193,6 +180,8 @@ class _Transaction:
         told, receipt = None, None
         if entry.is_event and entry.job:
             told, receipt = self._apply(entry, privacy)
+        if entry.forgets:
+            self._ordered.setdefault(entry.account, number)
         self._rows.append(leaf_row(entry, number, told, receipt, privacy, again=again))
         self._written.entries[entry.account] = self._written.entries.get(entry.account, 0) + 1
 
@@ -255,6 +244,10 @@ class _Transaction:
             update(accounts).where(accounts.c.account == bindparam("name")).values(size=bindparam("grown"))
         )
         self._connection.execute(grown, [{"name": name, "grown": sizes[name]} for name in changed])
+        for name, leaf in self._ordered.items():
+            none = and_(accounts.c.account == name, accounts.c.ordered < 0)
+            self._connection.execute(update(accounts).where(none).values(ordered=leaf))
+            self._written.ordered[name] = sizes[name]
 
     def _tell_metadata(self) -> None:
         """Bring what the metadata tells of the faxes that changed up to date. New ones have it already."""

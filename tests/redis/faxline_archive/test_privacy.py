@@ -144,8 +144,8 @@ def test_a_job_that_redis_has_no_more_is_forgotten_and_an_open_one_is_not(
     line.audit("forget", job="open", outcome="refused")
     line.audit("forget", job="ended", outcome="refused")
     with archiving(archive_url, redis_client) as archive:
-        wait_until(lambda: len(rows(archive.engine)) == 6)
-        assert [row["job"] for row in rows(archive.engine, faxes)] == ["open"]
+        wait_until(lambda: [row["job"] for row in rows(archive.engine, faxes)] == ["open"])
+        assert len(rows(archive.engine)) == 6
 
 
 def test_a_rotation_reaches_what_is_archived_and_the_old_key_opens_nothing_any_more(

@@ -67,7 +67,9 @@ def test_the_log_of_sqlite_is_emptied_as_soon_as_nobody_reads_it(tmp_path: Path)
     with other.connect() as reader:
         reader.execute(text("SELECT * FROM accounts")).all()
         with engine.begin() as connection:
-            connection.execute(text("INSERT INTO accounts (account, size, expired) VALUES ('a', 0, 0)"))
+            connection.execute(
+                text("INSERT INTO accounts (account, size, expired, ordered) VALUES ('a', 0, 0, -1)")
+            )
         assert not empty_log(engine)
     assert empty_log(engine)
     assert (tmp_path / "archive.db-wal").stat().st_size == 0
