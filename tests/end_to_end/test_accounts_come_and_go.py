@@ -172,8 +172,7 @@ def test_accounts_are_added_changed_and_removed_under_load_and_every_fax_is_sent
             folders.remove("gone")
             assert wait_for(lambda: logged(local, "account removed", "gone", *everybody), WAIT)
             load.flows("acme", 20)
-            ended = "no fax of the removed account is under way"
-            assert wait_for(lambda: logged(local, ended, "gone", "dispatcher"), WAIT)
+            assert wait_for(lambda: logged(local, "account forgotten", "gone", *everybody), WAIT)
             states = Counter(load.state("gone", name) for name in load.of("gone"))
             assert set(states) <= {"delivered", "queued", "intake"}
             assert states["queued"] + states["intake"] > 0

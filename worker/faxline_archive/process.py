@@ -30,6 +30,7 @@ from faxline_worker.processes.common import (
     require_redis,
     stop_on_signals,
 )
+from faxline_worker.processes.draining import drain_by_redis
 from faxline_worker.state.redis_clients import check_writes, state_client
 
 PIECE = 60.0
@@ -76,6 +77,7 @@ def archive() -> None:
     log, stopping = get_logger("faxline_archive"), threading.Event()
     client = state_client(settings.redis_url, name="faxline-archive")
     probe = probe_client(settings, "archive")
+    drain_by_redis(live, probe, log)
     require_layout(client, settings)
     registry, loops = new_registry(), Loops(settings.stall.total_seconds())
     watch_loops(registry, loops.ages, loops.stalled)

@@ -50,6 +50,7 @@ from faxline_worker.observability.logs import get_logger
 from faxline_worker.observability.metrics.families import new_registry, watch_folders, watch_loops
 from faxline_worker.observability.pulse import Loop, Loops
 from faxline_worker.processes.common import load, monitor, probe_client
+from faxline_worker.processes.draining import drain_by_redis
 from faxline_worker.processes.webhook import beat, listen
 
 
@@ -122,6 +123,7 @@ def console() -> None:
     live, secrets = load("console")
     settings = live.settings
     log, probe = get_logger("faxline_console"), probe_client(settings, "console")
+    drain_by_redis(live, probe, log)
     registry, loops = new_registry(), Loops(settings.stall.total_seconds())
     loop = loops.add("event loop")
     watch_loops(registry, loops.ages, loops.stalled)

@@ -24,6 +24,7 @@ def needed(keys: RedisKeys) -> Mapping[str, _Commands]:
     job, document, upload = keys.job("j"), keys.document("d"), keys.upload("u")
     push = ("XADD", keys.intake, "*", "send", "{}")
     script = ("EVALSHA", "0" * 40, "2", keys.prefix, keys.account_state)
+    listed = ("SISMEMBER", ACCOUNTS, "a")
     return {
         "producer": (
             push,
@@ -33,7 +34,7 @@ def needed(keys: RedisKeys) -> Mapping[str, _Commands]:
             ("XAUTOCLAIM", keys.events, "g", "c", "1", "0"),
             ("HGETALL", f"{PROCESSES}worker"),
         ),
-        "webhook": (("XADD", keys.status, "*", "body", "{}"), _heartbeat("webhook")),
+        "webhook": (("XADD", keys.status, "*", "body", "{}"), listed, _heartbeat("webhook")),
         "dispatcher": (
             script,
             ("XREADGROUP", "GROUP", "g", "c", "STREAMS", keys.intake, ">"),
@@ -47,6 +48,7 @@ def needed(keys: RedisKeys) -> Mapping[str, _Commands]:
             ("GETRANGE", document, "0", "1"),
             ("BLPOP", _WAKE_UPS, "1"),
             ("INFO",),
+            listed,
             _heartbeat("worker"),
         ),
         "operator": (
@@ -71,6 +73,7 @@ def needed(keys: RedisKeys) -> Mapping[str, _Commands]:
             ("XREVRANGE", keys.audit, "+", "-"),
             ("XREAD", "STREAMS", keys.reply("o"), "0"),
             ("HGETALL", f"{PROCESSES}worker"),
+            listed,
             _heartbeat("console"),
         ),
         "archive": (
@@ -81,6 +84,7 @@ def needed(keys: RedisKeys) -> Mapping[str, _Commands]:
             ("HSET", keys.account_state, "archive", "0"),
             ("SET", keys.archive, "0"),
             ("SMEMBERS", ACCOUNTS),
+            listed,
             _heartbeat("archive"),
         ),
     }

@@ -1,12 +1,11 @@
 """The accounts of a process as they are now: those of the environment, and those of a directory.
 
 An account that is removed from the directory is drained: nothing is submitted any more, calls under way end,
-and its receipts are taken until none can come.
+and its receipts are taken until a dispatcher finds that none of its faxes is under way, and takes it off the
+list of accounts in Redis. Time alone ends no draining: iFax may keep a fax for a date that is months away.
 """
 
 import hashlib
-import math
-import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -56,6 +55,9 @@ class LiveAccounts:
         clock: monotonic seconds.
     """
 
+    is_listed: Callable[[str], bool] = staticmethod(lambda _: True)
+    """Whether Redis lists an account, so that it is drained on (`drain_by_redis`); without Redis: always."""
+
     def __init__(
         self,
         settings: Settings,
@@ -74,7 +76,6 @@ class LiveAccounts:
         )
         self._present = dict(self._own)
         self._draining: dict[str, tuple[Account, float]] = {}
-        self._lock = threading.Lock()
         self.settings = settings
         """The settings, with all accounts that are served or drained."""
         self._listeners: list[Callable[[Update], None]] = []
@@ -130,20 +131,15 @@ class LiveAccounts:
         self._own[account] = self._own[account].model_copy(update={member: value})
 
     def drained(self, account: str) -> bool:
-        """Forget an account with which nothing is under way, at the next look.
+        """Whether an account with which nothing is under way may be forgotten.
 
         Returns:
             False while a worker may not know of the removal and begin a call: ask again later.
         """
-        with self._lock:
-            if (found := self._draining.get(account)) is None:
-                return True
-            own, until = found
-            least = self.settings.drain_least.total_seconds() + (MOUNTED if self._mounted else 0.0)
-            if self._clock() < until - self.settings.drain_time.total_seconds() + least:
-                return False
-            self._draining[account] = own, -math.inf
+        if (found := self._draining.get(account)) is None:
             return True
+        least = self.settings.drain_least.total_seconds() + (MOUNTED if self._mounted else 0.0)
+        return self._clock() >= found[1] + least
 
     def look(self, *, at_once: bool = False) -> None:
         """Look at the directory, and tell the listeners what changed."""
@@ -152,17 +148,14 @@ class LiveAccounts:
         changes = self._folders.look(at_once=at_once)
         for folder, error in changes.broken.items():
             self._log.error("an account's folder cannot be read", path=folder, error=error)
-        now = self._clock()
-        with self._lock:
-            # An account that is back is there, whatever the timers found.
-            gone = [name for name, (_, until) in self._draining.items() if until < now]
-            removed = tuple(name for name in gone if name not in changes.added)
-            if not (changes.added or changes.changed or changes.removed or removed):
-                return
-            for name in (*removed, *changes.added):
-                self._draining.pop(name, None)
-            for name in changes.removed:
-                self._draining[name] = self._present[name], now + self.settings.drain_time.total_seconds()
+        ended = [name for name in self._draining if self.drained(name) and not self.is_listed(name)]
+        removed = tuple(name for name in ended if name not in changes.added)  # one that is back is there
+        if not (changes.added or changes.changed or changes.removed or removed):
+            return
+        for name in (*removed, *changes.added):
+            self._draining.pop(name, None)
+        for name in changes.removed:
+            self._draining[name] = self._present[name], self._clock()
         self._present = {**self._own, **changes.accounts}
         accounts = {**{name: own for name, (own, _) in self._draining.items()}, **self._present}
         self.settings = self.settings.model_copy(update={"accounts": accounts})

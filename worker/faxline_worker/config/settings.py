@@ -206,11 +206,6 @@ class Settings(BaseSettings):
         return max(self.sweep, timedelta(seconds=len(self.accounts) / PACE))
 
     @property
-    def drain_time(self) -> timedelta:
-        """How long an account that is removed is drained: a receipt may come until then."""
-        return max(self.receipt_deadline, self.in_doubt.wait) + 2 * (self.longest_call + self.lease_grace)
-
-    @property
     def drain_least(self) -> timedelta:
         """How long it is drained at least: a worker that learned of the removal late may end a call then."""
         return 2 * self.secrets_poll + self.longest_call + self.lease_grace

@@ -31,7 +31,7 @@ class DispatcherContext:
         stores: the stores of the accounts that this dispatcher serves now.
         begin: called with the stores of new accounts before their first entry is taken.
         shares: decides which accounts this dispatcher serves; None: always all.
-        drained: called with an account that is drained and has nothing under way; False: ask again later.
+        drained: whether an account that is drained and has nothing under way may be forgotten.
         metrics: the dispatcher's metrics.
         log: the dispatcher's log.
         consumer: this dispatcher's name in the consumer group; no other dispatcher has it.

@@ -70,6 +70,8 @@ class IntakeThreads:
         self._early_at = self._again_at = 0.0
         self._begun: frozenset[str] = frozenset()
         """The accounts that were begun with."""
+        self._taking: set[str] = set()
+        """Those whose entries are taken."""
         self._unregistered: set[str] = set()
         """Those whose names are to be added to the set of all."""
 
@@ -130,6 +132,9 @@ class IntakeThreads:
         context = self._context
         version, stores = context.stores.version, dict(context.stores)
         new = [store for name, store in stores.items() if name not in self._begun]
+        taking = {name for name in stores if context.stores.takes_faxes(name)}
+        self._unregistered = (self._unregistered | (taking - self._taking)) & taking
+        self._taking = taking
         begun = self._begun.union(self._begin(new, loop)).intersection(stores)
         for intakes in (self.intakes, self._thorough_intakes):
             for name, intake in list(intakes.items()):
@@ -137,7 +142,7 @@ class IntakeThreads:
                     del intakes[name]
         there = {name: store for name, store in stores.items() if name in begun}
         self.slow.follow(there)
-        self._reader.follow({name: there[name] for name in there if context.stores.takes_faxes(name)})
+        self._reader.follow({name: there[name] for name in there if name in taking})
         self._begun = begun
         self._again_at = time.monotonic() + PAUSE
         return version
@@ -150,7 +155,6 @@ class IntakeThreads:
     def _begin(self, stores: Sequence[Store], loop: Loop) -> set[str]:
         """Begin with new accounts; those whose node of a cluster is away are left for the next time."""
         context, begun = self._context, set[str]()
-        self._unregistered.update(store.account for store in stores)
         for some in context.lost.by_node(stores):
             if self._unless_lost(some[0].account, partial(self._begin_with, some, loop)):
                 begun.update(store.account for store in some)

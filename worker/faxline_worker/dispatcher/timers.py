@@ -167,16 +167,23 @@ class Timers:
         return self._sweep
 
     def _check_drained(self, account: str) -> None:
-        """Forget an account that is drained once none of its faxes is under way."""
+        """Take an account that is drained off the list once none of its faxes is under way.
+
+        All processes then forget it (`LiveAccounts.is_listed`).
+        """
         state = self._stores[account].state()
         if any(state.jobs.get(name) for name in UNDER_WAY) or state.receipt_wait:
             return
         if not self._context.drained(account):
             return
-        self._context.client.srem(ACCOUNTS, account)
-        self._context.log.info(
-            "no fax of the removed account is under way", account=account, count=state.jobs.get("queued", 0)
-        )
+        if self._context.client.srem(ACCOUNTS, account):
+            self._context.log.info(
+                "no fax of the removed account is under way",
+                account=account,
+                count=state.jobs.get("queued", 0),
+            )
+        if self._stores.takes_faxes(account):  # it came back meanwhile
+            self._context.client.sadd(ACCOUNTS, account)
 
     def _check_streams(self, account: str) -> None:
         """Replace a stream that ran out of ids. What was moved counts as new."""

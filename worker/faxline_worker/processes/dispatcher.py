@@ -38,6 +38,7 @@ from faxline_worker.processes.common import (
     stop_on_signals,
     traces_of,
 )
+from faxline_worker.processes.draining import drain_by_redis
 from faxline_worker.state.redis_clients import (
     check_writes,
     state_client,
@@ -66,6 +67,7 @@ def dispatcher() -> None:
     registry, loops = new_registry(), Loops(settings.stall.total_seconds())
     watch_loops(registry, loops.ages, loops.stalled)
     broker, probe = make_broker(settings), probe_client(settings, "dispatcher")
+    drain_by_redis(live, probe, log)
     watch_folders(registry, lambda: len(live.broken))
     served, publisher = Served(stores), SettingsPublisher(stores.made.values, f"dispatcher {who}", log)
     heartbeat = Heartbeat(

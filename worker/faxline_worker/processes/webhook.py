@@ -30,6 +30,7 @@ from faxline_worker.processes.common import (
     probe_client,
     require_redis,
 )
+from faxline_worker.processes.draining import drain_by_redis
 from faxline_worker.receipts.connection_limits import ConnectionLimiter, make_limiter
 from faxline_worker.receipts.recent_receipts import RecentReceipts
 from faxline_worker.receipts.refused_webhooks import RefusedWebhooks
@@ -162,6 +163,7 @@ def webhook() -> None:
     follow_accounts(metrics.labels, live)
     watch_folders(registry, lambda: len(live.broken))
     loop, probe = loops.add("event loop"), probe_client(settings, "webhook")
+    drain_by_redis(live, probe, log)
     watch_loops(registry, loops.ages, loops.stalled)
     warn_of_closed_accounts(secrets, log)
     recent, refused = RecentReceipts(), RefusedWebhooks()

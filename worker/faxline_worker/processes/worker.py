@@ -32,6 +32,7 @@ from faxline_worker.processes.common import (
     stop_on_signals,
     traces_of,
 )
+from faxline_worker.processes.draining import drain_by_redis
 from faxline_worker.receipts.reconciler import Reconciler, count_receipt
 from faxline_worker.state.account_starts import AT_ONCE, check_layouts
 from faxline_worker.state.redis_clients import check_writes, state_client
@@ -122,6 +123,7 @@ class WorkerProcess:
         settings, stop = self._settings, stop_on_signals()
         self._declare_actors()
         probe = probe_client(settings, "worker")
+        drain_by_redis(self._live, probe, self._log)
         share = WorkerShare(probe, self._live, self._broker)
         heartbeat = Heartbeat(
             *(probe, "worker", self._live, self._loops, self._log, self._taking),

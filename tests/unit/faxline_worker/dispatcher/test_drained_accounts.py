@@ -17,6 +17,7 @@ from faxline_worker.state.store import Store
         ({"queued": 3}, True, True),
         ({"queued": 3}, False, False),
         ({"submitting": 1}, True, False),
+        ({"submitted": 1}, True, False),
         ({"in_doubt": 1}, True, False),
     ],
 )
