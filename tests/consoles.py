@@ -46,8 +46,9 @@ class Console:
             self.store.add_user(Person(str(role), role))
         self.store.add_user(Person("bound", Role.OPERATOR, frozenset({"south"})))
         self.store.add_user(Person("radiologist", Role.OPERATOR, department=RADIOLOGY))
+        self.live = LiveAccounts(settings, "console", structlog.get_logger())
         parts = make_pages(
-            LiveAccounts(settings, "console", structlog.get_logger()),
+            self.live,
             self.store,
             Renderer(make_environment(), "UTC"),
         )

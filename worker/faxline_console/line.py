@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple, TypeVar
 
-from faxline import AsyncFaxLine
 from faxline.contract.orders import Order
 from faxline.contract.redis_keys import RedisKeys
 from faxline.contract.states import JobState
@@ -17,6 +16,7 @@ from faxline.reading.lookup import GroupFacts, read_group_facts, read_members
 from faxline.reading.open_jobs import BATCH, read_light_records, read_open_jobs
 from faxline.steps.commands import Command, Pipeline, Steps
 from faxline.steps.redis_user import redis_user
+from faxline_console.pushing import PushingLine
 from faxline_console.spending import counted, spend
 from faxline_console.standing import Standing, read_standing
 
@@ -38,7 +38,7 @@ class News(NamedTuple):
     queued: int
 
 
-class ConsoleLine(AsyncFaxLine):
+class ConsoleLine(PushingLine):
     """The line of an account.
 
     Example:

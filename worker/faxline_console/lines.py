@@ -1,11 +1,13 @@
 """The lines to the accounts: how the console reads Redis and acts."""
 
 import asyncio
+from functools import partial
 
 from faxline import FaxlineError, JobNotFound
 from faxline.reading.job import Job
 from faxline_console.line import ConsoleLine
 from faxline_console.people import Person
+from faxline_console.pushing import REMOVED
 from faxline_worker.config.live_accounts import LiveAccounts
 
 
@@ -35,6 +37,17 @@ class Lines:
         """The names of the accounts that a person sees."""
         return [name for name in self.accounts if person.sees_account(name)]
 
+    def sending_of(self, person: Person) -> list[str]:
+        """The names of those of them that take faxes; one that is drained takes none."""
+        return [name for name in self.accounts_of(person) if self._live.takes_faxes(name)]
+
+    def why_not_sending(self, person: Person, account: str) -> str:
+        """Why a person cannot push to an account; empty if it can."""
+        if account in self.sending_of(person):
+            return ""
+        known = account in self.accounts_of(person)
+        return f"{REMOVED.format(account)}." if known else "Choose one of the accounts."
+
     def of(self, account: str) -> ConsoleLine:
         """The line of an account.
 
@@ -45,9 +58,10 @@ class Lines:
         if account not in settings.accounts:
             raise KeyError(account)
         if account not in self._lines:
-            self._lines[account] = ConsoleLine(
+            self._lines[account] = line = ConsoleLine(
                 settings.redis_url, account, keys=settings.keyring, replicas=settings.redis_replicas
             )
+            line.takes_faxes = partial(self._live.takes_faxes, account)
         return self._lines[account]
 
     def for_person(self, person: Person, account: str) -> ConsoleLine:

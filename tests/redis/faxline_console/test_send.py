@@ -12,6 +12,7 @@ import pytest
 import redis
 
 from faxline.contract.redis_keys import RedisKeys
+from faxline_console.people import Person, Role
 from tests.consoles import Console, shown
 
 FIELDS = {
@@ -231,3 +232,34 @@ def test_a_check_tells_a_file_that_is_not_what_its_name_says(console: Console) -
     answer = console.person("clerk").act("/send", files, **{**FIELDS, "how": "check"})
     assert answer.status_code == 400
     assert "scan.png: the content does not match the name" in shown(answer)
+
+
+def test_a_push_to_an_account_that_was_removed_is_refused_with_the_reason(
+    redis_url: str, redis_client: redis.Redis, tmp_path: Path, letter: Any
+) -> None:
+    folders = tmp_path / "accounts"
+    for name in ("west", "east"):
+        (folders / name).mkdir(parents=True)
+    settings = {"FAXLINE_ACCOUNTS": "", "FAXLINE_ACCOUNTS_DIR": str(folders)}
+    with Console(redis_url, tmp_path, **settings) as console:
+        clerk = console.person("clerk")
+        files = [("csv", ("rows.csv", b"to\n+12025550147\n")), *letter]
+        preview = clerk.act("/mailings/new", files, account="west").text
+        draft = preview.partition('name="draft" value="')[2].partition('"')[0]
+        keys = RedisKeys("west")
+        redis_client.hset(keys.job("a"), mapping={"state": "queued", "number": "+12025550147"})
+        (folders / "west").rmdir()
+        for _ in range(2):
+            console.live.look()
+        answers = [
+            clerk.act("/send", letter, **FIELDS | {"account": "west"}),
+            clerk.act("/mailings/new", files, account="west"),
+            clerk.act("/mailings/push", draft=draft, name="june"),
+            clerk.act("/faxes/west/a/cancel", reason="wrong letter"),
+        ]
+        assert [answer.status_code for answer in answers] == [400, 400, 400, 409]
+        for answer in answers:
+            assert "Account west was removed and takes nothing any more" in shown(answer)
+        assert "<option>west" not in clerk.get("/send").text
+        assert console.mailings.list(Person("clerk", Role.CLERK)) == []
+        assert not redis_client.exists(keys.intake, keys.orders)

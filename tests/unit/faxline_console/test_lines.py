@@ -1,13 +1,17 @@
 """The lines to the accounts follow the accounts that come and go."""
 
+import asyncio
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
 import structlog
 
 from faxline import JobNotFound
+from faxline_console.line import ConsoleLine
 from faxline_console.lines import Lines
 from faxline_console.people import Person, Role
+from faxline_console.pushing import AccountRemoved
 from faxline_worker.config.live_accounts import LiveAccounts
 from faxline_worker.config.settings import read_settings
 
@@ -27,3 +31,38 @@ def test_an_account_that_comes_is_there_at_once_and_one_that_was_never_is_not(tm
     for account in ("north", "east"):
         with pytest.raises(JobNotFound):
             lines.for_person(person, account)
+
+
+@pytest.mark.parametrize(
+    "push",
+    [
+        lambda line: line.send(to="+12025550147", files=["https://example.com/a.pdf"]),
+        lambda line: line.send_many([], group="june"),
+        lambda line: line.cancel("a", by="ada"),
+        lambda line: line.cancel_group("june", by="ada"),
+        lambda line: line.resend("a", by="ada"),
+        lambda line: line.redrive("1-1", by="ada"),
+    ],
+)
+def test_nothing_is_pushed_to_an_account_that_is_drained(
+    tmp_path: Path, push: Callable[[ConsoleLine], Awaitable[object]]
+) -> None:
+    """There is no Redis here: it is refused before."""
+    for name in ("north", "south"):
+        (tmp_path / name).mkdir()
+    settings = read_settings(
+        {"FAXLINE_ACCOUNTS_DIR": str(tmp_path), "FAXLINE_REDIS_URL": "redis://127.0.0.1:1/0"}
+    )
+    live = LiveAccounts(settings, "console", structlog.get_logger())
+    lines, person = Lines(live), Person("ada", Role.CLERK)
+    line = lines.of("north")
+    (tmp_path / "north").rmdir()
+    for _ in range(2):
+        live.look()
+
+    async def refused() -> None:
+        with pytest.raises(AccountRemoved, match="Have the folder put back, or choose another account"):
+            await push(line)
+
+    asyncio.run(refused())
+    assert (lines.accounts_of(person), lines.sending_of(person)) == (["north", "south"], ["south"])

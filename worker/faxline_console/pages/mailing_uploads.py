@@ -78,8 +78,8 @@ class MailingUploadPages:
         form, person = await request.form(), person_of(request)
         typed = {name: str(form.get(name) or "").strip() for name in ("account", "region")}
         file = form.get("csv")
-        if typed["account"] not in self._lines.accounts_of(person):
-            return self._upload(request, typed, "Choose one of the accounts.")
+        if why := self._lines.why_not_sending(person, typed["account"]):
+            return self._upload(request, typed, why)
         if not isinstance(file, UploadFile) or not file.filename:
             return self._upload(request, typed, "Choose a CSV file.")
         files = await files_of(form)
@@ -120,6 +120,7 @@ class MailingUploadPages:
         looked = await run_in_threadpool(look_at, draft, name if fits else "", priority)
         line = self._lines.for_person(person, draft.account)
         wrong = "" if looked.faxes else "No row is in order."
+        wrong = self._lines.why_not_sending(person, draft.account) or wrong
         if looked.bad and typed["bad"] != "leave":
             wrong = "Some rows are bad. Mend them, or choose to leave them out."
         if not fits:
@@ -166,7 +167,7 @@ class MailingUploadPages:
 
     def _upload(self, request: Request, typed: Mapping[str, str], wrong: str) -> Response:
         values: dict[str, Any] = {
-            "accounts": self._lines.accounts_of(person_of(request)),
+            "accounts": self._lines.sending_of(person_of(request)),
             "typed": {"account": "", "region": "", **typed},
             "countries": COUNTRIES,
             "wrong": wrong,

@@ -86,8 +86,8 @@ class SendPages:
         typed["id"] = str(form.get("id") or uuid4())
         zone = self._render.times(request).tzinfo
         fax, problems = fax_of(typed, await files_of(form), zone)
-        if typed["account"] not in self._lines.accounts_of(person):
-            problems["account"] = "Choose one of the accounts."
+        if why := self._lines.why_not_sending(person, typed["account"]):
+            problems["account"] = why
         listed = {"subject": typed["listed"].strip()[:MOST_LISTED]}
         fax["metadata"] = {**(listed if listed["subject"] else {}), **dict(filter(None, [person.department]))}
         fax["id"] = id_of(typed, fax, person.name)
@@ -119,7 +119,7 @@ class SendPages:
         had_files: bool = False,
     ) -> Response:
         person, times = person_of(request), self._render.times(request)
-        names = self._lines.accounts_of(person)
+        names = self._lines.sending_of(person)
         account = typed["account"] if typed["account"] in names else next(iter(names), "")
         state = await self._lines.of(account).account_state() if account else None
         values = {

@@ -1,7 +1,7 @@
 """The thread of the timers: it does what the schedule says, and sends the wake-ups at their moment."""
 
 from collections.abc import Callable
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import redis
 
@@ -176,14 +176,13 @@ class Timers:
             return
         if not self._context.drained(account):
             return
-        if self._context.client.srem(ACCOUNTS, account):
-            self._context.log.info(
-                "no fax of the removed account is under way",
-                account=account,
-                count=state.jobs.get("queued", 0),
-            )
+        client = self._context.client
+        if client.srem(ACCOUNTS, account):
+            entries: Any = client.xlen(self._stores[account].keys.intake)
+            count = state.jobs.get("queued", 0) + entries
+            self._context.log.info("no fax of the removed account is under way", account=account, count=count)
         if self._stores.takes_faxes(account):  # it came back meanwhile
-            self._context.client.sadd(ACCOUNTS, account)
+            client.sadd(ACCOUNTS, account)
 
     def _check_streams(self, account: str) -> None:
         """Replace a stream that ran out of ids. What was moved counts as new."""

@@ -26,11 +26,12 @@ def test_it_is_forgotten_once_nothing_is_under_way_and_every_worker_knows(
 ) -> None:
     store: Any = Mock(spec=Store, keys=Mock(), streams=Mock(), schema=Mock(), maintenance=Mock())
     store.state.return_value = Mock(jobs=jobs, receipt_wait=0)
-    served, client = Served({"acme": store}), Mock()
+    served, client, log = Served({"acme": store}), Mock(), Mock()
+    client.xlen.return_value = 2
     served.serve(["acme"], draining=["acme"])
     drained = Mock(return_value=every_worker_knows)
     dispatcher = Dispatcher(
-        *(client, served, Mock(), Mock(), Mock()),
+        *(client, served, Mock(), Mock(), log),
         consumer="test",
         takeover=60,
         sweep=60,
@@ -40,3 +41,5 @@ def test_it_is_forgotten_once_nothing_is_under_way_and_every_worker_knows(
     dispatcher.timers._tidy("acme")
     assert client.srem.call_args_list == ([((ACCOUNTS, "acme"),)] if forgotten else [])
     assert drained.called == ("queued" in jobs)
+    counts = [call.kwargs["count"] for call in log.info.call_args_list]
+    assert counts == ([5] if forgotten else []), "what waits, and what still lies in its intake"

@@ -1,0 +1,62 @@
+"""What the console pushes, and refuses to push to an account of which nobody reads the intake any more."""
+
+from collections.abc import Callable
+from typing import Any
+
+from faxline import AsyncFaxLine, FaxlineError
+from faxline.reading.job import Job
+from faxline.sending.mailing import Mailing
+
+REMOVED = (
+    "Account {} was removed and takes nothing any more: neither faxes nor cancellations are read until its "
+    "folder is back. Have the folder put back, or choose another account. A fax that iFax keeps for a date "
+    "is canceled at iFax"
+)
+
+
+class AccountRemoved(FaxlineError):  # noqa: N818 - the name says what happened
+    """The account is drained: a push would lie there, and go out if the account came back weeks later."""
+
+    def __init__(self, account: str) -> None:
+        super().__init__(REMOVED.format(account))
+
+
+class PushingLine(AsyncFaxLine):
+    """A line that pushes only to an account that takes faxes, and raises AccountRemoved otherwise."""
+
+    takes_faxes: Callable[[], bool] = staticmethod(lambda: True)
+    """Whether dispatchers read the intake of the account."""
+
+    def _require(self) -> None:
+        if not self.takes_faxes():
+            raise AccountRemoved(self.account)
+
+    async def send(self, **fax: Any) -> Job:
+        """Push a fax."""
+        self._require()
+        return await super().send(**fax)
+
+    async def send_many(self, *faxes: Any, **options: Any) -> Mailing:
+        """Push a mailing."""
+        self._require()
+        return await super().send_many(*faxes, **options)
+
+    async def cancel(self, job: str, *, by: str | None = None) -> None:
+        """Ask for a fax not to be sent."""
+        self._require()
+        await super().cancel(job, by=by)
+
+    async def cancel_group(self, name: str, **options: Any) -> list[str]:
+        """Ask for the faxes of a group not to be sent."""
+        self._require()
+        return await super().cancel_group(name, **options)
+
+    async def resend(self, job: str, **options: Any) -> Job:
+        """Push a fax again as a new one."""
+        self._require()
+        return await super().resend(job, **options)
+
+    async def redrive(self, entry: str, **options: Any) -> None:
+        """Put a dead entry back."""
+        self._require()
+        await super().redrive(entry, **options)
