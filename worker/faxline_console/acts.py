@@ -32,11 +32,11 @@ async def acts_about(line: ConsoleLine, ended: Ended | None, job: Job) -> Sequen
     since = round(pushed.timestamp() * 1000)
     kept, until = await _archived(ended, job)
     now = round(datetime.now(UTC).timestamp() * 1000) + 60_000  # the clock of Redis may be ahead
-    first, orders = await asyncio.gather(
+    first, read = await asyncio.gather(
         line.audit(after=pushed, before=None, limit=CALLS),
         line.orders_before(now, max(since, until), MOST),
     )
-    own = [entry for entry in (*first, *orders) if job.id in {entry.job, entry.about}]
+    own = [entry for entry in (*first, *read.entries) if job.id in {entry.job, entry.about}]
     own += [entry for entry in kept if entry.at.timestamp() * 1000 >= since]
     return list({entry.id: entry for entry in own}.values())
 

@@ -169,7 +169,7 @@ class Ended:
             rows = rows[begun[-1] :] if begun else rows
         read = [(row, json.loads(row["body"])["fields"]) for row in rows]
         steps = [_transition(row, fields) for row, fields in read if row["stream"] == EVENTS]
-        return steps, [_order(row, fields) for row, fields in read if row["stream"] != EVENTS]
+        return steps, [order_of(row, fields) for row, fields in read if row["stream"] != EVENTS]
 
     def audited_until(self, account: str) -> int:
         """When the last entry of the audit was written that the archive has, in ms since 1970; 0 if none.
@@ -235,7 +235,8 @@ def _transition(row: RowMapping, fields: Mapping[str, str]) -> Transition:
     )
 
 
-def _order(row: RowMapping, fields: Mapping[str, str]) -> AuditEntry:
+def order_of(row: RowMapping, fields: Mapping[str, str]) -> AuditEntry:
+    """An entry of the audit."""
     entry = row["entry_id"].partition("/")[0].encode()
     return AuditEntry.from_entry(entry, {key.encode(): value.encode() for key, value in fields.items()})
 

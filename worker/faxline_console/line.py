@@ -2,13 +2,11 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from functools import partial
 from typing import Any, NamedTuple, TypeVar
 
 from faxline.contract.orders import Order
 from faxline.contract.redis_keys import RedisKeys
 from faxline.contract.states import JobState
-from faxline.operating.audit import AuditEntry
 from faxline.operating.operations import GIVE_ORDERS
 from faxline.operating.orders import issue_order
 from faxline.reading.job import Job
@@ -16,6 +14,7 @@ from faxline.reading.lookup import GroupFacts, read_group_facts, read_members
 from faxline.reading.open_jobs import BATCH, read_light_records, read_open_jobs
 from faxline.steps.commands import Command, Pipeline, Steps
 from faxline.steps.redis_user import redis_user
+from faxline_console.orders import Orders, read_orders
 from faxline_console.pushing import PushingLine
 from faxline_console.spending import counted, spend
 from faxline_console.standing import Standing, read_standing
@@ -23,8 +22,6 @@ from faxline_console.standing import Standing, read_standing
 _T = TypeVar("_T")
 PARTIAL = re.compile(rb'"partial":\s*true')
 """What the event of a fax says that was delivered in part."""
-PAGE = 1000
-"""Entries of the audit that are read at a time."""
 IDS = 50
 """How many ids of a group cost Redis as much as a command."""
 TIMEOUT = 5.0
@@ -80,7 +77,7 @@ class ConsoleLine(PushingLine):
         """How many jobs of a group are pushed, and which were rejected."""
         return await self._run(read_group_facts(self._context, group))
 
-    async def orders_before(self, before: int, since: int, most: int) -> list[AuditEntry]:
+    async def orders_before(self, before: int, since: int, most: int) -> Orders:
         """The orders of the audit between two times (ms), the newest first. Calls are not among them.
 
         Args:
@@ -88,7 +85,7 @@ class ConsoleLine(PushingLine):
             since: the beginning.
             most: how many entries are gone through, calls as well.
         """
-        return await self._run(_orders(self.keys.audit, before, since, most))
+        return await self._run(read_orders(self.keys.audit, before, since, most))
 
     async def lately(self, count: int, most: int) -> list[str]:
         """The jobs of which the latest events say that they were delivered in part or never confirmed.
@@ -183,23 +180,6 @@ def _archived_until(keys: RedisKeys) -> Steps[int | None]:
     after = (mark or b"").partition(b" ")[0].decode() or "0-0"
     unread: Any = yield Command(lambda client: client.xrange(keys.events, f"({after}", "+", count=1))
     return int(unread[0][0].partition(b"-")[0]) if unread else 0
-
-
-def _orders(key: str, before: int, since: int, most: int) -> Steps[list[AuditEntry]]:
-    found: list[AuditEntry] = []
-    last = str(before - 1)
-    for _ in range(0, most, PAGE):
-        page: Any = yield Command(partial(_page_before, key=key, last=last, since=str(since)))
-        read = [AuditEntry.from_entry(entry, fields) for entry, fields in page]
-        found += [entry for entry in read if not entry.is_call]
-        if len(page) < PAGE:
-            break
-        last = f"({page[-1][0].decode()}"
-    return found
-
-
-def _page_before(client: Any, *, key: str, last: str, since: str) -> Any:
-    return client.xrevrange(key, last, since, count=PAGE)
 
 
 def _lately(key: str, count: int) -> Steps[list[str]]:

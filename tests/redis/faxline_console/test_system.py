@@ -2,13 +2,23 @@
 
 import csv
 import io
+from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
+import httpx
 import pytest
 import redis
 
 from faxline.contract.redis_keys import ACCOUNTS, RedisKeys
+from faxline_archive.entries import Entry
+from faxline_archive.privacy import Privacy
+from faxline_archive.progress import Read
+from faxline_archive.schema import AUDIT
+from faxline_archive.writer import write
+from faxline_console import audited
 from faxline_console.pages.system import tells_of, verdict
+from tests.archives import new_archive
 from tests.consoles import Console, shown
 from tests.stage.archives import StagedFax
 from tests.stage.heartbeats import beat
@@ -73,6 +83,84 @@ def test_the_audit_is_searched_by_person_order_fax_and_day(
         assert [row[5] for row in rows[1:]] == found
     for wrong in ({"since": "x"}, {"until": "9999-12-31"}, {"before": "9" * 30}, {"since": "0001-01-01"}):
         assert auditor.get("/audit", params=wrong).status_code == 200
+
+
+def csv_of(answer: httpx.Response) -> list[list[str]]:
+    return list(csv.reader(io.StringIO(answer.text.lstrip("\ufeff"))))[1:]
+
+
+def older(page: httpx.Response) -> str:
+    return page.text.rpartition('">Older</a>')[0].rpartition('href="')[2].replace("&amp;", "&")
+
+
+DAY = {"since": "2026-09-21", "until": "2026-09-21"}
+
+
+def test_an_audit_that_was_not_read_to_its_end_says_by_when_and_goes_on_from_there(
+    console: Console, redis_client: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(audited, "MOST_READ", 1000)
+    note(redis_client, 1, what="reveal", job="seen")
+    with redis_client.pipeline(transaction=False) as pipe:
+        for number in range(2, 2502):
+            note(pipe, number, what="fax-send", who="worker:1")
+        pipe.execute()
+    note(redis_client, 3, "south", what="reveal", job="of-south")
+    auditor, asked = console.person("auditor"), DAY | {"who": "ada", "what": "reveal"}
+    address, pages = f"/audit?{urlencode(asked)}", []
+    while address:
+        pages.append(page := auditor.get(address))
+        rows = csv_of(auditor.get(address.replace("/audit?", "/audit.csv?")))
+        address = older(page)
+        assert bool(address) == (bool(rows) and "was not read" in rows[-1][7])
+    assert len(pages) == 3
+    for page in pages[:2]:
+        assert "Nothing of this kind was found back to 21 Sep" in shown(page)
+        assert "in the audit in this time" not in shown(page)
+    assert pages[-1].text.index("of-south") < pages[-1].text.index("<code>seen")
+
+
+def test_orders_of_one_moment_are_not_divided_between_two_pages(
+    console: Console, redis_client: redis.Redis
+) -> None:
+    for number in range(205):
+        told: Any = {"at": AT, "who": "ada", "what": "cancel", "outcome": "done", "job": f"job.{number}"}
+        redis_client.xadd(RedisKeys("north").audit, told, id=f"{AT}-{number}")
+    page = console.person("auditor").get("/audit", params=DAY)
+    assert page.text.count("<code>job.") == 205
+    assert not older(page)
+
+
+def test_what_redis_has_trimmed_of_the_audit_is_read_in_the_archive(
+    redis_url: str, redis_client: redis.Redis, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(audited, "MOST_ARCHIVED", 4)
+    url = f"sqlite:///{tmp_path / 'archive.db'}"
+    engine = new_archive(url)
+    orders = [("reveal", "ada", "trimmed"), *[("fax-send", "worker:1", f"call.{n}") for n in range(5)]]
+    told = [
+        Entry(
+            *("north", AUDIT, f"{AT + n}-0", AT + n, what, job),
+            {"at": f"{AT + n}", "who": who, "what": what, "job": job},
+        )
+        for n, (what, who, job) in enumerate([*orders, ("reveal", "ada", "both")])
+    ]
+    write(engine, [Read("north", AUDIT, "", f"{AT + 6}-0 7", told)], {}, {"north": Privacy(None, "north")})
+    engine.dispose()
+    note(redis_client, 6, what="reveal", job="both")
+    note(redis_client, 7, what="reveal", job="live")
+    with Console(redis_url, tmp_path, FAXLINE_ARCHIVE__URL=url) as console:
+        auditor = console.person("auditor")
+        rows = csv_of(auditor.get("/audit.csv", params=DAY | {"what": "reveal"}))
+        assert [row[5] for row in rows] == ["live", "both", ""]
+        first = auditor.get("/audit", params=DAY | {"what": "reveal"})
+        assert "trimmed" not in first.text.partition("<tbody")[2].partition("</tbody")[0]
+        assert "<code>trimmed" in auditor.get(older(first)).text
+        assert "<code>trimmed" in auditor.get("/audit", params={"job": "trimmed"}).text
+    (other := tmp_path / "other").mkdir()
+    with Console(redis_url, other, FAXLINE_ARCHIVE__URL=f"sqlite:///{other / 'none.db'}") as console:
+        page = shown(console.person("auditor").get("/audit", params=DAY | {"what": "forget"}))
+        assert "What it has trimmed is not known: there is no archive." in page
 
 
 @pytest.mark.parametrize(("name", "status"), [("clerk", 403), ("radiologist", 403), ("operator", 403)])

@@ -1,17 +1,16 @@
 """The audit: who did and saw what, the newest first, searched by person, order, fax and day."""
 
-import asyncio
-from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 from urllib.parse import urlencode
 
-from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
-from faxline.contract.errors import ArchiveUnavailable
 from faxline.operating.audit import AuditEntry
+from faxline_console.audited import Audited, Wanted, audited, ms_of
 from faxline_console.downloads import csv_file
 from faxline_console.ended import Ended
 from faxline_console.guard import Page, person_of
@@ -21,8 +20,6 @@ from faxline_console.rendering import Renderer, Times
 
 ROWS = 200
 """The most entries of a page."""
-MOST_READ = 20_000
-"""The most entries of an account that are gone through for a page, calls to iFax as well."""
 ORDERS = (
     *(
         "send",
@@ -41,6 +38,11 @@ ORDERS = (
     *("recover", "keys", "rotate"),
 )
 """What is offered to search for."""
+
+
+CUT = "what is older was not read: the audit's page goes on from here by Older, and exports from there"
+GONE = "Redis may have trimmed entries of this time, and no archive answered that has them"
+"""What the last lines of the CSV say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +87,7 @@ class AuditPages:
     Args:
         lines: to the accounts.
         renderer: of pages.
-        ended: the archive, which has older entries about a fax; None without one.
+        ended: the archive, which has what Redis has trimmed; None without one.
     """
 
     def __init__(self, lines: Lines, renderer: Renderer, ended: Ended | None) -> None:
@@ -101,54 +103,57 @@ class AuditPages:
         """The page."""
         asked = Asked.read(request, self._render.times(request))
         found = await self._found(request, asked)
-        shown = found[:ROWS]
-        words = {name: value for name, value in request.query_params.items() if name != "before" and value}
-        older = {"before": _ms(shown[-1][1])} if len(found) > ROWS else {}
+        shown = page_of(found.entries)
+        given = {name: value for name, value in request.query_params.items() if value}
+        more = len(found.entries) > len(shown)
+        before = ms_of(shown[-1][1]) if more else found.cut
         values: dict[str, Any] = {
             "entries": shown,
             "asked": asked,
             "orders": ORDERS,
-            "older": f"/audit?{urlencode(words | older)}" if older else "",
-            "csv": f"/audit.csv?{urlencode(words)}",
+            "cut": None if more else _moment(found.cut),
+            "gone": found.gone,
+            "archived": self._ended is not None,
+            "older": "" if before is None else f"/audit?{urlencode(given | {'before': before})}",
+            "csv": f"/audit.csv?{urlencode(given)}",
         }
         return self._render.page(request, "audit.html", values)
 
     async def export(self, request: Request) -> Response:
         """The table as CSV."""
         times = self._render.times(request)
-        rows = [
+        found = await self._found(request, Asked.read(request, times))
+        rows: list[tuple[object, ...]] = [
             (
                 entry.at.astimezone(times.tzinfo).isoformat(timespec="seconds"),
                 *(account, entry.who, entry.user, entry.what, entry.job, entry.about, entry.outcome),
             )
-            for account, entry in await self._found(request, Asked.read(request, times))
+            for account, entry in found.entries
         ]
+        if (cut := _moment(found.cut)) is not None:
+            at = cut.astimezone(times.tzinfo).isoformat(timespec="seconds")
+            rows.append((at, *[""] * 6, CUT))
+        if found.gone:
+            rows.append(("", *[""] * 6, GONE))
         columns = ["at", "account", "who", "redis_user", "what", "job", "about", "outcome"]
         return csv_file(columns, rows, "audit.csv")
 
-    async def _found(self, request: Request, asked: Asked) -> list[tuple[str, AuditEntry]]:
+    async def _found(self, request: Request, asked: Asked) -> Audited:
         zone = self._render.times(request).tzinfo
         since = round(datetime.combine(asked.since, time(), zone).timestamp() * 1000)
-        names = self._lines.accounts_of(person_of(request))
-        read = await asyncio.gather(*(self._of(name, asked, max(0, since)) for name in names))
-        found = [(name, entry) for name, entries in zip(names, read, strict=True) for entry in entries]
-        return sorted(found, key=lambda one: one[1].at, reverse=True)
-
-    async def _of(self, account: str, asked: Asked, since: int) -> list[AuditEntry]:
-        entries = await self._lines.of(account).orders_before(asked.before, since, MOST_READ)
-        if asked.job and self._ended is not None:
-            try:
-                _, kept = await run_in_threadpool(self._ended.story, account, asked.job)
-            except ArchiveUnavailable:
-                kept = []
-            known = {entry.id for entry in entries}
-            kept = [entry for entry in kept if since <= _ms(entry) < asked.before and entry.id not in known]
-            entries += [entry for entry in kept if not entry.is_call]
-        return [entry for entry in entries if asked.fits(entry)]
+        lines = [self._lines.of(name) for name in self._lines.accounts_of(person_of(request))]
+        found = await audited(lines, self._ended, Wanted(asked.before, max(0, since), asked.job))
+        return replace(found, entries=[(name, entry) for name, entry in found.entries if asked.fits(entry)])
 
 
-def _ms(entry: AuditEntry) -> int:
-    return round(entry.at.timestamp() * 1000)
+def page_of(found: Sequence[tuple[str, AuditEntry]]) -> Sequence[tuple[str, AuditEntry]]:
+    """The newest entries, and all of the last one's time, so that the next page begins before it."""
+    last = ms_of(found[:ROWS][-1][1]) if found else 0
+    return [one for place, one in enumerate(found) if place < ROWS or ms_of(one[1]) == last]
+
+
+def _moment(ms: int | None) -> datetime | None:
+    return None if ms is None else datetime.fromtimestamp(ms / 1000, UTC)
 
 
 def _day(text: str) -> date | None:
