@@ -109,7 +109,7 @@ async def _noted(line: ConsoleLine, jobs: Sequence[Job]) -> dict[str, dict[str, 
     begun = {job.id: job.created_at or FIRST for job in jobs}
     since, until = min(begun.values()), datetime.now(UTC) + AHEAD
     noted = {job.id: dict[str, AuditEntry]() for job in jobs}
-    for entry in await line.orders_before(_ms(until), _ms(since), MOST):
+    for entry in (await line.orders_before(_ms(until), _ms(since), MOST)).entries:
         about = entry.about or ""
         done = entry.what == "resend" and entry.outcome == "done"
         if done and entry.job and about in noted and entry.at >= begun[about]:
