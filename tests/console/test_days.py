@@ -13,12 +13,17 @@ from tests.console.steps import find, give_reason, pdf_file, plan, push_mailing,
 from tests.console.visitor import People
 
 
-def test_a_viewer_finds_a_fax_by_number_and_day_and_reads_it_and_can_do_nothing(people: People) -> None:
+def test_a_viewer_finds_a_fax_by_id_and_day_but_not_by_a_whole_number_and_reads_it_and_can_do_nothing(
+    people: People,
+) -> None:
     viewer = people("viewer")
     viewer.go("/faxes")
     assert viewer.page.locator("nav[aria-label=Pages] a").all_inner_texts() == ["Faxes", "Mailings"]
     find(viewer, "to:+12025550104 since:today")
     assert "0104" not in viewer.page.url
+    expect(viewer.page.locator("main")).to_contain_text("Your role does not reveal numbers")
+    expect(viewer.page.locator("tbody tr")).to_have_count(0)
+    find(viewer, "id:clinic.4600 since:today")
     expect(viewer.page.locator("tbody tr")).to_have_count(1)
     viewer.page.get_by_role("link", name="Appointment list").click()
     expect(viewer.page.locator(".say")).to_contain_text("4 pages")

@@ -7,7 +7,8 @@ from starlette.datastructures import FormData
 from starlette.exceptions import HTTPException
 
 from faxline.reading.job import Job
-from faxline_console.finding import Finder, Found
+from faxline_console.finding import Finder
+from faxline_console.found import Found
 from faxline_console.people import Person
 from faxline_console.picks import ANOTHER, Pick
 from faxline_console.query import Query, QueryInvalid

@@ -1,68 +1,34 @@
 """Finds faxes for a person: live ones in Redis and ended ones in the archive, in one list."""
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
 
 from starlette.concurrency import run_in_threadpool
 
 from faxline import JobNotFound, QueueUnavailable
 from faxline.contract.errors import ArchiveUnavailable
-from faxline.contract.phone_numbers import EXAMPLE
 from faxline.reading.archived import ArchivedFax
 from faxline.reading.job import Job
 from faxline.reading.open_jobs import OPEN
 from faxline_console.ended import Ended
 from faxline_console.ended_jobs import EndedJob, job_of
+from faxline_console.found import LAST_FOUR, NO_ARCHIVE, NO_PLUS, NOT_ALL, NOT_NOTED, REDIS_AWAY, Found
 from faxline_console.line import ConsoleLine
 from faxline_console.lines import Lines
 from faxline_console.marks import Mark
+from faxline_console.number_search import asks_for_more, by_last_four, turned
+from faxline_console.number_words import digits
 from faxline_console.own_faxes import on_their_way
-from faxline_console.people import Person
+from faxline_console.people import Person, Right
 from faxline_console.query import Query, state_word, word_of
 from faxline_console.tallies import of_live
 
 MOST_LIVE = 200
 """The most live faxes of a state and an account that are gone through."""
+MOST_NOTED = 1000
+"""The most faxes of an account that the audit is told of for one search."""
 MOST_NAMED = 500
 """The most faxes of groups and by their ids that are looked up in an account."""
-NO_ARCHIVE = (
-    "There is no archive: faxes that have ended are found by their id or group, as long as Redis has them."
-)
-NOT_ALL = "Not all faxes on their way are shown here. Search for a state, a group or an id to see more."
-REDIS_AWAY = "Redis does not answer: faxes on their way are missing here, ended ones are not."
-NO_PLUS = (
-    f"Write a number whole, with + and its country code, such as {EXAMPLE}. Without the plus, faxes on their "
-    "way are found by its end, but those that have ended only if it begins with its country code."
-)
-
-
-@dataclass(slots=True)
-class Found:
-    """A part of the list.
-
-    Attributes:
-        jobs: the latest first.
-        more: whether there are older ones.
-        notes: what is missing, and why.
-        away: whether nothing could be searched at all.
-        live: how many faxes on their way match in each state; None if Redis is away.
-        whole: whether all of these were gone through.
-        missing: whether Redis or the archive is away, so that their faxes are missing.
-    """
-
-    jobs: list[Job]
-    more: bool = False
-    live: Mapping[str, int] | None = None
-    whole: bool = True
-    notes: list[str] = field(default_factory=list)
-    away: bool = False
-    missing: bool = False
-
-    @property
-    def last(self) -> Mark | None:
-        """Where it ended."""
-        return Mark.of(self.jobs[-1]) if self.jobs else None
 
 
 class Finder:
@@ -80,15 +46,48 @@ class Finder:
     async def find(self, person: Person, query: Query, after: Mark | None, limit: int) -> Found:
         """The faxes behind a mark. If Redis or the archive is away, the others are found, and it says so.
 
+        Without the right to reveal, a number is compared by its last four digits alone. With it, the audit
+        notes which faxes a search for more of a number tells of, before it does.
+
         Raises:
             QueryInvalid: the line has too many alternatives.
         """
+        if "to" not in query.terms:
+            return await self._find(person, query, after, limit)
+        if not person.may(Right.REVEAL):
+            return await self._find(person, by_last_four(query), after, limit)
+        found = await self._find(person, query, after, limit)
+        if not asks_for_more(query):
+            return found
+        told = found.told
+        if query.terms["to"].without:  # that a fax is left out tells its number, too
+            told = (await self._find(person, turned(query), None, limit)).told
+        try:
+            await self._note(person, told)
+        except QueueUnavailable:
+            return Found([], notes=[*found.notes, NOT_NOTED], missing=True)
+        return found
+
+    async def _note(self, person: Person, told: Iterable[Job]) -> None:
+        names: dict[str, dict[str, None]] = {}
+        for job in told:
+            names.setdefault(job.account, {})[job.id] = None
+        by = f"{person.name}: search"
+        await asyncio.gather(
+            *(
+                self._lines.of(account).note("reveal", by=by, jobs=list(some)[:MOST_NOTED])
+                for account, some in names.items()
+            )
+        )
+
+    async def _find(self, person: Person, query: Query, after: Mark | None, limit: int) -> Found:
         names = self.accounts(person, query)
         found, away = Found([]), 0
         try:
             read = await asyncio.gather(*(self._live(self._lines.of(name), query, person) for name in names))
             every = [job for jobs, _ in read for job in jobs]
             jobs = [job for job in every if query.matches(job)]
+            found.told += every
             found.live = of_live([state_word(job) for job in every])
             found.whole = all(whole for _, whole in read)
             if not found.whole:
@@ -103,12 +102,13 @@ class Finder:
             away += 1
         else:
             if (to := query.terms.get("to")) and not all("+" in value for value in to.values):
-                found.notes.append(NO_PLUS)
+                found.notes.append(NO_PLUS if person.may(Right.REVEAL) else LAST_FOUR)
             try:
                 archived = await run_in_threadpool(self.ended.page, names, query, person, after, limit + 1)
             except ArchiveUnavailable:
                 archived, away, found.missing = [], away + 1, True
                 found.notes.append("The archive's database does not answer: ended faxes may be missing here.")
+            found.told += archived
             live_ones = {(job.account, job.id) for job in jobs}
             jobs += [job for job in archived if (job.account, job.id) not in live_ones]
         jobs.sort(key=lambda job: Mark.of(job).order)
@@ -237,7 +237,9 @@ class Finder:
             found, whole = await on_their_way(line, states, person, most, only)
         anyhow = query.any_state
         jobs = [job for job in found if person.sees(line.account, job.metadata) and anyhow.matches(job)]
-        if "to" in query.terms:  # of those that end in the same four digits
+        if "to" in query.terms and not asks_for_more(query):
+            jobs = [job for job in jobs if anyhow.matches(job, digits(job.to or ""))]
+        elif "to" in query.terms:  # of those that end in the same four digits
             numbers = await line.numbers([job.id for job in jobs])
             jobs = [job for job in jobs if anyhow.matches(job, numbers.get(job.id, ""))]
         return jobs, whole

@@ -114,7 +114,7 @@ def test_a_number_that_is_searched_is_in_no_address_and_for_its_session_alone(
 ) -> None:
     archive.add("a", account="north", to=NUMBER)
     archive.add("b", account="north", at=1)
-    person = console.person("viewer")
+    person = console.person("auditor")
     for answer in (
         person.act("/faxes", q=f"to:{NUMBER}"),
         person.act("/faxes", how="form", to="+1 (202) 555-0168"),
@@ -128,7 +128,7 @@ def test_a_number_that_is_searched_is_in_no_address_and_for_its_session_alone(
         assert "0168" not in "".join(
             part.partition('"')[0] for part in person.get(address).text.split('href="')[1:]
         )
-        assert console.person("viewer").get(address).status_code == 400
+        assert console.person("auditor").get(address).status_code == 400
 
 
 def test_a_department_sees_full_pages_of_its_own_faxes_and_nothing_else(

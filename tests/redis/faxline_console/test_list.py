@@ -122,7 +122,7 @@ def test_faxes_on_their_way_are_found_by_state_however_many_are_in_another(
 
 
 def test_a_page_without_a_fax_says_what_was_asked_and_what_a_wider_search_finds(console: Console) -> None:
-    person = console.person("viewer")
+    person = console.person("auditor")
     page = shown(person.get("/faxes", params={"q": "state:canceled,failed account:south"}))
     assert "No canceled or failed fax of the account south" in page
     assert "In any state there is 1 : delivered." in page
