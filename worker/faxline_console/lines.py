@@ -52,11 +52,11 @@ class Lines:
         """The line of an account.
 
         Raises:
-            KeyError: there is no such account.
+            JobNotFound: there is no such account.
         """
         settings = self._live.settings
         if account not in settings.accounts:
-            raise KeyError(account)
+            raise JobNotFound(f"no account {account!r}")
         if account not in self._lines:
             self._lines[account] = line = ConsoleLine(
                 settings.redis_url, account, keys=settings.keyring, replicas=settings.redis_replicas

@@ -93,7 +93,10 @@ def segments(counts: Counter[str], total: int) -> Iterator[Segment]:
 async def progress_of(
     mailings: Sequence[Pushed], person: Person, ended: Ended | None, lines: Lines
 ) -> dict[tuple[str, str], Progress]:
-    """How far the latest of these mailings are, by account and name; of the others it is not looked at."""
+    """How far the latest of these mailings are, by account and name; of the others it is not looked at.
+
+    Of an account that was removed only the archive tells.
+    """
     chosen = list(_within(mailings, MOST_ARCHIVED if ended else MOST_LIVE))
     if ended is not None:
         try:
@@ -101,7 +104,10 @@ async def progress_of(
         except ArchiveUnavailable:
             return {}
     found: dict[tuple[str, str], Progress] = {}
+    there = set(lines.accounts)
     for one in chosen:
+        if one.account not in there:
+            continue
         line = lines.of(one.account)
         jobs = await line.named(sorted(await line.members(one.name)))
         mine = [job for job in jobs if person.sees(one.account, job.metadata)]

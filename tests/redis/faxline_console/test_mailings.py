@@ -17,6 +17,7 @@ from faxline_console.downloads import csv_file
 from faxline_console.line import ConsoleLine
 from faxline_console.mailing_store import Reserved
 from faxline_console.people import Person, Role
+from tests.archives import new_archive
 from tests.consoles import Console, Somebody, shown
 from tests.hostile_files import plain_pdf
 
@@ -377,3 +378,22 @@ def test_a_name_that_no_group_may_have_is_told_with_what_it_may_have(
         assert answer.status_code == 400
         assert "A name has letters from A to Z" in shown(answer)
     assert pushed(redis_client) == []
+
+
+@pytest.mark.parametrize("archived", [False, True])
+def test_the_list_has_a_mailing_whose_account_was_removed(
+    redis_url: str, tmp_path: Path, redis_client: redis.Redis, archived: bool
+) -> None:
+    url = f"sqlite:///{tmp_path / 'archive.db'}"
+    if archived:
+        new_archive(url).dispose()
+    with Console(redis_url, tmp_path, FAXLINE_ARCHIVE__URL=url) as console:
+        clerk = Person("clerk", Role.CLERK)
+        console.mailings.reserve(clerk, Reserved("west", "letters", "", 1, 0))
+        console.mailings.reserve(clerk, Reserved("north", "scans", "", 1, 0))
+        fax(redis_client, "scans.1", "delivered", pages=1, transferred=1)
+        page = console.person("clerk").get("/mailings")
+        assert page.status_code == 200
+        assert "/mailings/west" not in page.text
+        assert "/mailings/north/scans" in page.text
+        assert ("its account was removed" in shown(page)) == (not archived)

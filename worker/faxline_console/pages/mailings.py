@@ -68,7 +68,8 @@ class MailingPages:
         progress = await progress_of(found, person, self._ended, self._lines)
         rows = [(one, progress.get((one.account, one.name))) for one in found]
         on_their_way = sum(bool(one and one.open) for _, one in rows)
-        return self._render.page(request, "mailings.html", {"mailings": rows, "open": on_their_way})
+        values = {"mailings": rows, "open": on_their_way, "accounts": self._lines.accounts}
+        return self._render.page(request, "mailings.html", values)
 
     async def mailing(self, request: Request) -> Response:
         """A mailing: how far it is, and why some failed."""
