@@ -4,11 +4,11 @@ A person's accounts and department are conditions of each statement, so pages ar
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import tzinfo
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from sqlalchemy import Engine, RowMapping, func, select
 from sqlalchemy.engine import make_url
@@ -49,6 +49,18 @@ class Ended:
         self._engine = engine
         self._keyring = keyring
         self.desk = desk
+
+    @classmethod
+    def archive(cls, settings: Settings) -> "Archive":
+        """What finds the archive: an archive may make its file long after the console has started."""
+        found: list[Ended] = []
+
+        def find() -> Ended | None:
+            if not found and (opened := cls.open(settings)) is not None:
+                found.append(opened)
+            return found[0] if found else None
+
+        return find
 
     @classmethod
     def open(cls, settings: Settings) -> "Ended | None":
@@ -204,6 +216,10 @@ class Ended:
         if self.desk is None:
             raise ArchiveUnavailable("this console makes no reports")
         return self.desk
+
+
+Archive: TypeAlias = Callable[[], Ended | None]
+"""Finds the archive; None as long as there is none."""
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from faxline.contract.errors import ArchiveUnavailable
 from faxline.reading.archived import ArchivedFax
 from faxline.reading.job import Job
 from faxline.reading.open_jobs import OPEN
-from faxline_console.ended import Ended
+from faxline_console.ended import Archive, Ended
 from faxline_console.ended_jobs import EndedJob, job_of
 from faxline_console.found import LAST_FOUR, NO_ARCHIVE, NO_PLUS, NOT_ALL, NOT_NOTED, REDIS_AWAY, Found
 from faxline_console.line import ConsoleLine
@@ -36,12 +36,17 @@ class Finder:
 
     Args:
         lines: to the accounts.
-        ended: the archive; None without one.
+        archive: finds the archive.
     """
 
-    def __init__(self, lines: Lines, ended: Ended | None) -> None:
+    def __init__(self, lines: Lines, archive: Archive) -> None:
         self._lines = lines
-        self.ended = ended
+        self._archive = archive
+
+    @property
+    def ended(self) -> Ended | None:
+        """The archive; None as long as there is none."""
+        return self._archive()
 
     async def find(self, person: Person, query: Query, after: Mark | None, limit: int) -> Found:
         """The faxes behind a mark. If Redis or the archive is away, the others are found, and it says so.

@@ -12,7 +12,7 @@ from time import monotonic
 from starlette.concurrency import run_in_threadpool
 
 from faxline.contract.errors import ArchiveUnavailable, JobRejected
-from faxline_console.ended import Ended
+from faxline_console.ended import Archive
 from faxline_console.line import ConsoleLine
 from faxline_console.mailing_outcomes import GONE, OPEN, Outcome, Told, outcome_of, read_outcomes
 from faxline_console.mailing_progress import OPEN as OPEN_SEGMENTS
@@ -81,11 +81,11 @@ class Mailings:
         Counter({'delivered': 9_120, 'queued': 880})
 
     Args:
-        ended: the archive; None without one.
+        archive: finds the archive.
     """
 
-    def __init__(self, ended: Ended | None) -> None:
-        self._ended = ended
+    def __init__(self, archive: Archive) -> None:
+        self._archive = archive
         self._kept: dict[object, tuple[float, Told]] = {}
 
     async def state(self, line: ConsoleLine, name: str, person: Person) -> MailingState:
@@ -109,10 +109,10 @@ class Mailings:
         return state
 
     async def _archived(self, account: str, name: str, person: Person) -> Told:
-        if self._ended is None:
+        if (ended := self._archive()) is None:
             return {}
         try:
-            return await run_in_threadpool(read_outcomes, self._ended, account, name, person)
+            return await run_in_threadpool(read_outcomes, ended, account, name, person)
         except ArchiveUnavailable:
             return {}
 

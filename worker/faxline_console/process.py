@@ -99,20 +99,21 @@ def make_pages(
     settings, lines = live.settings, Lines(live)
     looks = Live(lines, followed=cluster_url(settings.redis_url) is None, read=read)
     counts, mailings = Counts(lines), MailingStore(store.engine)
-    finder, kept = Finder(lines, Ended.open(settings)), KeptLines(store.engine, settings.keyring)
+    archive = Ended.archive(settings)
+    finder, kept = Finder(lines, archive), KeptLines(store.engine, settings.keyring)
     uploads = Uploads(store.engine, settings.keyring)
     parts = [
         *(page(lines, renderer) for page in (AccountPages, SendPages)),
-        SystemPages(lines, renderer, finder.ended, counts),
-        AuditPages(lines, renderer, finder.ended),
+        SystemPages(lines, renderer, archive, counts),
+        AuditPages(lines, renderer, archive),
         FaxesPages(lines, renderer, finder, kept, counts),
         BulkPages(lines, renderer, finder),
         *(page(lines, renderer, finder) for page in (FaxPages, EvidencePages)),
-        UsagePages(lines, renderer, finder.ended),
+        UsagePages(lines, renderer, archive),
         AttentionPages(lines, renderer, counts, LeftAlone(store.engine)),
         LivePages(looks, store),
         MailingUploadPages(lines, renderer, mailings, uploads),  # before the address of any mailing
-        MailingPages(lines, renderer, mailings, finder.ended, counts),
+        MailingPages(lines, renderer, mailings, archive, counts),
     ]
     pages = [page for part in parts for page in part.pages()]
     return Parts(renderer, lines, pages, counts, looks, [store.purge, kept.purge, uploads.drop_old])

@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 from unittest.mock import AsyncMock
 
@@ -14,8 +15,9 @@ from faxline.contract.redis_keys import RedisKeys
 from faxline.reading.job import Job
 from faxline_console.line import ConsoleLine
 from faxline_console.picks import Pick
+from tests.archives import new_archive
 from tests.consoles import Console, shown
-from tests.stage.archives import BEGIN, StagedFax
+from tests.stage.archives import BEGIN, StagedArchive, StagedFax
 
 KEYS = RedisKeys("north")
 
@@ -251,3 +253,22 @@ def test_a_redis_that_goes_away_while_faxes_are_looked_for_is_told_with_the_ende
     assert "Redis does not answer: faxes on their way are missing here" in shown(page)
     assert "north/q1" not in ids(page.text)
     assert ids(page.text)
+
+
+def test_an_archive_that_made_its_file_after_the_console_started_is_found_on_every_page(
+    redis_url: str, tmp_path: Path
+) -> None:
+    url = f"sqlite:///{tmp_path / 'archive.db'}"
+    with Console(redis_url, tmp_path, FAXLINE_ARCHIVE__URL=url) as console:
+        admin = console.person("admin")
+        assert "There is no archive" in shown(admin.get("/faxes"))
+        assert "<h2>Archive</h2>" not in admin.get("/system").text
+        assert "no archive" in shown(admin.get("/usage"))
+        staged = StagedArchive(new_archive(url))
+        staged.add("late", account="north")
+        staged.engine.dispose()
+        assert "There is no archive" not in shown(admin.get("/faxes"))
+        assert "<h2>Archive</h2>" in admin.get("/system").text
+        assert "no archive" not in shown(admin.get("/usage"))
+        assert ">late</" in admin.get("/faxes").text
+        assert admin.get("/faxes/north/late").status_code == 200

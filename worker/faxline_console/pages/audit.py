@@ -12,7 +12,7 @@ from starlette.responses import Response
 from faxline.operating.audit import AuditEntry
 from faxline_console.audited import Audited, Wanted, audited, ms_of
 from faxline_console.downloads import csv_file
-from faxline_console.ended import Ended
+from faxline_console.ended import Archive
 from faxline_console.guard import Page, person_of
 from faxline_console.lines import Lines
 from faxline_console.people import Right
@@ -87,13 +87,13 @@ class AuditPages:
     Args:
         lines: to the accounts.
         renderer: of pages.
-        ended: the archive, which has what Redis has trimmed; None without one.
+        archive: finds the archive, which has what Redis has trimmed.
     """
 
-    def __init__(self, lines: Lines, renderer: Renderer, ended: Ended | None) -> None:
+    def __init__(self, lines: Lines, renderer: Renderer, archive: Archive) -> None:
         self._lines = lines
         self._render = renderer
-        self._ended = ended
+        self._archive = archive
 
     def pages(self) -> list[Page]:
         """The addresses."""
@@ -113,7 +113,7 @@ class AuditPages:
             "orders": ORDERS,
             "cut": None if more else _moment(found.cut),
             "gone": found.gone,
-            "archived": self._ended is not None,
+            "archived": self._archive() is not None,
             "older": "" if before is None else f"/audit?{urlencode(given | {'before': before})}",
             "csv": f"/audit.csv?{urlencode(given)}",
         }
@@ -142,7 +142,7 @@ class AuditPages:
         zone = self._render.times(request).tzinfo
         since = round(datetime.combine(asked.since, time(), zone).timestamp() * 1000)
         lines = [self._lines.of(name) for name in self._lines.accounts_of(person_of(request))]
-        found = await audited(lines, self._ended, Wanted(asked.before, max(0, since), asked.job))
+        found = await audited(lines, self._archive(), Wanted(asked.before, max(0, since), asked.job))
         return replace(found, entries=[(name, entry) for name, entry in found.entries if asked.fits(entry)])
 
 

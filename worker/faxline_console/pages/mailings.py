@@ -16,7 +16,7 @@ from faxline_console.actors import who
 from faxline_console.chosen import MOST
 from faxline_console.counts import Counts
 from faxline_console.downloads import csv_file
-from faxline_console.ended import Ended
+from faxline_console.ended import Archive
 from faxline_console.guard import Page, person_of
 from faxline_console.line import ConsoleLine
 from faxline_console.lines import Lines
@@ -37,19 +37,19 @@ class MailingPages:
         lines: to the accounts.
         renderer: of pages.
         store: the list of mailings.
-        ended: the archive; None without one.
+        archive: finds the archive.
         counts: what is known of whole accounts.
     """
 
     def __init__(
-        self, lines: Lines, renderer: Renderer, store: MailingStore, ended: Ended | None, counts: Counts
+        self, lines: Lines, renderer: Renderer, store: MailingStore, archive: Archive, counts: Counts
     ) -> None:
         self._lines = lines
         self._render = renderer
         self._store = store
-        self._ended = ended
+        self._archive = archive
         self._counts = counts
-        self._mailings = Mailings(ended)
+        self._mailings = Mailings(archive)
 
     def pages(self) -> list[Page]:
         """The addresses."""
@@ -65,7 +65,7 @@ class MailingPages:
         """The mailings that were pushed here."""
         person = person_of(request)
         found = await run_in_threadpool(self._store.list, person)
-        progress = await progress_of(found, person, self._ended, self._lines)
+        progress = await progress_of(found, person, self._archive(), self._lines)
         rows = [(one, progress.get((one.account, one.name))) for one in found]
         on_their_way = sum(bool(one and one.open) for _, one in rows)
         values = {"mailings": rows, "open": on_their_way, "accounts": self._lines.accounts}

@@ -14,7 +14,7 @@ from starlette.responses import Response
 from faxline.contract.errors import ArchiveUnavailable
 from faxline_console.archive_facts import ArchiveFacts, archive_facts
 from faxline_console.counts import Counts
-from faxline_console.ended import Ended
+from faxline_console.ended import Archive
 from faxline_console.guard import Page, person_of
 from faxline_console.lines import Lines
 from faxline_console.people import Right
@@ -27,14 +27,14 @@ class SystemPages:
     Args:
         lines: to the accounts.
         renderer: of pages.
-        ended: the archive; None without one.
+        archive: finds the archive.
         counts: what is known of whole accounts.
     """
 
-    def __init__(self, lines: Lines, renderer: Renderer, ended: Ended | None, counts: Counts) -> None:
+    def __init__(self, lines: Lines, renderer: Renderer, archive: Archive, counts: Counts) -> None:
         self._lines = lines
         self._render = renderer
-        self._ended = ended
+        self._archive = archive
         self._counts = counts
 
     def pages(self) -> list[Page]:
@@ -47,9 +47,7 @@ class SystemPages:
         if not names:
             raise HTTPException(404, "You see no account, so there is nothing to look at.")
         line, others = self._lines.of(names[0]), {*self._lines.accounts} - {*names}
-        checks, processes, archive = await asyncio.gather(
-            line.checks(), line.processes(), self._archive(names)
-        )
+        checks, processes, archive = await asyncio.gather(line.checks(), line.processes(), self._facts(names))
         checks = [check for check in checks if not tells_of(others, check.name, check.text)]
         processes = [replace(process, trouble=own(process.trouble, others)) for process in processes]
         order = {"fail": 0, "warn": 1}
@@ -62,17 +60,17 @@ class SystemPages:
             ),
             "now": datetime.now(UTC),
             "archive": archive,
-            "archives": self._ended is not None,
+            "archives": self._archive() is not None,
             "late": await self._counts.archived_until(names),
         }
         return self._render.page(request, "system.html", values)
 
-    async def _archive(self, names: list[str]) -> ArchiveFacts | None:
+    async def _facts(self, names: list[str]) -> ArchiveFacts | None:
         """What the archive has of these accounts; None while it is away."""
-        if self._ended is None:
+        if (ended := self._archive()) is None:
             return None
         try:
-            return await run_in_threadpool(archive_facts, self._ended, names)
+            return await run_in_threadpool(archive_facts, ended, names)
         except ArchiveUnavailable:
             return None
 

@@ -14,7 +14,7 @@ from faxline.contract.errors import ArchiveUnavailable
 from faxline.reading.archived import Usage, Wanted
 from faxline_archive.usage import METADATA, usage
 from faxline_console.downloads import csv_file
-from faxline_console.ended import Ended, told
+from faxline_console.ended import Archive, Ended, told
 from faxline_console.guard import Page, person_of
 from faxline_console.lines import Lines
 from faxline_console.number_words import names_number
@@ -90,13 +90,13 @@ class UsagePages:
     Args:
         lines: to the accounts.
         renderer: of pages.
-        ended: the archive; None without one.
+        archive: finds the archive.
     """
 
-    def __init__(self, lines: Lines, renderer: Renderer, ended: Ended | None) -> None:
+    def __init__(self, lines: Lines, renderer: Renderer, archive: Archive) -> None:
         self._lines = lines
         self._render = renderer
-        self._ended = ended
+        self._archive = archive
 
     def pages(self) -> list[Page]:
         """The addresses."""
@@ -145,11 +145,11 @@ class UsagePages:
         return Asked.read(request, today, self._lines.accounts_of(person_of(request)))
 
     async def _rows(self, request: Request, asked: Asked) -> list[Usage]:
-        if self._ended is None:
+        if (ended := self._archive()) is None:
             raise ArchiveUnavailable("there is no archive: faxes are counted there")
         person, zone = person_of(request), self._render.times(request).tzinfo
         names = [asked.account] if asked.account else self._lines.accounts_of(person)
-        return await run_in_threadpool(_count, self._ended, asked, person, names, zone)
+        return await run_in_threadpool(_count, ended, asked, person, names, zone)
 
     @staticmethod
     def _faxes(row: Usage, asked: Asked) -> str:
