@@ -11,6 +11,7 @@ from faxline.contract.phone_numbers import number_in
 from faxline.contract.states import FINAL_STATES, JobState
 from faxline_archive.entries import Entry
 from faxline_archive.leaves import canonical_json
+from faxline_archive.members import member_text
 from faxline_archive.privacy import NUMBER, Privacy, member
 from faxline_archive.records import Record, load_json, plain
 from faxline_archive.schema import JOB, REJECTED, faxes
@@ -179,8 +180,7 @@ def metadata_rows(row: Row, metadata: Mapping[str, Any], privacy: Privacy) -> li
     """The rows by which a fax is found by its metadata: one for each text, number and truth value."""
     found: dict[str, Row] = {}
     for key, value in metadata.items():
-        if isinstance(value, (str, int, float)):
-            text = value if isinstance(value, str) else canonical_json(value)
+        if (text := member_text(value)) is not None:
             name = plain(key)[:JOB]
             found[name] = {
                 "account": row["account"],

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from enum import StrEnum, auto
 from typing import Any
 
+from faxline_archive.members import member_text
+
 
 class Right(StrEnum):
     """What a person may do. A page shows only what the person may do."""
@@ -107,4 +109,4 @@ class Person:
         if self.department is None:
             return True
         key, value = self.department
-        return metadata.get(key) == value
+        return member_text(metadata.get(key)) == value

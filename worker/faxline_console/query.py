@@ -7,6 +7,7 @@ from datetime import UTC, date, datetime, time, timedelta, tzinfo
 
 from faxline.contract.states import JobState
 from faxline.reading.job import Job
+from faxline_archive.members import member_text
 from faxline_console.number_words import digits, goes_to, is_number, joined, whole
 from faxline_console.people import Person
 
@@ -104,11 +105,12 @@ class Query:
             "reason": job.reason or "",
             "account": job.account,
         }
+        members = {key: member_text(job.metadata.get(key)) or "" for key in self.metadata}
         pushed = job.created_at
         return (
             all(term.matches(own[word]) for word, term in self.terms.items() if word != "to")
             and ("to" not in self.terms or self._to(job.to or "", number))
-            and all(term.matches(str(job.metadata.get(key, ""))) for key, term in self.metadata.items())
+            and all(term.matches(members[key]) for key, term in self.metadata.items())
             and (self.since is None or (pushed is not None and pushed >= self.since))
             and (self.until is None or (pushed is not None and pushed < self.until))
         )

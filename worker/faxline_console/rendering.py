@@ -1,5 +1,6 @@
 """Pages out of templates: one environment, its filters, and what every page shows."""
 
+import json
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -11,6 +12,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
+from faxline_archive.members import member_text
 from faxline_console.people import Person, Right
 from faxline_console.picks import pick
 from faxline_console.spending import pause
@@ -57,6 +59,7 @@ def make_environment() -> Environment:
         "duration": duration,
         "plural": plural,
         "pick": pick,
+        "member": member,
     }
     for name in environment.list_templates():
         environment.get_template(name)
@@ -205,6 +208,12 @@ def mask(last: str | None) -> str:
     """A number of which the last four digits are known, as `+… •••• 0147`."""
     digits = "".join(letter for letter in last or "" if letter.isdigit())[-4:]
     return f"••• ••• {digits}" if digits else "–"  # noqa: RUF001 - a dash, as the tables have it
+
+
+def member(value: Any) -> str:
+    """A member of the metadata as the search line has it; what cannot be searched, as JSON."""
+    text = member_text(value)
+    return json.dumps(value, ensure_ascii=False) if text is None else text
 
 
 def duration(seconds: float) -> str:

@@ -109,6 +109,19 @@ def test_what_a_line_asks_for_is_found_in_the_archive(
     assert sorted(name.partition("/")[2] for name in ids(page.text)) == list(found)
 
 
+@pytest.mark.parametrize(("value", "text"), [(True, "true"), (7, "7"), (1.0, "1.0"), ("true", "true")])
+def test_a_member_of_the_metadata_has_one_text_on_its_way_and_in_the_archive(
+    console: Console, archive: StagedArchive, redis_client: redis.Redis, value: object, text: str
+) -> None:
+    archive.add("old", account="north", metadata={"vip": value})
+    archive.add("plain", account="north", at=1)
+    live(redis_client, "now", metadata=json.dumps({"vip": value}))
+    viewer = console.person("viewer")
+    assert ids(viewer.get("/faxes", params={"q": f"meta.vip:{text}"}).text) == ["north/now", "north/old"]
+    assert ids(viewer.get("/faxes", params={"q": f"-meta.vip:{text}"}).text) == ["north/plain"]
+    assert f"<dt>vip</dt><dd>{text}</dd>" in viewer.get("/faxes/north/now").text
+
+
 def test_a_number_that_is_searched_is_in_no_address_and_for_its_session_alone(
     console: Console, archive: StagedArchive
 ) -> None:

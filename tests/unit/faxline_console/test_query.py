@@ -14,6 +14,7 @@ from faxline_console.asked import misread
 from faxline_console.number_words import names_number
 from faxline_console.people import Person, Role
 from faxline_console.query import Query, QueryInvalid, line_of, parse_query, with_state
+from faxline_console.rendering import member
 
 NEW_YORK = ZoneInfo("America/New_York")
 NOW = datetime(2026, 11, 24, 3, 0, tzinfo=UTC)  # still the 23rd in New York
@@ -25,6 +26,27 @@ def parse(line: str) -> Query:
 
 def job(**fields: object) -> Job:
     return Job(**({"id": "a-1", "account": "north", "state": JobState.FAILED} | fields))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [("7", "7"), (7, "7"), (True, "true"), ("true", "true"), (False, "false"), (1.0, "1.0")],
+)
+def test_a_member_of_the_metadata_has_one_text_by_which_it_is_found_left_out_and_seen(
+    value: object, text: str
+) -> None:
+    fax = job(metadata={"vip": value})
+    assert parse(f"meta.vip:{text}").matches(fax)
+    assert not parse(f"-meta.vip:{text}").matches(fax)
+    assert Person("a", Role.CLERK, department=("vip", text)).sees("north", fax.metadata)
+    assert member(value) == text
+
+
+@pytest.mark.parametrize("value", [None, [True], {"a": 1e999}, 1e999])
+def test_what_is_no_text_number_or_truth_value_is_found_by_nothing_and_shown_as_json(value: object) -> None:
+    fax = job(metadata={"vip": value})
+    assert not parse(f"meta.vip:{value},{member(value)}".replace(" ", "")).matches(fax)
+    assert not Person("a", Role.CLERK, department=("vip", str(value))).sees("north", fax.metadata)
 
 
 @pytest.mark.parametrize(
