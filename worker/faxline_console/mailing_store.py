@@ -4,8 +4,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from time import time
+from typing import Any
 
-from sqlalchemy import Column, Engine, String, Table, insert, select
+from sqlalchemy import Column, Engine, Select, String, Table, delete, insert, select
 from sqlalchemy.exc import IntegrityError
 
 from faxline_console.people import Person
@@ -22,6 +23,14 @@ contents = Table(
     Column("digest", String(64), nullable=False),
 )
 """What the faxes of a mailing are made of, so that only the same is pushed again under its name."""
+
+unfinished = Table(
+    "mailing_unfinished",
+    metadata,
+    Column("account", String(64), primary_key=True),
+    Column("name", String(128), primary_key=True),
+)
+"""The mailings whose push has not come to its end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +59,7 @@ class Pushed:
         who: who pushed it.
         at: when.
         pushed, left_out: how many faxes, and how many bad rows were left out.
+        unfinished: whether the push was interrupted, or is still under way.
     """
 
     account: str
@@ -58,6 +68,7 @@ class Pushed:
     at: datetime
     pushed: int
     left_out: int
+    unfinished: bool = False
 
 
 class MailingStore:
@@ -77,7 +88,8 @@ class MailingStore:
         """Note a mailing before it is pushed.
 
         Returns:
-            False if another mailing has its name: another person's, or one with other faxes.
+            False if another mailing has its name: one with other faxes, or another person's whose push came
+            to its end. A push that was interrupted anybody may repeat.
         """
         row = {
             "account": mailing.account,
@@ -93,24 +105,27 @@ class MailingStore:
             with self._engine.begin() as database:
                 database.execute(insert(mailings).values(row))
                 database.execute(insert(contents).values(place | {"digest": mailing.digest}))
+                database.execute(insert(unfinished).values(place))
         except IntegrityError:  # it was begun before: the same may be pushed again
-            return self._has(place, {"who": person.name, "digest": mailing.digest})
+            return self._may_repeat(person, mailing)
         return True
 
-    def _has(self, place: Mapping[str, str], told: Mapping[str, str]) -> bool:
-        both = mailings.join(
-            contents, (contents.c.account == mailings.c.account) & (contents.c.name == mailings.c.name)
-        )
-        query = select(mailings.c.who, contents.c.digest).select_from(both)
-        for name, value in place.items():
-            query = query.where(mailings.c[name] == value)
+    def finish(self, account: str, name: str) -> None:
+        """Note that all faxes of a mailing are pushed."""
+        same = (unfinished.c.account == account) & (unfinished.c.name == name)
         with self._engine.begin() as database:
-            row = database.execute(query).mappings().first()
-        return row is not None and dict(row) == told
+            database.execute(delete(unfinished).where(same))
+
+    def _may_repeat(self, person: Person, mailing: Reserved) -> bool:
+        same = (contents.c.account == mailing.account) & (contents.c.name == mailing.name)
+        with self._engine.begin() as database:
+            digest = database.scalar(select(contents.c.digest).where(same))
+            row = database.execute(_of(mailing.account, mailing.name)).mappings().first()
+        return row is not None and digest == mailing.digest and (row["who"] == person.name or _is_open(row))
 
     def list(self, person: Person) -> list[Pushed]:
         """The mailings that a person may see, the newest first."""
-        query = select(mailings).order_by(mailings.c.at.desc()).limit(SHOWN)
+        query = _all().order_by(mailings.c.at.desc()).limit(SHOWN)
         if person.accounts:
             query = query.where(mailings.c.account.in_(person.accounts))
         if person.department is not None:
@@ -120,8 +135,7 @@ class MailingStore:
 
     def find(self, person: Person, account: str, name: str) -> Pushed | None:
         """One mailing that a person may see; None if there is none."""
-        same = (mailings.c.account == account) & (mailings.c.name == name)
-        query = select(mailings).where(same)
+        query = _of(account, name)
         if person.department is not None:
             query = query.where(mailings.c.department == _department(person))
         with self._engine.begin() as database:
@@ -129,18 +143,24 @@ class MailingStore:
         return None if row is None or not person.sees_account(account) else _pushed(row)
 
 
+def _all() -> Select[Any]:
+    both = (unfinished.c.account == mailings.c.account) & (unfinished.c.name == mailings.c.name)
+    return select(mailings, unfinished.c.name.label("open")).select_from(mailings.outerjoin(unfinished, both))
+
+
+def _of(account: str, name: str) -> Select[Any]:
+    return _all().where((mailings.c.account == account) & (mailings.c.name == name))
+
+
+def _is_open(row: Mapping[Any, Any]) -> bool:
+    return row["open"] is not None
+
+
 def _department(person: Person) -> str:
     return "=".join(person.department) if person.department else ""
 
 
-def _pushed(row: object) -> Pushed:
-    values: dict[str, object] = dict(row)  # type: ignore[call-overload]
-    at = datetime.fromtimestamp(int(str(values["at"])) / 1000, tz=UTC)
-    return Pushed(
-        str(values["account"]),
-        str(values["name"]),
-        str(values["who"]),
-        at,
-        int(str(values["pushed"])),
-        int(str(values["left_out"])),
-    )
+def _pushed(row: Mapping[Any, Any]) -> Pushed:
+    at = datetime.fromtimestamp(row["at"] / 1000, tz=UTC)
+    place = row["account"], row["name"]
+    return Pushed(*place, row["who"], at, row["pushed"], row["left_out"], _is_open(row))

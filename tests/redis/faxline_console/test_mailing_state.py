@@ -98,7 +98,7 @@ def test_what_has_ended_is_counted_in_the_archive_without_a_record(
     assert bar(archiving) == "1 delivered, 1 partly delivered, 1 failed, 1 queued, of 4"
     page = archiving.person("clerk").get(ADDRESS)
     assert "Resend 1 failure…" in page.text
-    assert 'name="picks" value="north/scans.3 "' in page.text
+    assert 'name="failed" value="north/scans.3 "' in page.text
     assert "Busy" in page.text
     assert "3 of 4 have ended; 1 is on its way." in shown(page)
 

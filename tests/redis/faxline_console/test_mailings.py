@@ -11,7 +11,7 @@ import httpx
 import pytest
 import redis
 
-from faxline.contract.errors import PushInterrupted
+from faxline.contract.errors import PushInterrupted, QueueUnavailable
 from faxline.contract.redis_keys import RedisKeys
 from faxline_console.downloads import csv_file
 from faxline_console.line import ConsoleLine
@@ -221,6 +221,48 @@ def test_a_mailing_that_was_interrupted_is_listed_and_pushed_again_under_its_nam
     assert person.get("/mailings/north/june").status_code == 200
     assert person.act("/mailings/push", **fields).status_code == 303
     assert [entry["id"] for entry in pushed(redis_client)] == ["june.1", "june.2"]
+
+
+def test_a_mailing_of_which_nothing_was_pushed_says_so_and_anybody_pushes_it_again(
+    console: Console, redis_client: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fails(*_: Any, **__: Any) -> None:
+        raise QueueUnavailable("away")
+
+    clerk, operator, fields = console.person("clerk"), console.person("operator"), {"name": "june"}
+    with monkeypatch.context() as patch:
+        patch.setattr(ConsoleLine, "note", fails)
+        clerk.act("/mailings/push", draft=draft_of(upload(clerk, ROWS)), **fields)
+    page = shown(operator.get("/mailings/north/june"))
+    assert "Not pushed The push did not come to its end. None of its faxes is registered" in page
+    assert "On its way" not in page
+    assert "push interrupted" in shown(operator.get("/mailings"))
+    other = operator.act(
+        "/mailings/push", draft=draft_of(upload(operator, f"{ROWS}+12025550149,x\n")), **fields
+    )
+    assert "There is a group of this name already." in shown(other)
+    done = operator.act("/mailings/push", draft=draft_of(upload(operator, ROWS)), **fields)
+    assert done.status_code == 303
+    assert [entry["id"] for entry in pushed(redis_client)] == ["june.1", "june.2"]
+    for address in ("/mailings/north/june", "/mailings"):
+        page = shown(operator.get(address))
+        assert "interrupted" not in page
+        assert "did not come to its end" not in page
+    again = console.person("admin")
+    twice = again.act("/mailings/push", draft=draft_of(upload(again, ROWS)), **fields)
+    assert "There is a group of this name already." in shown(twice), "it came to its end"
+
+
+def test_a_mailing_whose_push_is_known_to_be_whole_all_the_same_says_nothing_of_an_interruption(
+    console: Console, redis_client: redis.Redis
+) -> None:
+    console.mailings.reserve(Person("clerk", Role.CLERK), Reserved("north", "scans", "", 2, 0))
+    fax(redis_client, "scans.1", "delivered", pages=1, transferred=1)
+    person = console.person("clerk")
+    assert "Only 1 fax is registered of 2." in shown(person.get("/mailings/north/scans"))
+    fax(redis_client, "scans.2", "delivered", pages=1, transferred=1)
+    assert "registered" not in shown(person.get("/mailings/north/scans"))
+    assert "interrupted" not in shown(person.get("/mailings"))
 
 
 def test_a_mailing_that_cannot_be_listed_is_not_pushed(console: Console, redis_client: redis.Redis) -> None:

@@ -2,8 +2,10 @@
 
 from collections import Counter
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
+from sqlalchemy.exc import DBAPIError
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import UploadFile
 from starlette.requests import Request
@@ -33,8 +35,8 @@ FULL = "So many mailings are uploaded and not pushed that there is no room. Try 
 NO_NAME = "A name has letters from A to Z, digits and . _ : - only, no more than 100, and is no dot or two."
 TAKEN = "There is a group of this name already. Choose another name."
 INTERRUPTED = (
-    "Redis did not answer, and not all faxes are known to be pushed. Push them again under this name: "
-    "none goes twice."
+    "Redis did not answer, and not all faxes are known to be pushed. Push them again under this name, you or "
+    "somebody else: none goes twice."
 )
 TWICE = (
     "Two files have the same name: {}. A row names its document by the name of the file, "
@@ -132,6 +134,8 @@ class MailingUploadPages:
             try:
                 await line.note("mailing", by=person.name, about=about)
                 await line.send_many(looked.faxes, group=looked.name)
+                with suppress(DBAPIError):  # all are pushed, and the list shows it by their number
+                    await run_in_threadpool(self._store.finish, draft.account, looked.name)
             except QueueUnavailable:
                 wrong = INTERRUPTED
         if wrong:

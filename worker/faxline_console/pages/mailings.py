@@ -93,6 +93,7 @@ class MailingPages:
             "open": sum(state.counts[segment] for segment in OPEN),
             "can_cancel": state.counts["queued"],
             "reasons": state.reasons.most_common(),
+            "interrupted": pushed is not None and pushed.unfinished and state.known < pushed.pushed,
             "done": request.query_params.get("done", ""),
         }
         return self._render.page(request, "mailing.html", values)
