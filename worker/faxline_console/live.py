@@ -78,7 +78,7 @@ class Live:
 
     async def _read(self) -> None:
         after: dict[str, str] = {}
-        while self._viewers and self._lines.accounts:
+        while self._viewers:
             try:
                 after = await self._turn(after)
             except FaxlineError:
@@ -88,9 +88,12 @@ class Live:
 
     async def _turn(self, after: dict[str, str]) -> dict[str, str]:
         """One read. Returns the id of the last known event of each stream."""
+        names = self._lines.accounts  # once: another thread may take one away
+        if not names:
+            return {}
         self._counts()
-        accounts = {self._lines.of(name).keys.events: name for name in self._lines.accounts}
-        line = self._lines.of(self._lines.accounts[0])
+        accounts = {self._lines.of(name).keys.events: name for name in names}
+        line = self._lines.of(names[0])
         fresh = await line.newest([key for key in accounts if key not in after])
         known = {key: (after | fresh)[key] for key in accounts}
         found = await line.next_of(known, self._block)

@@ -10,6 +10,7 @@ import pytest
 import redis
 
 from faxline.contract.redis_keys import RedisKeys
+from faxline_console.lines import Lines
 from faxline_console.live import Live
 from faxline_console.people import Person, Role
 from tests.consoles import Console
@@ -48,6 +49,35 @@ def test_a_viewer_is_told_of_its_own_accounts_and_a_department_gets_no_count(
 
     with Console(redis_url, tmp_path) as console:
         assert console.runner.run(look(console)) == (1, 0, False)
+
+
+@pytest.mark.parametrize("first", [["gone", "north"], []], ids=["one is gone", "none is left"])
+def test_accounts_that_go_while_they_are_read_do_not_end_what_open_pages_are_told(
+    redis_url: str,
+    redis_client: redis.Redis,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    first: list[str],
+) -> None:
+    """The first look names an account that the lines know no more, or none at all."""
+    looks, known = [first], Lines.accounts
+    monkeypatch.setattr("faxline_console.live.RETRY", 0.01)
+
+    async def look(console: Console) -> int:
+        live = Live(console.lines, pause=0.01, block=0.3)
+        names = known.__get__(console.lines)
+        monkeypatch.setattr(Lines, "accounts", property(lambda _: looks.pop() if looks else names))
+        stream = live.changes(ALL)
+        wait = asyncio.ensure_future(anext(stream))
+        await asyncio.wait_for(blocked(redis_client, 1), 10)
+        happens(redis_client, "north")
+        told = await asyncio.wait_for(wait, 10)
+        await close([stream], [])
+        return told
+
+    with Console(redis_url, tmp_path) as console:
+        assert console.runner.run(look(console)) == 1
+    assert not looks
 
 
 async def close(streams: list[AsyncGenerator[int]], waits: Sequence[asyncio.Future[int]]) -> None:
