@@ -20,7 +20,7 @@ from faxline_archive.schema import accounts, positions
 from faxline_archive.writer import write
 from faxline_archive.writer_lock import WriterLock
 from faxline_worker.config.settings import PACE
-from faxline_worker.observability.pulse import Loop
+from faxline_worker.observability.pulse import Loop, beating
 
 FIRST, LONGEST = 0.25, 10.0
 """Seconds of the first and of the longest pause while the database or Redis is away."""
@@ -64,7 +64,6 @@ class Archiver:
         self._poll = poll
         self._lock = WriterLock(engine)
         self._orders = Orders(engine, reader)
-        self._migrated = False
         self._pause = 0.0
         self._broken: dict[str, str] = {}
         self._removed: list[str] = []
@@ -125,12 +124,12 @@ class Archiver:
         return self._pause
 
     def _look(self, loop: Loop) -> float:
-        if not self._migrated:
-            migrate(self._engine)
-            self._migrated = True
         if not self._lock.take():
             self._rest()
             return STANDBY
+        if not self.works.is_set():  # with the lock held nobody writes by the schema that was
+            with beating(loop):
+                migrate(self._engine)
         names = self._with_removed(list(self._names()))
         self._reader.follow(names)
         if not self.works.is_set():
@@ -200,10 +199,9 @@ class Archiver:
         for name, count in written.entries.items():
             self._metrics.written(name).inc(count)
             self._metrics.size(name).inc(count)
-        for name, count in written.records_missing.items():
-            self._missing(name, "records", count)
-        for name, count in written.lost.items():
-            self._missing(name, "entries", count)
+        for what, missing in (("records", written.records_missing), ("entries", written.lost)):
+            for name, count in missing.items():
+                self._missing(name, what, count)
         for name, count in written.unopened.items():
             self._log.error("faxes cannot be opened to add a receipt", account=name, count=count)
 

@@ -83,6 +83,12 @@ def migrate(engine: Engine) -> None:
         command.upgrade(config, "head")
 
 
+def version_of(connection: Connection) -> str | None:
+    """The version of the schema in a database that has one."""
+    found: str | None = connection.scalar(text("SELECT version_num FROM alembic_version"))
+    return found
+
+
 def empty_log(engine: Engine) -> bool:
     """Empty SQLite's write-ahead log, which has what was erased until then. PostgreSQL needs nothing.
 

@@ -76,6 +76,8 @@ def find_intersection(
     """
     things = _things(connection, account, wanted, privacy)
     terms = [[term(account, what, value, key) for value in values] for what, key, values in things]
+    # A fax is shown as its columns are, whatever an archive of another version left of its terms.
+    also = (*also, *(faxes.c[name].in_(found) for name, _, found in things if name != MEMBER))
     what, key, values = things[0]
     if len(values) == 1:
         last = _last(account, (what, key, values[0]), wanted, after)

@@ -7,15 +7,18 @@ from contextlib import ExitStack
 
 import redis
 from alembic.util import CommandError
+from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
 
 from faxline_archive.archiver import Archiver
-from faxline_archive.database import in_words, migrate, open_database
+from faxline_archive.database import in_words, migrate, open_database, version_of
 from faxline_archive.kept_checkpoints import KeptCheckpoints
 from faxline_archive.metrics import ArchiveMetrics
 from faxline_archive.reader import Reader
+from faxline_archive.schema import VERSION
 from faxline_archive.signer import signer
 from faxline_archive.upkeep import Upkeep
+from faxline_archive.writer_lock import WriterLock
 from faxline_worker.observability.heartbeat import Heartbeat
 from faxline_worker.observability.logs import get_logger
 from faxline_worker.observability.metrics.families import new_registry, watch_folders, watch_loops
@@ -43,14 +46,28 @@ def upgrade() -> None:
     """Bring the archive's schema up to date, and end. The archive does it at its start as well."""
     settings = load("archive")[0].settings
     engine = open_database(settings.archive.url, writes=True)
+    lock = WriterLock(engine)
     try:
-        migrate(engine)
+        if lock.take():
+            migrate(engine)
+        else:
+            _require_current(engine)
     except DBAPIError as error:
         give_up(f"FAXLINE_ARCHIVE__URL: {in_words(error, engine)}")
     except CommandError as error:
         give_up(f"FAXLINE_ARCHIVE__URL: {error}: run the newest version of Faxline")
     finally:
+        lock.release()
         engine.dispose()
+
+
+def _require_current(engine: Engine) -> None:
+    """Leave the schema alone while an archive works, which brought it to its own version."""
+    with engine.connect() as connection:
+        if version_of(connection) != VERSION:
+            give_up(
+                "FAXLINE_ARCHIVE__URL: an archive of another version works with this database: stop it first"
+            )
 
 
 def accept() -> None:

@@ -23,6 +23,8 @@ from sqlalchemy.dialects.postgresql import ARRAY
 EVENTS, AUDIT = "events", "audit"
 STREAMS = (EVENTS, AUDIT)
 """The streams of an account that are archived, by the last part of their keys."""
+VERSION = "0007"
+"""The version of the schema that these tables are."""
 NAME = 63
 """Characters of an account's name."""
 JOB = 128

@@ -11,6 +11,7 @@ from dataclasses import replace
 from sqlalchemy import Connection, Engine, and_, bindparam, or_, select, update
 
 from faxline.contract.errors import KeyMissing, SealBroken
+from faxline_archive.database import version_of
 from faxline_archive.entries import NO_RECORD, Entry, leaf_row, says_the_same
 from faxline_archive.faxes import Row, advance, begin, begins_anew, metadata_rows
 from faxline_archive.gaps import Gaps
@@ -18,7 +19,7 @@ from faxline_archive.privacy import Privacy
 from faxline_archive.progress import DatabaseBehindError, Read, Written, mark_id, mark_number
 from faxline_archive.records import Record
 from faxline_archive.rows import store
-from faxline_archive.schema import accounts, entries, fax_metadata, faxes, positions
+from faxline_archive.schema import VERSION, accounts, entries, fax_metadata, faxes, positions
 from faxline_archive.sums import SumChanges
 from faxline_archive.terms import lasting_terms, with_terms, without_column_terms
 
@@ -42,7 +43,8 @@ def write(
 
     Raises:
         sqlalchemy.exc.DBAPIError: the database is away or refuses. Nothing was written.
-        DatabaseBehindError: what comes before the batch is not in the database. Nothing was written.
+        DatabaseBehindError: what comes before the batch is not in the database, or its schema is another one.
+            Nothing was written.
     """
     with engine.begin() as connection:
         return _Transaction(connection, records, privacies).write(batch)
@@ -71,9 +73,11 @@ class _Transaction:
 
     def write(self, batch: Sequence[Read]) -> Written:
         """Write all of it."""
+        if version_of(self._connection) != VERSION:
+            raise DatabaseBehindError("the schema is of another version")
         names = sorted({read.account for read in batch})
         sizes = self._lock(names)
-        marks = self._marks(names)
+        marks = _marks(self._connection, names)
         places = [(read, *marks.get((read.account, read.stream), ("", 0))) for read in batch]
         for read, mark, _ in places:
             if mark_id(read.before) > mark_id(mark):
@@ -127,13 +131,6 @@ class _Transaction:
             asked = select(accounts.c.account, accounts.c.size).where(accounts.c.account.in_(some))
             locked = asked.order_by(accounts.c.account).with_for_update()
             found |= {row.account: row.size for row in self._connection.execute(locked)}
-        return found
-
-    def _marks(self, names: Sequence[str]) -> dict[tuple[str, str], tuple[str, int]]:
-        found: dict[tuple[str, str], tuple[str, int]] = {}
-        for some in _slices(names):
-            rows = self._connection.execute(select(positions).where(positions.c.account.in_(some)))
-            found |= {(row.account, row.stream): (row.mark, row.missing) for row in rows}
         return found
 
     def _new(self, read: Read, mark: str) -> list[tuple[Entry, bool]]:
@@ -235,7 +232,8 @@ class _Transaction:
         changed_rows = [with_terms(row, has_terms=has_terms) for row in self._changed.values()]
         store(self._connection, faxes, changed_rows, present="replace")
         store(self._connection, fax_metadata, members)
-        self._tell_metadata()
+        begun = {(row["account"], row["job"], row["reuse"]) for row, _ in self._begun}
+        _tell_metadata(self._connection, self._changed.keys() - begun)  # new ones have it already
         for row in self._changed.values():
             self._sums.add(row)
         self._sums.store(self._connection)
@@ -249,20 +247,28 @@ class _Transaction:
             self._connection.execute(update(accounts).where(none).values(ordered=leaf))
             self._written.ordered[name] = sizes[name]
 
-    def _tell_metadata(self) -> None:
-        """Bring what the metadata tells of the faxes that changed up to date. New ones have it already."""
-        begun = {(row["account"], row["job"], row["reuse"]) for row, _ in self._begun}
-        jobs: defaultdict[str, list[str]] = defaultdict(list)
-        for account, job, _ in self._changed.keys() - begun:
-            jobs[account].append(job)
-        same = and_(*(fax_metadata.c[name] == faxes.c[name] for name in ("account", "job", "reuse")))
-        told = ("state", "reason", "transferred")
-        differs = or_(*(fax_metadata.c[name].is_distinct_from(faxes.c[name]) for name in told))
-        change = update(fax_metadata).values({name: faxes.c[name] for name in told}).where(same, differs)
-        for account, found in jobs.items():
-            for some in _slices(sorted(found)):
-                here = and_(fax_metadata.c.account == account, fax_metadata.c.job.in_(some))
-                self._connection.execute(change.where(here))
+
+def _marks(connection: Connection, names: Sequence[str]) -> dict[tuple[str, str], tuple[str, int]]:
+    found: dict[tuple[str, str], tuple[str, int]] = {}
+    for some in _slices(names):
+        rows = connection.execute(select(positions).where(positions.c.account.in_(some)))
+        found |= {(row.account, row.stream): (row.mark, row.missing) for row in rows}
+    return found
+
+
+def _tell_metadata(connection: Connection, changed: Iterable[tuple[str, str, int]]) -> None:
+    """Bring what the metadata tells of faxes that changed up to date."""
+    jobs: defaultdict[str, list[str]] = defaultdict(list)
+    for account, job, _ in changed:
+        jobs[account].append(job)
+    same = and_(*(fax_metadata.c[name] == faxes.c[name] for name in ("account", "job", "reuse")))
+    told = ("state", "reason", "transferred")
+    differs = or_(*(fax_metadata.c[name].is_distinct_from(faxes.c[name]) for name in told))
+    change = update(fax_metadata).values({name: faxes.c[name] for name in told}).where(same, differs)
+    for account, found in jobs.items():
+        for some in _slices(sorted(found)):
+            here = and_(fax_metadata.c.account == account, fax_metadata.c.job.in_(some))
+            connection.execute(change.where(here))
 
 
 def _slices(keys: Sequence[str]) -> Iterable[Sequence[str]]:

@@ -15,6 +15,8 @@ STALL = 60.0
 most (redis_clients.py)."""
 READY = 10.0
 """Seconds without a beat after which a loop is not ready. A read blocks for 2 s at the most."""
+BEAT = 1.0
+"""Seconds between two beats for a loop that waits."""
 FORGIVEN = 60.0
 """Seconds after which the failure of a pool's thread is forgotten if no thread was busy since."""
 Clock = Callable[[], float]
@@ -61,6 +63,24 @@ class Loop:
     def trouble(self) -> str:
         """Why it does not do its work, in words; empty if it does."""
         return f"stands still for {age:.0f} s" if (age := self.age) > self._ready else self._trouble
+
+
+@contextmanager
+def beating(loop: Loop) -> Iterator[None]:
+    """Beat for a loop while it waits for one call that may take long and cannot beat itself."""
+    stop = threading.Event()
+
+    def beat() -> None:
+        while not stop.wait(BEAT):
+            loop.beat()
+
+    thread = threading.Thread(target=beat, name=f"{loop.name} beats", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
 
 
 class Pool(Loop):
