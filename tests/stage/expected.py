@@ -55,7 +55,9 @@ def accepted(*then: str) -> Row:
 def by_older(outcome: str) -> Row:
     """A receipt that only a doubt explains, where the doubt is an older attempt's."""
     duplicate = unmoved((*HELD, "submitted", *FINAL), "fax.duplicate")
-    if outcome == "delivered":
+    if outcome == "delivered":  # so it is, if it has not ended otherwise
+        open_still = ("submitted", "unconfirmed")
+        duplicate |= become(open_still, "delivered", "fax.duplicate", "fax.delivered")
         return again(duplicate, duplicate) | again(WAITING, become(WAITING, "delivered", "fax.delivered"))
     return again(duplicate, duplicate) | again(
         ("in_doubt", *WAITING), unmoved(("in_doubt", *WAITING), "fax.duplicate")

@@ -228,3 +228,81 @@ def test_a_job_that_waits_for_its_next_delivery_is_not_sent_where_an_older_attem
     scene.receipt("77")
     assert state(scene) == "delivered"
     assert scene.client.zcard(scene.keys.delayed) == 0
+
+
+@pytest.mark.parametrize("receipt_first", [True, False])
+def test_the_delivery_of_an_older_attempt_settles_the_doubt_about_the_newer_one(
+    scene: Scene, *, receipt_first: bool
+) -> None:
+    """Whether its receipt comes while the newer one is under way, or when that is in doubt as well."""
+    older, newer = sent_twice(scene, in_doubt="resend")
+    if receipt_first:
+        scene.receipt("77", to=NUMBER)
+    assert accepted(scene, older, "77") == "duplicate"
+    scene.store.submission.settle(newer, {"decision": "in_doubt", "reason": "read_timeout"})
+    if not receipt_first:
+        assert state(scene) == "in_doubt"
+        assert scene.receipt("77").result == "resolved_doubt"
+    assert (state(scene), scene.record(JOB)["job_id"]) == ("delivered", "77")
+    scene.go(WAIT + LEASE)
+    scene.store.timers.run()
+    assert isinstance(scene.store.submission.admit("permit-x", ""), Idle)
+
+
+@pytest.mark.parametrize("receipt_first", [True, False])
+def test_the_failure_of_an_older_attempt_leaves_the_doubt_about_the_newer_one(
+    scene: Scene, *, receipt_first: bool
+) -> None:
+    older, newer = sent_twice(scene)
+    if receipt_first:
+        scene.receipt("77", "failed", to=NUMBER)
+    assert accepted(scene, older, "77") == "duplicate"
+    scene.store.submission.settle(newer, {"decision": "in_doubt", "reason": "read_timeout"})
+    if not receipt_first:
+        assert scene.receipt("77", "failed").result == "repeated"
+    assert state(scene) == "in_doubt"
+
+
+def test_an_unconfirmed_job_is_delivered_where_an_older_attempt_was(scene: Scene) -> None:
+    older, newer = sent_twice(scene)
+    assert accepted(scene, older, "77") == "duplicate"
+    accepted(scene, newer, "78")
+    scene.go(DEADLINE)
+    scene.store.timers.run()
+    assert state(scene) == "unconfirmed"
+    assert scene.receipt("77").result == "applied"
+    assert (state(scene), scene.record(JOB)["job_id"]) == ("delivered", "77")
+
+
+def test_a_job_that_ifax_has_again_is_delivered_where_an_older_attempt_was_and_not_sent_a_third_time(
+    scene: Scene,
+) -> None:
+    older, newer = sent_twice(scene)
+    assert accepted(scene, older, "77") == "duplicate"
+    accepted(scene, newer, "78")
+    assert scene.receipt("77").result == "applied"
+    assert scene.receipt("78", "failed", again="busy").result == "repeated"
+    assert (state(scene), scene.record(JOB)["job_id"]) == ("delivered", "77")
+    assert isinstance(scene.store.submission.admit("permit-x", ""), Idle)
+
+
+def test_nor_where_a_match_tells_that_the_older_one_was_delivered(scene: Scene) -> None:
+    _, newer = sent_twice(scene)
+    accepted(scene, newer, "78")
+    scene.receipt("77", to=NUMBER)
+    scene.go(MATCH)
+    assert [m.result for m in scene.store.receipts.match()] == ["duplicate"]
+    assert names(scene)[-2:] == ["fax.duplicate", "fax.delivered"]
+    assert scene.receipt("78", "failed", again="busy").result == "repeated"
+    assert state(scene) == "delivered"
+
+
+def test_a_job_id_of_an_older_attempt_stands_for_no_job_once_its_job_is_forgotten(scene: Scene) -> None:
+    older, newer = sent_twice(scene)
+    assert accepted(scene, older, "77") == "duplicate"
+    accepted(scene, newer, "78")
+    scene.receipt("78")
+    assert scene.store.maintenance.forget(JOB) == "done"
+    scene.push(JOB)
+    assert scene.receipt("77").result == "repeated"
+    assert state(scene) == "queued"

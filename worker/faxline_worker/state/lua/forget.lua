@@ -11,7 +11,7 @@ refuse_newer(fields.v)
 if not fields.state then return 'gone' end
 if not FINAL[fields.state] then return fields.state end
 for name, value in pairs(fields) do
-  local job_id = string.sub(name, 1, 2) == 'h:' and string.match(value, '"jobId":(%d+)')
+  local job_id = string.sub(name, 1, 2) == 'h:' and string.match(value, '"jobId":(%d+)') or string.match(name, '^also:(.*)')
   if job_id and redis.call('GET', keys.job_ids .. job_id) == id then
     redis.call('SET', keys.job_ids .. job_id, NOBODY, 'KEEPTTL')
   end

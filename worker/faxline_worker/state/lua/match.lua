@@ -27,8 +27,8 @@ local function look_again(receipt)
   tried(receipt)
 end
 
--- The job is settled where it waits for this word: in doubt about its last attempt, or delivered by an earlier one
--- (a job that was to be sent again is not). Anything else is reported as a duplicate and changes nothing.
+-- The job is settled where it waits for this word: in doubt about its last attempt, or delivered by an earlier one (a job
+-- that was to be sent again is not). Anything else is reported as a duplicate; what was delivered is not sent again, either.
 local function settle_doubt(receipt, member, id, job)
   local delivered, last = receipt.outcome == 'delivered', member == doubt_of(job, id)
   forget_doubt(member)
@@ -44,6 +44,7 @@ local function settle_doubt(receipt, member, id, job)
   end
   job.cause = facts_of(receipt)
   duplicate(options, id, job, receipt.job_id)
+  if delivered then apply_receipt(options, id, job, receipt) end
   return 'duplicate'
 end
 

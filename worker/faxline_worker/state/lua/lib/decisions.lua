@@ -71,6 +71,7 @@ local DECISIONS = {
   end,
   in_doubt = function(call)
     local account, options, id, job, answer = call.account, call.options, call.id, call.job, call.answer
+    if is_delivered_before(id, job) then return taken_before(account, options, id, job, call.settled, true) end
     local named, owner = answer.named or job.also, nil
     if named then owner = redis.call('GET', keys.job_ids .. named) end
     if owner and owner ~= id and not is_receipt(owner) then named = nil end -- it is another fax's

@@ -46,6 +46,13 @@ local function taken_before(account, options, id, job, more, spent)
   return true
 end
 
+-- Whether the receipt of an older attempt came while this one was under way, and says that the fax was delivered.
+local function is_delivered_before(id, job)
+  local early = job.also and redis.call('GET', keys.job_ids .. job.also)
+  early = is_receipt(early) and cjson.decode(early)
+  return early and early.of == id and early.outcome == 'delivered'
+end
+
 local function fail(options, id, job, said, more)
   local changes = with(said, more)
   changes.state = 'failed'
@@ -89,6 +96,7 @@ local function duplicate(options, id, job, job_id)
     early = false
   end
   if not early then redis.call('SET', keys.job_ids .. job_id, id, 'PX', options.retention + options.deadline) end
+  redis.call('HSET', keys.job .. id, 'also:' .. job_id, '1') -- for `forget`
   local data = { state = job.state, attempt = job.attempt }
   tell_cause(job, data)
   job.event = emit(options.cap, 'fax.duplicate', id, to_json(data, job_id, job.metadata))

@@ -7,12 +7,12 @@ local function facts_of(receipt)
     call_ended_at = receipt.ended and receipt.ended * 1000 }
 end
 
--- A receipt that names the job's jobId. A job that waits to be sent again is not sent, if the receipt says that one of its
--- requests was delivered after all.
+-- A receipt that names a jobId of the job's. It is the word on the last request. But where any of its requests was
+-- delivered, the job is: nothing of it is sent again, whatever the last one comes to.
 local apply_receipt
 local function meet_job(options, id, job, receipt, batch)
-  local after_all = job.state == 'queued' and receipt.outcome == 'delivered'
-  if not after_all and (job.job_id ~= receipt.job_id or job.state == 'queued') then return 'repeated' end
+  local last = job.job_id == receipt.job_id and job.state ~= 'queued'
+  if not last and receipt.outcome ~= 'delivered' then return 'repeated' end
   return apply_receipt(options, id, job, receipt, batch)
 end
 
