@@ -24,7 +24,7 @@ def needed(keys: RedisKeys) -> Mapping[str, _Commands]:
     job, document, upload = keys.job("j"), keys.document("d"), keys.upload("u")
     push = ("XADD", keys.intake, "*", "send", "{}")
     script = ("EVALSHA", "0" * 40, "2", keys.prefix, keys.account_state)
-    listed = ("SISMEMBER", ACCOUNTS, "a")
+    listed = ("SMISMEMBER", ACCOUNTS, "a")
     return {
         "producer": (
             push,

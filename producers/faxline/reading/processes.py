@@ -94,6 +94,7 @@ class Process:
         shares: the group of processes with which it shares accounts; empty for an older one.
         units: the units of accounts that it serves; empty if it does not say.
         lacks: accounts of its units that it cannot serve, because their folders cannot be read.
+        looks: for a worker, the seconds between two looks at the accounts' folders; 0 for an older one.
     """
 
     role: str
@@ -111,6 +112,7 @@ class Process:
     shares: str = ""
     units: frozenset[int] = frozenset()
     lacks: frozenset[str] = frozenset()
+    looks: float = 0.0
 
     @property
     def gone(self) -> bool:
@@ -194,6 +196,7 @@ def read_heartbeat(role: str, name: bytes, text: bytes, now: int) -> Process | N
             shares=str(data.get("shares", "")),
             units=units_from_text(str(data.get("units", "0"))),
             lacks=frozenset(map(str, data.get("lacks", ()))),
+            looks=float(data.get("looks", 0.0)),
         )
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError, OSError, RecursionError):
         return None

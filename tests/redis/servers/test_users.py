@@ -93,7 +93,7 @@ def test_the_table_has_what_producers_and_webhooks_must_not_do() -> None:
     assert {(user, word) for user in ("producer", "webhook") for word in needed} <= refused
     assert [command for user, command, answer in CASES if (user, answer) == ("webhook", "yes")] == [
         "XADD fax:{default}:status * body x",
-        "SISMEMBER fax:accounts a",
+        "SMISMEMBER fax:accounts a",
         "HSET fax:processes:webhook a x",
         "TIME",
     ]

@@ -7,7 +7,7 @@ list of accounts in Redis. Time alone ends no draining: iFax may keep a fax for 
 
 import hashlib
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from pydantic import SecretStr
@@ -55,8 +55,8 @@ class LiveAccounts:
         clock: monotonic seconds.
     """
 
-    is_listed: Callable[[str], bool] = staticmethod(lambda _: True)
-    """Whether Redis lists an account, so that it is drained on (`drain_by_redis`); without Redis: always."""
+    listed: Callable[[Sequence[str]], Collection[str]] = staticmethod(lambda names: names)
+    """Which of these accounts Redis lists, so that they are drained on (`drain_by_redis`)."""
 
     def __init__(
         self,
@@ -130,15 +130,20 @@ class LiveAccounts:
         """
         self._own[account] = self._own[account].model_copy(update={member: value})
 
-    def drained(self, account: str) -> bool:
+    def drained(self, account: str, slowest: float = 0.0) -> bool:
         """Whether an account with which nothing is under way may be forgotten.
+
+        Args:
+            account: its name.
+            slowest: the longest that a worker takes from one look to the next, in seconds.
 
         Returns:
             False while a worker may not know of the removal and begin a call: ask again later.
         """
         if (found := self._draining.get(account)) is None:
             return True
-        least = self.settings.drain_least.total_seconds() + (MOUNTED if self._mounted else 0.0)
+        late = 2 * max(0.0, slowest - self.settings.secrets_poll.total_seconds())
+        least = self.settings.drain_least.total_seconds() + late + (MOUNTED if self._mounted else 0.0)
         return self._clock() >= found[1] + least
 
     def look(self, *, at_once: bool = False) -> None:
@@ -148,8 +153,9 @@ class LiveAccounts:
         changes = self._folders.look(at_once=at_once)
         for folder, error in changes.broken.items():
             self._log.error("an account's folder cannot be read", path=folder, error=error)
-        ended = [name for name in self._draining if self.drained(name) and not self.is_listed(name)]
-        removed = tuple(name for name in ended if name not in changes.added)  # one that is back is there
+        ripe = [name for name in self._draining if self.drained(name) and name not in changes.added]
+        listed = self.listed(ripe) if ripe else ()
+        removed = tuple(name for name in ripe if name not in listed)
         if not (changes.added or changes.changed or changes.removed or removed):
             return
         for name in (*removed, *changes.added):

@@ -86,7 +86,8 @@ class Secrets:
         self._live = live
         if live is not None:
             live.listen(self._follow)
-        self._every = settings.secrets_poll.total_seconds()
+        self._every = self.looks = settings.secrets_poll.total_seconds()
+        """Seconds between two looks; `looks`: as it is now, from the begin of one to that of the next."""
         self._log = log
         self._learn = learn
         self._tokens = {
@@ -139,7 +140,9 @@ class Secrets:
                 self.look()
             except Exception as error:  # noqa: BLE001 - its text, or a traceback, may hold a secret
                 self._log.error("the accounts' files could not be looked at", error=type(error).__name__)
-            wait = max(self._every, SHARE * (time.monotonic() - began))
+            took = time.monotonic() - began
+            wait = max(self._every, SHARE * took)
+            self.looks = took + wait
             loop.well()
 
     def _follow(self, update: Update) -> None:

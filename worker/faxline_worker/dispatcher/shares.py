@@ -60,6 +60,8 @@ class Shares:
         self._worked: dict[str, float] = {}
         """When dispatchers were at work last."""
         self._lock = threading.Lock()
+        self.slowest_look = 0.0
+        """The longest that a worker takes from one look at the accounts' folders to the next, in seconds."""
         metrics.set_accounts_served(len(served))
 
     def heartbeat_fields(self) -> dict[str, str | list[str]]:
@@ -86,6 +88,8 @@ class Shares:
         worked = self._worked | {one.name: now for one in others}
         self._worked = {name: at for name, at in worked.items() if now - at < TROUBLED}
         troubled = [one for one in peers if one.state is ProcessState.NOT_READY and not one.gone]
+        looks = (one.looks for one in processes if one.role == "worker" and not one.gone)
+        self.slowest_look = max(looks, default=0.0)
         workers = [process for process in processes if process.role == "worker" and process.at_work]
         with self._lock:
             self._broker.grouped = len(self._accounts) > MANY and share_lists(workers)

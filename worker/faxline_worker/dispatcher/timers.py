@@ -169,7 +169,7 @@ class Timers:
     def _check_drained(self, account: str) -> None:
         """Take an account that is drained off the list once none of its faxes is under way.
 
-        All processes then forget it (`LiveAccounts.is_listed`).
+        All processes then forget it (`LiveAccounts.listed`).
         """
         state = self._stores[account].state()
         if any(state.jobs.get(name) for name in UNDER_WAY) or state.receipt_wait:

@@ -87,7 +87,7 @@ def dispatcher() -> None:
         loops=loops,
         begin=partial(_begin, guard, publisher, known),
         shares=shares,
-        drained=live.drained,
+        drained=lambda account: live.drained(account, shares.slowest_look),
     )
     live.listen(partial(_follow, stores, shares, guard, live, known))
     with ExitStack() as stack:  # what is opened first is closed last

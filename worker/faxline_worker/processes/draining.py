@@ -1,5 +1,7 @@
 """How a process learns that an account that was removed need not be drained any more."""
 
+from collections.abc import Collection, Sequence
+
 import redis
 from structlog.typing import FilteringBoundLogger
 
@@ -19,19 +21,20 @@ def drain_by_redis(live: LiveAccounts, client: redis.Redis, log: FilteringBoundL
     """
     told = False
 
-    def is_listed(account: str) -> bool:
+    def listed(names: Sequence[str]) -> Collection[str]:
         nonlocal told
         try:
-            return bool(client.sismember(ACCOUNTS, account))
+            found = client.smismember(ACCOUNTS, list(names))
         except redis.exceptions.NoPermissionError:
             if not told:
                 text = (
-                    "the Redis user may not SISMEMBER fax:accounts, so a removed account is drained for ever"
+                    "the Redis user may not SMISMEMBER fax:accounts, so removed accounts are drained for ever"
                 )
-                log.warning(text, account=account, error="load ops/redis/users.acl anew")
+                log.warning(text, error="load ops/redis/users.acl anew")
             told = True
+            return names
         except redis.RedisError:
-            pass
-        return True  # it is not known
+            return names  # it is not known
+        return [name for name, there in zip(names, found, strict=True) if there]
 
-    live.is_listed = is_listed
+    live.listed = listed

@@ -127,7 +127,7 @@ class WorkerProcess:
         share = WorkerShare(probe, self._live, self._broker)
         heartbeat = Heartbeat(
             *(probe, "worker", self._live, self._loops, self._log, self._taking),
-            more=lambda: share.heartbeat_fields(heartbeat.name),
+            more=lambda: {**share.heartbeat_fields(heartbeat.name), "looks": round(self._secrets.looks, 1)},
         )
         with ExitStack() as stack:  # what begins first ends last
             stack.enter_context(closing(self._broker))

@@ -250,14 +250,14 @@ NEEDED, TOO_MUCH = needed(KEYS), too_much(KEYS)
 NARROW = {
     "producer": f"(+xadd ~{KEYS.intake}) (+set ~{KEYS.upload('*')}) (+hgetall +xread %R~{KEYS.job('*')} "
     f"%R~{KEYS.events} %R~fax:processes:*) (+xautoclaim ~{KEYS.events})",
-    "webhook": f"(+xadd ~{KEYS.status}) (+hset ~fax:processes:webhook) (+sismember %R~fax:accounts)",
+    "webhook": f"(+xadd ~{KEYS.status}) (+hset ~fax:processes:webhook) (+smismember %R~fax:accounts)",
     "dispatcher": "~fax:{*}:* ~fax:accounts ~wake-ups:* ~fax:processes:dispatcher +@read +@write -@dangerous "
     "+evalsha +info",
     "worker": "~fax:{*}:* ~wake-ups:* ~fax:processes:worker +@read +@write -@dangerous +evalsha +info "
-    "(+sismember %R~fax:accounts)",
+    "(+smismember %R~fax:accounts)",
     "operator": f"+info +time %R~{KEYS.job('*')} %R~{KEYS.lost} %R~{KEYS.ready} %R~fax:accounts "
     f"%R~fax:processes:* +hgetall +zrange +smembers (+xadd ~{KEYS.orders})",
-    "archive": f"+evalsha +smembers +sismember ~fax:{{*}}: ~{KEYS.account_state} %R~fax:accounts +hset "
+    "archive": f"+evalsha +smembers +smismember ~fax:{{*}}: ~{KEYS.account_state} %R~fax:accounts +hset "
     f"~fax:processes:archive (+xread +xgroup ~{KEYS.events} ~{KEYS.audit}) (+hmget %R~{KEYS.job('*')}) "
     f"(+set ~{KEYS.archive})",
 }

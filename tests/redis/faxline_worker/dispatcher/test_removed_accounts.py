@@ -105,17 +105,17 @@ def test_an_account_is_drained_on_while_redis_does_not_say_whether_it_is_listed(
 ) -> None:
     log, live = Mock(), LiveAccounts(read_settings({"FAXLINE_ACCOUNTS": "west"}), "webhook", Mock())
     drain_by_redis(live, redis_client, log)
-    assert not live.is_listed("west")
+    assert not live.listed(["west"])
     with redis.Redis(port=1) as away:
         drain_by_redis(live, away, log)
-        assert live.is_listed("west")
+        assert list(live.listed(["west"])) == ["west"]
     assert not log.warning.called
     redis_client.acl_setuser("older", enabled=True, nopass=True, keys=["*"], commands=["+@connection"])
     try:
         with redis.Redis.from_url(redis_url.replace("//", "//older:x@")) as older:
             drain_by_redis(live, older, log)
-            assert live.is_listed("west")
-            assert live.is_listed("west")
+            assert list(live.listed(["west"])) == ["west"]
+            assert list(live.listed(["west"])) == ["west"]
     finally:
         redis_client.acl_deluser("older")
     log.warning.assert_called_once()

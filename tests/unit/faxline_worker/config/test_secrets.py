@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
@@ -230,6 +231,28 @@ def test_a_thread_goes_on_after_a_look_that_fails_and_tells_no_text_of_the_error
         assert wait_for(lambda: running.values[0] == NEW, 10)
     assert [line["error"] for line in running.lines if "error" in line] == ["RecursionError", "RuntimeError"]
     assert NEW not in running.log.getvalue()
+
+
+def test_looks_that_take_long_are_further_apart_and_it_says_how_far(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each look takes two seconds of the clock, and the thread's first wait for the next ends the test."""
+    running, now, waits = Running(tmp_path, every="5"), [0.0], list[float]()
+    monkeypatch.setattr("faxline_worker.config.secrets.time", Mock(monotonic=lambda: now[0]))
+
+    def look() -> None:
+        now[0] += 2.0
+
+    def wait(seconds: float) -> bool:
+        waits.append(seconds)
+        return len(waits) > 1
+
+    running.secrets.look = look  # type: ignore[method-assign]
+    running.secrets._stop = Mock(wait=wait)
+    assert running.secrets.looks == 5.0
+    running.secrets._run(Mock())
+    assert waits == [5.0, 40.0]
+    assert running.secrets.looks == 42.0
 
 
 def test_a_token_from_a_file_that_changes_is_that_of_no_folder_from_then_on(tmp_path: Path) -> None:

@@ -63,6 +63,17 @@ def settings_of(names: list[str]) -> Settings:
     return read_settings({"FAXLINE_ACCOUNTS": ",".join(names)})
 
 
+def test_how_long_a_worker_may_not_know_of_a_removal_is_read_in_the_heartbeats(own: Own) -> None:
+    told = {"host": "h", "pid": 1, "version": "1", "since": 0, "at": 0, "state": "working"}
+    texts = [json.dumps(told | more).encode() for more in ({}, {"looks": 42.5}, {"at": -90_000, "looks": 99})]
+    workers = [read_heartbeat("worker", b"w%d" % place, text, 0) for place, text in enumerate(texts)]
+    own.shares.saw([*dispatchers("me"), *filter(None, workers)])
+    assert len(workers) == 3
+    assert own.shares.slowest_look == 42.5, "one that is gone begins no call"
+    own.shares.saw(dispatchers("me"))
+    assert own.shares.slowest_look == 0
+
+
 def test_one_or_two_dispatchers_serve_all(own: Own) -> None:
     for others in ([], dispatchers("me"), dispatchers("me", "b")):
         own.shares.saw(others)
