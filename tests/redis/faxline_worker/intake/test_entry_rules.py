@@ -595,6 +595,14 @@ def test_a_resend_goes_to_its_own_number_or_that_of_the_first(taker: Taker) -> N
     assert (other.to, other.priority, other.metadata) == ("…0124", "urgent", {"x": 1})
 
 
+def test_a_resend_that_two_people_push_under_one_id_is_one_fax_and_nobody_is_refused(taker: Taker) -> None:
+    push(taker, *send())
+    taker.submit("a")
+    for who in ("ada: was busy", "bob: no answer"):
+        push(taker, *resend("a.r1", "a", by=who, metadata={"x": 1}))
+    assert [event.event for event in taker.events() if event.job == "a.r1"] == ["fax.queued"]
+
+
 def test_a_date_to_come_is_told_in_milliseconds_and_one_that_is_over_is_not(taker: Taker) -> None:
     for name, date in (("to-come", "2130-01-01T00:00:00.9996Z"), ("over", "2020-01-01T00:00:00Z")):
         push(taker, *send(name, send_at=date))
