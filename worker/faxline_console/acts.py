@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
 
 from starlette.concurrency import run_in_threadpool
 
@@ -22,7 +23,14 @@ BEFORE = timedelta(minutes=1)
 """How long before intake registered a fax it was noted who sends it."""
 
 
-async def acts_about(line: ConsoleLine, ended: Ended | None, job: Job) -> Sequence[AuditEntry]:
+class Acts(NamedTuple):
+    """The calls and orders about a fax, and until when its orders were not looked for; None: all were."""
+
+    entries: Sequence[AuditEntry]
+    unread: datetime | None = None
+
+
+async def acts_about(line: ConsoleLine, ended: Ended | None, job: Job) -> Acts:
     """The calls and orders about a fax since it was pushed.
 
     The archive has them by the fax's id, all but the latest. Redis has only an account's whole audit: the
@@ -38,7 +46,8 @@ async def acts_about(line: ConsoleLine, ended: Ended | None, job: Job) -> Sequen
     )
     own = [entry for entry in (*first, *read.entries) if job.id in {entry.job, entry.about}]
     own += [entry for entry in kept if entry.at.timestamp() * 1000 >= since]
-    return list({entry.id: entry for entry in own}.values())
+    unread = datetime.fromtimestamp(read.reached / 1000, UTC) if read.cut else None
+    return Acts(list({entry.id: entry for entry in own}.values()), unread)
 
 
 async def _archived(ended: Ended | None, job: Job) -> tuple[Sequence[AuditEntry], int]:

@@ -8,11 +8,10 @@ from starlette.requests import Request
 from faxline import JobNotFound
 from faxline.contract.errors import ArchiveUnavailable
 from faxline.contract.states import FINAL_STATES
-from faxline.operating.audit import AuditEntry
 from faxline.reading.account_state import OPERATOR
 from faxline.reading.archived import ArchivedFax
 from faxline.reading.job import Job, Transition
-from faxline_console.acts import acts_about
+from faxline_console.acts import Acts, acts_about
 from faxline_console.ended_jobs import EndedJob
 from faxline_console.endings import ended_words
 from faxline_console.finding import Finder
@@ -55,18 +54,18 @@ class Story:
 
     async def told(
         self, request: Request, line: ConsoleLine, job: Job, archived: ArchivedFax | None
-    ) -> tuple[list[str], Sequence[Transition], Sequence[AuditEntry]]:
+    ) -> tuple[list[str], Sequence[Transition], Acts]:
         """What is said on top, and what happened; from the archive where Redis has no record any more."""
         person, history = person_of(request), job.history
         may = person.may(Right.AUDIT) or person.may(Right.SYSTEM)
         if archived is not None and self._finder.ended is not None and not history:
             steps, told = await run_in_threadpool(self._finder.ended.story, job.account, job.id, last=True)
-            return ended_words(archived, self._render.times(request)), steps, told if may else []
+            return ended_words(archived, self._render.times(request)), steps, Acts(told if may else [])
         state, times = await line.account_state(), self._render.times(request)
         said = explain(job, state, times.tzinfo, alone=person.department is not None)
         if archived is not None:
             said = ended_words(archived, times)
         elif job.forecast is not None and job.forecast.paused == OPERATOR:
             said = [*said[:1], paused_words(state, times), *said[1:]]
-        acts = await acts_about(line, self._finder.ended, job) if may else []
+        acts = await acts_about(line, self._finder.ended, job) if may else Acts([])
         return said, history, acts

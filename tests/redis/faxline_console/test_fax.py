@@ -1,12 +1,14 @@
 """The page of one fax: what only the archive has, the number, the receipt and the end of it."""
 
 import json
+import time
 from typing import Any
 
 import pytest
 import redis
 
 from faxline.contract.redis_keys import RedisKeys
+from faxline_console import acts
 from tests.consoles import Console, shown
 from tests.stage.archives import BEGIN, RECEIPT, StagedFax
 
@@ -215,3 +217,27 @@ def test_a_scheduled_fax_says_its_date_first_and_is_not_called_sending(
     assert "Until then it can be canceled." in page or state == "queued"
     assert "Expected start Its date: not sent before" in page
     assert "Sending" not in page
+
+
+def test_a_fax_says_until_when_its_orders_were_not_looked_for(
+    console: Console, redis_client: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(acts, "MOST", 1000)
+    keys, begun = RedisKeys("north"), round(time.time() * 1000) - 5_000
+    told: Any = {"state": "failed", "number": "+12025550147", "created_at": begun, "updated_at": begun + 9}
+    redis_client.hset(keys.job("busy"), mapping=told)
+    call = {"who": "worker:1", "what": "fax-send", "job": "other", "outcome": "accepted"}
+    seen = {"at": begun + 400, "who": "ada", "what": "reveal", "job": "busy", "outcome": "done"}
+    with redis_client.pipeline(transaction=False) as pipe:
+        for number in range(1500):
+            fields: Any = seen if number == 400 else call | {"at": begun + number}
+            pipe.xadd(keys.audit, fields, id=f"{begun + number}-0")
+        pipe.execute()
+    page = console.person("auditor").get("/faxes/north/busy")
+    assert "ada" not in shown(page).partition("What happened")[2].partition("Orders before")[0]
+    assert "were not looked for here" in shown(page)
+    assert 'href="/audit?job=busy"' in page.text
+    monkeypatch.setattr(acts, "MOST", 20_000)
+    whole = shown(console.person("auditor").get("/faxes/north/busy"))
+    assert "were not looked for" not in whole
+    assert "ada" in whole.partition("What happened")[2]

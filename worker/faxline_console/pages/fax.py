@@ -169,7 +169,7 @@ class FaxPages:
         self, request: Request, line: ConsoleLine, job: Job, *, number: str | None = None, wrong: str = ""
     ) -> Response:
         archived = await self._story.archived(request, job)
-        said, history, orders = await self._story.told(request, line, job, archived)
+        said, history, acts = await self._story.told(request, line, job, archived)
         done = request.query_params.get("done", "")
         resends = await self._resends(request, line, job)
         values: dict[str, Any] = {
@@ -178,8 +178,9 @@ class FaxPages:
             "title": str(job.metadata.get("subject") or job.id),
             "say": said[0] if said else "",
             "more": said[1:],
-            "line": timeline(history, orders),
+            "line": timeline(history, acts.entries),
             "archived": archived,
+            "unread": acts.unread,
             "sender": await self._story.sender(line, job, archived),
             "at_ifax_until": job.updated_at + SLOW if job.updated_at else None,
             "in_redis": not isinstance(job, EndedJob),
