@@ -2,11 +2,16 @@
 
 from starlette.requests import Request
 
+from faxline.contract.errors import NotSettled
 from faxline.reading.job import Job
 from faxline_console.picks import Pick
 
 NOT_WHOLE = "The form is not whole: use the one below."
 ANOTHER = "The id was used again: this is another fax than the one that you saw."
+NOT_SETTLED = {
+    "sent_again": "This fax was sent again since. Look the new attempt up at iFax.",
+    "word_waits": "A receipt that may settle this doubt is being matched. Try again in a minute.",
+}
 
 
 async def changed(request: Request, job: Job, *, any_state: bool = False) -> str:
@@ -28,3 +33,8 @@ async def changed(request: Request, job: Job, *, any_state: bool = False) -> str
         return ANOTHER
     why = "" if any_state else seen.why_not(job)
     return f"This fax {why}." if why else ""
+
+
+def why_not_settled(error: NotSettled) -> str:
+    """Why the dispatcher did not settle a doubt, for the person who ordered it."""
+    return NOT_SETTLED.get(error.why, "This doubt is not settled so. Look at it again.")

@@ -24,10 +24,9 @@ from faxline.cli.explaining import ending
 from faxline.cli.output import complain, write, write_json, write_table
 from faxline.cli.seeking import Reveal, may_be_at_ifax, pages_of, revealed_by, sent_of, sought
 from faxline.client.sync import FaxLine
-from faxline.contract.errors import ContentLost, JobIdTaken, NotInDoubt
+from faxline.contract.errors import ContentLost, JobIdTaken, NotInDoubt, NotSettled
 from faxline.contract.states import JobState
 from faxline.contract.wording import plural
-from faxline.reading.group import Group
 from faxline.reading.job import Job
 
 _ALL = 10_000_000
@@ -39,6 +38,7 @@ _ALL = 10_000_000
         "faxline list --state in_doubt --reveal",
         "faxline resolve invoice-77 --reveal",
         "faxline resolve invoice-77 --accepted 12345",
+        "faxline resolve invoice-77 --resend --attempt 2",
         "faxline resolve invoice-77 --fail --by jane",
         "faxline resolve --all --reason read_timeout --before 2h --resend",
         "",
@@ -53,6 +53,9 @@ def resolve(  # noqa: PLR0917 - each is an option of the command
     ] = None,
     resend: Annotated[bool, typer.Option("--resend", help="Send the fax again.")] = False,
     fail: Annotated[bool, typer.Option("--fail", help="Give the fax up.")] = False,
+    attempt: Annotated[
+        int | None, typer.Option(min=1, help="The attempt that you looked up. A later one is not settled.")
+    ] = None,
     everything: Annotated[bool, typer.Option("--all", help="All doubts that match.")] = False,
     reason: Annotated[str | None, typer.Option(help="With --all: only doubts with this reason.")] = None,
     group: Annotated[str | None, typer.Option(help="With --all: only doubts of this group.")] = None,
@@ -70,10 +73,11 @@ def resolve(  # noqa: PLR0917 - each is an option of the command
 ) -> None:
     """Settle a doubt: say whether iFax took a fax.
 
-    Exit code 1 if the job is not in doubt, or the jobId belongs to another job.
+    Exit code 1 if the job is not in doubt, was sent again since, or may be settled by a receipt that is being
+    matched, or if the jobId belongs to another job.
     """
     decisions = (accepted is not None) + resend + fail
-    if (job is None) != everything or (not everything and (reason or group or before or yes)):
+    if (job is None) != everything or (attempt if everything else (reason or group or before or yes)):
         raise UsageError("name one job, or --all with the filters --reason, --group and --before")
     if decisions > 1 or (decisions == 0 and not (everything or reveal)):
         raise UsageError("choose how to settle it: --accepted JOBID, --resend or --fail")
@@ -81,9 +85,9 @@ def resolve(  # noqa: PLR0917 - each is an option of the command
         raise UsageError("a jobId is that of one fax: --all goes with --resend or --fail")
     how: dict[str, Any] = {"accepted": accepted, "resend": resend, "fail": fail, "by": by or operator()}
     with faxline_of(ctx) as line:
-        found = _fitting(line, reason, group, before) if job is None else _one(line, job, reveal=reveal)
+        found = _fitting(line, reason, group, before) if job is None else [line.job(job)]
         numbers = revealed_by(line, found, by, reveal=reveal, timeout=timeout)
-        if not (as_json and decisions):
+        if not (as_json and decisions) and (job is None or reveal):
             _preview(line, found, numbers, one=job is not None, as_json=as_json)
         if not decisions:
             return
@@ -91,14 +95,7 @@ def resolve(  # noqa: PLR0917 - each is an option of the command
             what = f"{plural(len(found), 'doubt is', 'doubts are')} {'sent again' if resend else 'given up'}"
             refusal = f"{what} then: add --yes where nobody can be asked; nothing was done"
             agree(f"{what}. Go on?", refusal, yes=yes)
-        _settle(line, [job] if job else [one.id for one in found], how, timeout, as_json=as_json)
-
-
-def _one(line: FaxLine, job: str, *, reveal: bool) -> Sequence[Job]:
-    found = line.job(job) if reveal else None
-    if isinstance(found, Group):
-        raise UsageError(f"{job} is a group: --all --group {job} settles its doubts")
-    return [found] if found else []
+        _settle(line, {one.id: attempt or one.attempt for one in found}, how, timeout, as_json=as_json)
 
 
 def _fitting(line: FaxLine, reason: str | None, group: str | None, before: str | None) -> Sequence[Job]:
@@ -122,15 +119,21 @@ def _preview(
     elif one:
         for job in found:
             look = sought(job, numbers) if may_be_at_ifax(job) else "iFax has not taken it"
-            write(f"{job.id} is {job.state_text}; {look}")
+            write(f"{job.id} is {job.state_text}, attempt {job.attempt}; {look}")
     elif not found:
         write(f"no doubt of account {line.account} fits")
     else:
         write_table(
-            ["id", "to", "sent (UTC)", "pages", "jobId", "reason", "group"],
+            ["id", "to", "attempt", "sent (UTC)", "pages", "jobId", "reason", "group"],
             [
                 [
-                    *(job.id, numbers.get(job.id, job.to or ""), sent_of(job), pages_of(job)),
+                    *(
+                        job.id,
+                        numbers.get(job.id, job.to or ""),
+                        str(job.attempt),
+                        sent_of(job),
+                        pages_of(job),
+                    ),
                     *("" if job.job_id is None else str(job.job_id), job.reason or "", job.group or ""),
                 ]
                 for job in found
@@ -139,13 +142,14 @@ def _preview(
 
 
 def _settle(
-    line: FaxLine, jobs: Sequence[str], how: Mapping[str, Any], timeout: float, *, as_json: bool
+    line: FaxLine, attempts: Mapping[str, int], how: Mapping[str, Any], timeout: float, *, as_json: bool
 ) -> None:
+    """Settle the doubts about these attempts, and about no later ones."""
     refused = False
-    for job in jobs:
+    for job, attempt in attempts.items():
         try:
-            settled = line.resolve(job, **how, timeout=timeout)
-        except (NotInDoubt, JobIdTaken, ContentLost) as error:
+            settled = line.resolve(job, **how, attempt=attempt, timeout=timeout)
+        except (NotInDoubt, NotSettled, JobIdTaken, ContentLost) as error:
             complain(f"{error}; nothing was changed")
             refused = True
         else:

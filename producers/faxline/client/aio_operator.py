@@ -33,11 +33,13 @@ class AsyncOperator(Asynchronous):
         accepted: int | None = None,
         resend: bool = False,
         fail: bool = False,
+        attempt: int | None = None,
         by: str,
         timeout: float = 5.0,
     ) -> Job:
         how = parse_resolution(accepted, resend=resend, fail=fail)
-        return await self._run(resolve(self._context, job, accepted, how, by, timeout), GIVE_ORDERS)
+        steps = resolve(self._context, job, accepted, how, attempt, by, timeout)
+        return await self._run(steps, GIVE_ORDERS)
 
     async def redrive(self, entry: str, *, by: str, timeout: float = 5.0) -> None:
         await self._run(redrive(self._context, entry, by, timeout), GIVE_ORDERS)

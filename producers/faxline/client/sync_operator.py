@@ -81,6 +81,7 @@ class Operator(Blocking):
         accepted: int | None = None,
         resend: bool = False,
         fail: bool = False,
+        attempt: int | None = None,
         by: str,
         timeout: float = 5.0,
     ) -> Job:
@@ -94,11 +95,13 @@ class Operator(Blocking):
             accepted: iFax took the fax under this jobId. Its receipt decides the rest.
             resend: send the fax again: iFax did not take it, or a second copy does no harm.
             fail: give the fax up.
+            attempt: the attempt that you looked up (`Job.attempt`). A later one is not settled.
             by: who decides, for the audit.
             timeout: seconds to wait for a dispatcher.
 
         Raises:
             NotInDoubt: the job is in another state, which the error has. Nothing was changed.
+            NotSettled: another attempt is in doubt by now, or a receipt is being matched (`why`).
             ContentLost: Redis lost the content of the fax, so it cannot be sent again. Nothing was changed.
             JobIdTaken: the jobId belongs to another job. Nothing was changed.
             JobNotFound: there is no such job.
@@ -107,7 +110,7 @@ class Operator(Blocking):
             ValueError: none or several of the three were given, or the jobId is invalid.
         """
         how = parse_resolution(accepted, resend=resend, fail=fail)
-        return self._run(resolve(self._context, job, accepted, how, by, timeout), GIVE_ORDERS)
+        return self._run(resolve(self._context, job, accepted, how, attempt, by, timeout), GIVE_ORDERS)
 
     def redrive(self, entry: str, *, by: str, timeout: float = 5.0) -> None:
         """Put an entry that was set aside back on its stream, to be processed like a new one.

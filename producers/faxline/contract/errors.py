@@ -183,6 +183,19 @@ class NotInDoubt(FaxlineError):  # noqa: N818 - as above
         self.state = state
 
 
+class NotSettled(FaxlineError):  # noqa: N818 - as above
+    """The order does not fit what Faxline knows of the doubt: the message says what. Nothing was changed.
+
+    Attributes:
+        why: `sent_again` (another attempt is in doubt by now), or `word_waits` (a receipt that may settle the
+            doubt is being matched: try again in a minute).
+    """
+
+    def __init__(self, message: str, why: str) -> None:
+        super().__init__(message)
+        self.why = why
+
+
 class JobIdTaken(FaxlineError):  # noqa: N818 - as above
     """The jobId given to settle a doubt belongs to another job. Nothing was changed.
 

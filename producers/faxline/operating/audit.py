@@ -32,7 +32,8 @@ class AuditEntry:
         status: the HTTP status.
         code, reason: as in the job's record.
         seconds: how long a call took.
-        about: what else an order is about, such as an entry that was set aside, or the job resent.
+        about: what else an order is about, such as an entry that was set aside, or the job
+            resent; or why an order to settle a doubt was refused.
         user: the Redis user behind the order, as the sender states it: Redis does not record who added an
             entry.
     """

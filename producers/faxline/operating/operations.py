@@ -10,6 +10,7 @@ from faxline.contract.errors import (
     JobIdTaken,
     JobNotFound,
     NotInDoubt,
+    NotSettled,
     StateRolledBack,
 )
 from faxline.contract.orders import MOST_DIGITS, Order
@@ -34,6 +35,12 @@ READ_AUDIT = "read the audit"
 READ_DEAD = "read what was set aside"
 READ_PROCESSES = "read the heartbeats of the daemon's processes"
 """The rights that an operator's Redis user has and a producer's lacks, as error messages name them."""
+_NOT_SETTLED = {
+    "sent_again": "job {job!r} was sent again since: attempt {attempt} is in doubt now; look that one up",
+    "word_waits": "a receipt that may settle job {job!r} is being matched; try again in a minute",
+}
+_NOT_SO = "the dispatcher does not settle job {job!r} so: {why}"
+"""Why an order does not settle a doubt, by the reason in its reply."""
 
 
 def pause_or_resume(context: Context, order: Order, by: str, timeout: float) -> Steps[AccountState]:
@@ -48,10 +55,11 @@ def pause_or_resume(context: Context, order: Order, by: str, timeout: float) -> 
 
 
 def resolve(  # noqa: PLR0917 - the arguments of the line's method
-    context: Context, job: str, accepted: int | None, how: str, by: str, timeout: float
+    context: Context, job: str, accepted: int | None, how: str, attempt: int | None, by: str, timeout: float
 ) -> Steps[Job]:
     """Settle a doubt, and return the job after that."""
     more = {"job": job, "how": how} | ({"jobId": str(accepted)} if accepted is not None else {})
+    more |= {"attempt": str(attempt)} if attempt is not None else {}
     reply = yield from issue_order(context, Order.RESOLVE, by, timeout, **more)
     match reply["result"]:
         case "taken":
@@ -60,6 +68,8 @@ def resolve(  # noqa: PLR0917 - the arguments of the line's method
             raise ContentLost(
                 f"Redis lost the content of job {job!r}, so it cannot be sent again: push it under another id"
             )
+        case "refused" if why := reply.get("why"):
+            raise NotSettled(_NOT_SETTLED.get(why, _NOT_SO).format(job=job, **reply), why)
         case "refused" if not reply["state"]:
             raise JobNotFound(f"no job {job!r} on account {context.account!r}")
         case "refused":

@@ -1,6 +1,7 @@
 """What is done is done to the fax that the person saw, as it was seen; nothing is sent twice unnoticed."""
 
 import json
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ import pytest
 import redis
 
 from faxline.contract.redis_keys import RedisKeys
+from faxline_console.seen import NOT_SETTLED
 from tests.archives import new_archive
 from tests.consoles import Console, Somebody, shown
 from tests.stage.archives import BEGIN, StagedArchive
@@ -253,6 +255,31 @@ def test_an_answer_to_the_doubt_about_one_attempt_does_not_settle_that_about_the
     answer = console.person("operator").act(path, how="accepted", job_id="5", seen=seen)
     assert (answer.status_code, redis_client.exists(KEYS.orders)) == (400, 0)
     assert "was sent again since" in shown(answer)
+
+
+@pytest.mark.parametrize("why", ["sent_again", "word_waits"])
+@pytest.mark.parametrize("path", ["/faxes/north/f/resolve", "/attention/north/doubts/f"])
+def test_an_answer_to_a_doubt_names_the_attempt_and_its_page_says_why_it_was_refused(
+    console: Console, redis_client: redis.Redis, redis_url: str, path: str, why: str
+) -> None:
+    live(redis_client, "f", "in_doubt", attempt=3)
+    redis_client.zadd(KEYS.in_doubt, {"f": float("inf")})
+    orders: list[dict[bytes, bytes]] = []
+
+    def refuse() -> None:
+        with redis.Redis.from_url(redis_url) as client:
+            page: Any = client.xread({KEYS.orders: "0"}, block=20_000, count=1)
+            entry, order = page[0][1][0]
+            orders.append(order)
+            reply: Any = {"result": "refused", "state": "in_doubt", "why": why, "attempt": "4"}
+            client.xadd(KEYS.reply(entry.decode()), reply)
+
+    thread = threading.Thread(target=refuse)
+    thread.start()
+    answer = console.person("operator").act(path, how="fail", seen=console.seen("north/f"))
+    thread.join()
+    assert (answer.status_code, orders[0][b"attempt"]) == (400, b"3")
+    assert NOT_SETTLED[why] in shown(answer)
 
 
 @pytest.mark.parametrize("action", ["report.pdf", "proof.zip", "receipt.json"])

@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from faxline import JobNotFound
-from faxline.contract.errors import JobIdTaken, NotInDoubt
+from faxline.contract.errors import JobIdTaken, NotInDoubt, NotSettled
 from faxline.contract.states import JobState
 from faxline_console.actors import who
 from faxline_console.cases import KINDS, Case, Cases
@@ -21,7 +21,7 @@ from faxline_console.left_alone import LeftAlone
 from faxline_console.lines import Lines, name_of
 from faxline_console.people import Right
 from faxline_console.rendering import Renderer
-from faxline_console.seen import changed
+from faxline_console.seen import changed, why_not_settled
 from faxline_console.words import STATES
 
 LONGEST_JOB_ID = 18
@@ -95,12 +95,15 @@ class AttentionPages:
                 accepted=accepted if how == "accepted" else None,
                 resend=how == "resend",
                 fail=how == "fail",
+                attempt=job.attempt,
                 by=by,
             )
         except JobIdTaken as error:
             named = await name_of(self._lines, person_of(request), account, error.job)
             taken = f"This jobId belongs to {named}. Nothing was changed."
             return await self._page(request, wrong=(*place, taken, text))
+        except NotSettled as error:
+            return await self._page(request, wrong=(*place, why_not_settled(error), text))
         except NotInDoubt as error:
             self._counts.forget()
             return await self._page(request, settled=(*place, error.state))

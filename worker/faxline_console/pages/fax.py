@@ -7,7 +7,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from faxline import JobNotFound
-from faxline.contract.errors import JobIdTaken
+from faxline.contract.errors import JobIdTaken, NotSettled
 from faxline.contract.states import FINAL_STATES
 from faxline.reading.job import Job
 from faxline_console.actors import who
@@ -21,7 +21,7 @@ from faxline_console.people import Right
 from faxline_console.plans import together, why_no_cancel, why_no_resend
 from faxline_console.rendering import Renderer
 from faxline_console.resends import Resends, resends_of, why_resent
-from faxline_console.seen import NOT_WHOLE, changed
+from faxline_console.seen import NOT_WHOLE, changed, why_not_settled
 from faxline_console.story import Story
 from faxline_console.timeline import timeline
 from faxline_console.words import is_dated, state_of
@@ -131,15 +131,18 @@ class FaxPages:
                 return await self._page(
                     request, line, job, wrong="A jobId is a whole number, as iFax shows it."
                 )
-            try:
-                await line.resolve(job.id, accepted=int(text), by=by)
-            except JobIdTaken as error:
-                named = await name_of(self._lines, person_of(request), job.account, error.job)
-                return await self._page(request, line, job, wrong=f"This jobId belongs to {named}.")
+            order: dict[str, Any] = {"accepted": int(text)}
         elif how in {"resend", "fail"}:
-            await line.resolve(job.id, resend=how == "resend", fail=how == "fail", by=by)
+            order = {how: True}
         else:
             return await self._page(request, line, job, wrong="Choose one of the three answers.")
+        try:
+            await line.resolve(job.id, **order, attempt=job.attempt, by=by)
+        except JobIdTaken as error:
+            named = await name_of(self._lines, person_of(request), job.account, error.job)
+            return await self._page(request, line, job, wrong=f"This jobId belongs to {named}.")
+        except NotSettled as error:
+            return await self._page(request, line, job, wrong=why_not_settled(error))
         return self._back(job, "settled")
 
     async def forget(self, request: Request) -> Response:

@@ -55,7 +55,7 @@ class OperatorOrders:
     def _carry_out(self, store: Store, entry: str, order: Mapping[str, str]) -> str:
         by, dead, orders = order.get("by", ""), order.get("entry", ""), store.orders
         match order.get("order", ""):
-            case "resolve" if (how := order.get("how")) in HOW and (job_id_of(order) or how != "accepted"):
+            case "resolve" if is_resolution(order):
                 return self._resolve(store, entry, order)
             case "redrive":
                 return orders.redrive(entry, dead, by)
@@ -67,15 +67,19 @@ class OperatorOrders:
                 return orders.pause_or_resume(entry, other, by)
 
     def _resolve(self, store: Store, entry: str, order: Mapping[str, str]) -> str:
-        account, metrics, how = store.account, self._context.metrics, order["how"]
-        job, by, job_id = order.get("job", ""), order.get("by", ""), job_id_of(order)
-        applied = partial(count_end, metrics, account)
-        user = order.get("user", "")
-        result = store.orders.resolve(entry, job, how, job_id, by, user=user, applied=applied)
-        if (result, how) == ("done", "fail"):
+        account, metrics = store.account, self._context.metrics
+
+        def failed() -> None:
             metrics.outcome(account, "failed")
             metrics.failure(account, "submission", None, "operator")
-        return result
+
+        return store.orders.resolve(
+            *(entry, order.get("job", ""), order["how"], job_id_of(order), order.get("by", "")),
+            user=order.get("user", ""),
+            attempt=order.get("attempt", ""),
+            applied=partial(count_end, metrics, account),
+            failed=failed,
+        )
 
 
 class LongOrders:
@@ -124,6 +128,17 @@ class LongOrders:
 def fields_of(fields: Mapping[bytes, bytes]) -> dict[str, str]:
     """The fields of an order as text, each cut to 128 characters."""
     return {name.decode("utf-8", "replace"): fields[name].decode("utf-8", "replace")[:128] for name in fields}
+
+
+def is_resolution(order: Mapping[str, str]) -> bool:
+    """Whether an order says how a doubt is settled: by a jobId where it needs one. An attempt is optional."""
+    how, attempt = order.get("how"), order.get("attempt", "0")
+    return (
+        how in HOW
+        and (how != "accepted" or bool(job_id_of(order)))
+        and attempt.isascii()
+        and attempt.isdigit()
+    )
 
 
 def job_id_of(order: Mapping[str, str]) -> str:

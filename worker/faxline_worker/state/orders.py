@@ -25,7 +25,7 @@ class OrderResult(StrEnum):
     UNKNOWN = "unknown"
     """No such order."""
     REFUSED = "refused"
-    """The job is not in doubt, or no such entry is set aside."""
+    """The job is not in doubt, the order may not settle it (`why`), or no such entry is set aside."""
     TAKEN = "taken"
     """The jobId belongs to another job."""
     LOST = "lost"
@@ -75,7 +75,9 @@ class OrderStore:
         by: str = "",
         *,
         user: str = "",
+        attempt: str = "",
         applied: Callable[[dict[str, Any]], None] = lambda _: None,
+        failed: Callable[[], None] = lambda: None,
     ) -> OrderResult:
         """Settle a doubt as an operator ordered: done, refused, taken or gone.
 
@@ -86,12 +88,16 @@ class OrderStore:
             job_id: iFax's jobId, for accepted.
             by: who orders it, for the audit.
             user: that person's Redis user, for the event.
+            attempt: the attempt that this person saw in doubt; another one is not settled. "": any.
             applied: called with a receipt that had come before and was applied with the order.
+            failed: called if the job failed by the order.
         """
-        args = (entry, job, how, job_id, by, self._context.options, clean_actor(user, by))
+        args = (entry, job, how, job_id, by, self._context.options, clean_actor(user, by), attempt)
         reply = json.loads(self._context.run("resolve", *args))
         if "receipt" in reply:
             applied(reply["receipt"])
+        if "failed" in reply:
+            failed()
         return OrderResult(reply["result"])
 
     def redrive(self, entry: str, dead: str, by: str = "") -> OrderResult:

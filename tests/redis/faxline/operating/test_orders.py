@@ -10,7 +10,17 @@ import pytest
 import redis
 import structlog
 
-from faxline import EntryNotFound, FaxLine, JobIdTaken, JobNotFound, JobState, NotInDoubt, OrderTimeout
+from faxline import (
+    EntryNotFound,
+    FaxLine,
+    JobIdTaken,
+    JobNotFound,
+    JobState,
+    NotInDoubt,
+    NotSettled,
+    OrderTimeout,
+)
+from faxline.cli import doubts
 from faxline.cli.app import operator as cli_name
 from faxline.cli.running import run
 from faxline.contract.redis_keys import INTAKE_GROUP
@@ -181,6 +191,93 @@ def test_a_job_id_of_another_job_settles_no_doubt(line: FaxLine, doubt: Callable
         line.resolve("b", accepted=77, by="me@here", timeout=20)
     assert caught.value.job == "a"
     assert line.job("b").state is JobState.IN_DOUBT
+
+
+@pytest.fixture
+def doubt_again(store: Store, line: FaxLine) -> Callable[[str], None]:
+    """Somebody else has a doubt sent again, and iFax's answer is lost once more."""
+
+    def again(job: str) -> None:
+        line.resolve(job, resend=True, by="another@desk", timeout=20)
+        admitted = store.submission.admit(f"again-{job}", "")
+        assert isinstance(admitted, Admitted)
+        store.submission.mark(admitted)
+        store.submission.settle(admitted, {"decision": "in_doubt", "reason": "read_timeout"})
+
+    return again
+
+
+@pytest.mark.usefixtures("dispatcher")
+def test_a_doubt_about_a_later_attempt_than_was_looked_up_stays(
+    cli: Callable[..., tuple[int, str, str]],
+    line: FaxLine,
+    doubt: Callable[..., Admitted],
+    doubt_again: Callable[[str], None],
+) -> None:
+    doubt("a")
+    seen = line.job("a").attempt
+    assert "a is in_doubt, attempt 1;" in cli("resolve", "a", "--reveal")[1]
+    doubt_again("a")
+    with pytest.raises(NotSettled, match="attempt 2 is in doubt now") as caught:
+        line.resolve("a", resend=True, attempt=seen, by="me@here", timeout=20)
+    assert caught.value.why == "sent_again"
+    refused = cli("resolve", "a", "--resend", "--attempt", "1", "--timeout", "20")
+    told = "job 'a' was sent again since: attempt 2 is in doubt now; look that one up; nothing was changed"
+    assert refused == (1, "", f"faxline: {told}\n")
+    assert line.job("a").state is JobState.IN_DOUBT
+    assert line.audit()[-1].about == "sent_again"
+    assert line.resolve("a", fail=True, attempt=2, by="me@here", timeout=20).state is JobState.FAILED
+
+
+@pytest.mark.usefixtures("dispatcher")
+def test_doubts_that_were_sent_again_while_somebody_looked_at_the_list_are_not_settled_with_it(
+    cli: Callable[..., tuple[int, str, str]],
+    line: FaxLine,
+    doubt: Callable[..., Admitted],
+    doubt_again: Callable[[str], None],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    doubt("a")
+    doubt("b")
+    monkeypatch.setattr(doubts, "agree", lambda *_, **__: doubt_again("a"))
+    code, out, err = cli("resolve", "--all", "--resend", "--timeout", "20")
+    assert (code, out.splitlines()[-1]) == (1, "b: queued")
+    assert "job 'a' was sent again since" in err
+    assert line.job("a").state is JobState.IN_DOUBT
+
+
+def test_an_order_that_stayed_settles_no_later_attempt_than_its_command_read(
+    cli: Callable[..., tuple[int, str, str]], doubt: Callable[..., Admitted], redis_client: Any, line: FaxLine
+) -> None:
+    doubt("a")
+    assert cli("resolve", "a", "--resend", "--timeout", "0")[0] == 3
+    ((_, word),) = redis_client.xrange(line.keys.orders)
+    assert word[b"attempt"] == b"1"
+
+
+@pytest.mark.usefixtures("dispatcher")
+def test_a_receipt_that_is_being_matched_comes_before_an_operators_order(
+    line: FaxLine, store: Store, doubt: Callable[..., Admitted], redis_client: Any
+) -> None:
+    doubt("a")
+    entry: Any = redis_client.xadd(store.keys.status, {"kind": "receipt"})
+    store.receipts.apply([(entry.decode(), {"job_id": "77", "outcome": "delivered", "to": "+12345678901"})])
+    with pytest.raises(NotSettled, match="try again in a minute"):
+        line.resolve("a", resend=True, by="me@here", timeout=20)
+    assert line.job("a").state is JobState.IN_DOUBT
+
+
+@pytest.mark.parametrize("attempt", ["", "one", "-1", "\u0661"])
+@pytest.mark.usefixtures("dispatcher")
+def test_an_order_written_by_hand_without_a_proper_attempt_is_unknown(
+    line: FaxLine, doubt: Callable[..., Admitted], redis_client: Any, attempt: str
+) -> None:
+    doubt("a")
+    word: Any = {"order": "resolve", "job": "a", "how": "fail", "attempt": attempt}
+    entry: Any = redis_client.xadd(line.keys.orders, word)
+    reply: Any = redis_client.xread({line.keys.reply(entry.decode()): "0"}, block=20_000)
+    assert reply[0][1][0][1] == {b"result": b"unknown"}
+    assert line.job("a").state is JobState.IN_DOUBT
 
 
 @pytest.mark.usefixtures("dispatcher")

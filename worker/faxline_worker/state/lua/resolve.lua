@@ -1,32 +1,43 @@
 -- resolve: an operator settles a doubt. The order leaves its stream.
 -- include: clock bell record events endings lines offers account_hash wakes numbers unmatched redeliveries redials receipts
--- include: doubts outcomes returns orders audit
+-- include: doubts outcomes returns polling streams timer_words orders audit
 -- ARGV  stream entry, job id, accepted, resend or fail, jobId (of accepted), who orders it, JSON options,
---       who orders it (for the event, or empty)
--- reply JSON {result = done | refused (the job is not in doubt) | taken (the jobId belongs to another job) | lost (it
+--       who orders it (for the event, or empty), the attempt that this person saw in doubt (or empty)
+-- reply JSON {result = done | refused (the job is not in doubt, or `why`) | taken (the jobId belongs to another job) | lost (it
 --       cannot be sent again: Redis went back, and nothing is left of its content) | gone, receipt (that had come before
---       and was applied)}; unless it is gone, the result is also in the stream `reply`, with the job's `state` or the other
---       `job`
-local id, how, job_id, options = ARGV[2], ARGV[3], ARGV[4], cjson.decode(ARGV[6])
+--       and was applied), failed (the job failed by this)}; unless it is gone, the result is also in the stream `reply`, with
+--       the job's `state` or the other `job`. why: sent_again (another attempt is in doubt by now: `attempt`) | word_waits (what
+--       may settle it was not read or matched yet, as for a policy)
+local id, how, job_id, options, seen = ARGV[2], ARGV[3], ARGV[4], cjson.decode(ARGV[6]), tonumber(ARGV[8])
 local job = read_record(keys.job .. id, 'digest') -- first, for it may refuse
 local order = take_order(ARGV[1])
 if not order then return cjson.encode({ result = 'gone' }) end
-local applied
-local function done(result, more, value)
+local applied, failed, why
+local function done(result, ...)
   audit(options, ARGV[5], 'resolve ' .. how, { user = order.user, job = id, outcome = result,
-    jobId = job_id })
-  return cjson.encode({ result = answer(ARGV[1], result, more, value), receipt = applied })
+    jobId = job_id, about = why })
+  return cjson.encode({ result = answer(ARGV[1], result, ...), receipt = applied, failed = failed })
+end
+local function refuse(reason)
+  why = reason
+  return done('refused', 'state', job.state, 'why', why, 'attempt', int(job.attempt))
 end
 if not job or job.state ~= 'in_doubt' then return done('refused', 'state', job and job.state or '') end
+if seen and seen ~= job.attempt then return refuse('sent_again') end
 local account, said = read_account(options), { reason = 'operator' }
 keep_for_archive(options, account.archive)
 job.cause = { by = ARGV[7] ~= '' and ARGV[7] or nil }
+if how ~= 'accepted' and word_waits({ options = options }, job, id) then return refuse('word_waits') end
 if how == 'accepted' then
   local known = redis.call('GET', keys.job_ids .. job_id)
   if known and known ~= id and not is_receipt(known) then return done('taken', 'job', known) end
   forget_doubt(doubt_of(job, id))
   redis.call('ZREM', keys.in_doubt, id)
   applied = accept(account, options, id, job, job_id, {})
+elseif job.also then -- iFax has an older attempt: that one's result ends the job, as when this one comes to nothing
+  redis.call('ZREM', keys.in_doubt, id)
+  job_id = job.also
+  applied = select(2, taken_before(account, options, id, job, {}, true))
 elseif how == 'resend' and job.digest == LOST_DIGEST then
   return done('lost')
 elseif how == 'resend' then
@@ -37,5 +48,6 @@ elseif how == 'resend' then
 else
   redis.call('ZREM', keys.in_doubt, id)
   fail(options, id, job, said, {})
+  failed = true
 end
 return done('done', 'state', job.state)

@@ -13,11 +13,11 @@ local function take_order(entry)
   return order
 end
 
--- Writes the result of an order for the operator who waits. entry: the order's. more: one further field of the reply, with
--- value.
-local function answer(entry, result, more, value)
+-- Writes the result of an order for the operator who waits. entry: the order's. ...: further fields of the reply, each name
+-- with its value.
+local function answer(entry, result, ...)
   local key = keys.reply .. entry
-  redis.call('XADD', key, '*', 'result', result, unpack(more and { more, value } or {}))
+  redis.call('XADD', key, '*', 'result', result, ...)
   redis.call('PEXPIRE', key, REPLY_LIVES)
   return result
 end

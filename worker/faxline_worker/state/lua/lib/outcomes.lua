@@ -37,13 +37,13 @@ local function accept(account, options, id, job, job_id, more)
 end
 
 -- If an older attempt turned out to be accepted while this one was under way, and this one fails, the job is not sent
--- again: it ends by the receipt of the older one. spent: this one counts as an attempt.
+-- again: it ends by the receipt of the older one. spent: this one counts as an attempt. Returns true, and the receipt that
+-- had come before and was applied; or false.
 local function taken_before(account, options, id, job, more, spent)
   if not job.also then return false end
   more.also = ''
   if not spent then more.attempt = job.attempt - 1 end
-  accept(account, options, id, job, job.also, more)
-  return true
+  return true, accept(account, options, id, job, job.also, more)
 end
 
 -- Whether the receipt of an older attempt came while this one was under way, and says that the fax was delivered.
