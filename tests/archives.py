@@ -171,7 +171,7 @@ def archiving(
 
 def check_sums(engine: Engine) -> None:
     """The kept sums, and what the metadata has of its fax, are what the faxes say."""
-    found, told = Counter[tuple[str, int, str]](), {}
+    found, told = Counter[tuple[str, int, int, str]](), {}
     for row in rows(engine, faxes):
         told[row["account"], row["job"], row["reuse"]] = [
             row[name] for name in ("state", "reason", "transferred")
@@ -179,12 +179,12 @@ def check_sums(engine: Engine) -> None:
         if row["state"] != "rejected":
             ended = {state: row["state"] == state for state in ("delivered", "failed")}
             for name, count in {"faxes": 1, **ended, "pages": row["transferred"] or 0}.items():
-                found[row["account"], row["queued_at"] // 900_000, name] += count
+                for minutes in (15, 1440):
+                    found[row["account"], minutes, row["queued_at"] // (minutes * 60_000), name] += count
     kept = rows(engine, usage_sums)
     names = ("faxes", "delivered", "failed", "pages")
-    assert {(one["account"], one["quarter"], name): one[name] for one in kept for name in names} == dict(
-        found
-    )
+    place = ("account", "minutes", "number")
+    assert {(*(one[part] for part in place), name): one[name] for one in kept for name in names} == found
     for row in rows(engine, fax_metadata):
         fax_of = row["account"], row["job"], row["reuse"]
         assert [row[name] for name in ("state", "reason", "transferred")] == told[fax_of]

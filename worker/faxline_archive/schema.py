@@ -192,14 +192,16 @@ usage_sums = Table(
     "usage_sums",
     metadata,
     Column("account", String(NAME), primary_key=True),
-    Column("quarter", BigInteger, primary_key=True, autoincrement=False),
+    Column("minutes", Integer, primary_key=True, autoincrement=False),
+    Column("number", BigInteger, primary_key=True, autoincrement=False),
     Column("faxes", BigInteger, nullable=False),
     Column("delivered", BigInteger, nullable=False),
     Column("failed", BigInteger, nullable=False),
     Column("pages", BigInteger, nullable=False),
 )
-"""How many faxes of `faxes` were queued in a quarter of an hour (the number of quarters since 1970), how many
-of them are delivered and failed, and their transferred pages (sums.py). Rejected entries are no faxes."""
+"""How many faxes of `faxes` were queued in a span of so many minutes, how many of them are delivered and
+failed, and their transferred pages (sums.py). minutes: 15, or 1440 for a day of UTC. number: which of these
+spans since 1970. Rejected entries are no faxes."""
 
 checkpoints = Table(
     "checkpoints",

@@ -1,20 +1,23 @@
-"""Keeps count of the faxes of each quarter of an hour, so that the usage of a year is read from few rows.
+"""Keeps count of the faxes of each quarter of an hour, and of each day, so that usage is read from few rows.
 
-Days of every zone begin on a quarter of an hour.
+Days of every zone begin on a quarter of an hour. What is between them is mostly whole days of UTC.
 """
 
 from collections import defaultdict
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import Connection, and_, delete
+from sqlalchemy import Connection, delete
 
 from faxline_archive.rows import store
 from faxline_archive.schema import REJECTED, usage_sums
 
-QUARTER = 15 * 60 * 1000
+QUARTER, DAY = 15, 24 * 60
+"""The spans, in minutes."""
+MINUTE = 60_000
 """Milliseconds."""
 COUNTS = ("faxes", "delivered", "failed", "pages")
+_PLACE = ("account", "minutes", "number")
 
 
 class SumChanges:
@@ -28,7 +31,7 @@ class SumChanges:
     """
 
     def __init__(self) -> None:
-        self._changes: defaultdict[tuple[str, int], list[int]] = defaultdict(lambda: [0] * len(COUNTS))
+        self._changes: defaultdict[tuple[str, int, int], list[int]] = defaultdict(lambda: [0] * len(COUNTS))
 
     def add(self, row: Mapping[str, Any]) -> None:
         """Count a row of `faxes`: account, queued_at, state and transferred."""
@@ -46,19 +49,20 @@ class SumChanges:
         """
         changes = {place: counts for place, counts in sorted(self._changes.items()) if any(counts)}
         rows = [
-            {"account": account, "quarter": quarter, **dict(zip(COUNTS, counts, strict=True))}
-            for (account, quarter), counts in changes.items()
+            {**dict(zip(_PLACE, place, strict=True)), **dict(zip(COUNTS, counts, strict=True))}
+            for place, counts in changes.items()
         ]
         store(connection, usage_sums, rows, present="add")
-        for (account, quarter), (faxes, *_) in changes.items():
+        for place, (faxes, *_) in changes.items():
             if faxes < 0:
-                here = and_(usage_sums.c.account == account, usage_sums.c.quarter == quarter)
-                connection.execute(delete(usage_sums).where(here, usage_sums.c.faxes == 0))
+                here = dict(zip(_PLACE, place, strict=True))
+                connection.execute(delete(usage_sums).filter_by(**here, faxes=0))
 
     def _count(self, row: Mapping[str, Any], times: int) -> None:
         if row["state"] in {None, REJECTED}:
             return
         one = (1, row["state"] == "delivered", row["state"] == "failed", row["transferred"] or 0)
-        counts = self._changes[row["account"], row["queued_at"] // QUARTER]
-        for place, count in enumerate(one):
-            counts[place] += times * count
+        for minutes in (QUARTER, DAY):
+            counts = self._changes[row["account"], minutes, row["queued_at"] // (minutes * MINUTE)]
+            for place, count in enumerate(one):
+                counts[place] += times * count

@@ -7,7 +7,7 @@ from the rows of that member, which have what is counted beside it.
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from datetime import datetime, time, timedelta, tzinfo
+from datetime import date, datetime, time, timedelta, tzinfo
 from typing import Any
 
 from sqlalchemy import (
@@ -20,7 +20,6 @@ from sqlalchemy import (
     case,
     exists,
     func,
-    or_,
     select,
     union_all,
 )
@@ -31,12 +30,13 @@ from faxline_archive.leaves import canonical_json
 from faxline_archive.privacy import Privacy, member
 from faxline_archive.schema import DIGEST, REJECTED, fax_metadata, faxes, usage_sums
 from faxline_archive.search import as_stored, fax_of, key_of
-from faxline_archive.sums import COUNTS, QUARTER
+from faxline_archive.sums import COUNTS, DAY, MINUTE, QUARTER
 
 METADATA = "metadata."
 _DAYS = {"day": "%Y-%m-%d", "month": "%Y-%m"}
 BY = ("account", *_DAYS, "reason", f"{METADATA}KEY")
 Counts = tuple[int, int, int, int]
+_QUARTER = QUARTER * MINUTE
 _SLICE = 500
 """The most accounts in one statement."""
 
@@ -77,8 +77,10 @@ def usage(
     with engine.connect() as connection:
         for part in parts:
             chosen = _Chosen(wanted, part, privacy_of)
-            if by in _DAYS:
+            if by == "day":
                 found += _by_day(connection, chosen, zone, _DAYS[by])
+            elif by == "month":
+                found += _by_month(connection, chosen, zone)
             elif key:
                 found += _by_member(connection, chosen, key, privacy_of)
             else:
@@ -94,55 +96,75 @@ class _Chosen:
     def __init__(
         self, wanted: Wanted, accounts: Sequence[str] | None, privacy_of: Callable[[str], Privacy]
     ) -> None:
-        self._since = None if wanted.since is None else milliseconds(wanted.since)
-        self._until = None if wanted.until is None else milliseconds(wanted.until)
+        self.since = None if wanted.since is None else milliseconds(wanted.since)
+        self.until = None if wanted.until is None else milliseconds(wanted.until)
         self._accounts = accounts
         # An HMAC is an account's own, so those of all accounts may stand in one list.
-        self._members = {
+        self._members: dict[str, list[str]] = {
             key: sorted(
                 {one for name in accounts or () for one in privacy_of(name).lookups(member(key), value)}
             )
             for key, value in (as_stored(wanted).metadata.items() if accounts is not None else ())
         }
 
+    @property
+    def has_members(self) -> bool:
+        """Whether members of the metadata choose."""
+        return bool(self._members)
+
     def by_account(self) -> Select[Any]:
         """Rows of account and counts."""
-        found = self.quarters()
+        found = self.sums()
         return select(found.c.account, *_sums(found)).group_by(found.c.account)
 
     def by_reason(self) -> Select[Any]:
         """Rows of reason and counts, of faxes that failed."""
         table, conditions = self._table()
-        failed = select(table.c.reason, *_counts(table)).where(*conditions, table.c.state == "failed")
+        conditions += [table.c.state == "failed", *_between(table.c.queued_at, self.since, self.until)]
+        failed = select(table.c.reason, *_counts(table)).where(*conditions)
         return failed.group_by(table.c.reason)
 
     def by_value(self, key: str) -> Select[Any]:
         """Rows of account, value and counts, of faxes with a member."""
         counted = fax_metadata.alias("counted")
         conditions = [counted.c.key == key, *self._conditions(counted), *self._have(counted, self._members)]
+        conditions += _between(counted.c.queued_at, self.since, self.until)
         rows = select(counted.c.account, counted.c.value, *_counts(counted)).where(*conditions)
         return rows.group_by(counted.c.account, counted.c.value)
 
-    def quarters(self) -> FromClause:
-        """A table like `usage_sums`, of the faxes that are chosen.
+    def sums(
+        self, spans: Sequence[int] = (DAY, QUARTER), *, since: int | None = None, until: int | None = None
+    ) -> FromClause:
+        """Rows of account, at (ms) and COUNTS, of the faxes that are chosen and between two times (ms).
 
-        The sums are of whole quarters; what is chosen of the quarters at both ends is counted by fax.
+        What is within whole spans is read from `usage_sums`, the rest by fax.
         """
-        table, conditions = self._table()
-        if self._members:
-            return _by_quarter(table, conditions).subquery()
-        parts, whole, ends = [], self._of_accounts(usage_sums), []
-        if self._since is not None:
-            whole.append(usage_sums.c.quarter >= -(-self._since // QUARTER))
-            ends += (
-                [faxes.c.queued_at < -(-self._since // QUARTER) * QUARTER] if self._since % QUARTER else []
+        since = self.since if since is None else since
+        until = self.until if until is None else until
+        return union_all(*self._cover(since, until, () if self.has_members else spans)).subquery()
+
+    def _cover(self, since: int | None, until: int | None, spans: Sequence[int]) -> list[Select[Any]]:
+        if not spans:
+            table, conditions = self._table()
+            at = (table.c.queued_at // _QUARTER * _QUARTER).label("at")
+            rows = select(table.c.account, at, *_counts(table)).where(
+                *conditions, *_between(table.c.queued_at, since, until)
             )
-        if self._until is not None:
-            whole.append(usage_sums.c.quarter < self._until // QUARTER)
-            ends += [faxes.c.queued_at >= self._until // QUARTER * QUARTER] if self._until % QUARTER else []
-        parts.append(select(usage_sums).where(*whole))
-        parts += [_by_quarter(faxes, [*conditions, or_(*ends)])] if ends else []
-        return union_all(*parts).subquery()
+            return [rows.group_by(table.c.account, at)]
+        minutes, *smaller = spans
+        length = minutes * MINUTE
+        first = None if since is None else -(-since // length) * length
+        last = None if until is None else until // length * length
+        if first is not None and last is not None and first >= last:
+            return self._cover(since, until, smaller)
+        whole = [usage_sums.c.minutes == minutes, *self._of_accounts(usage_sums)]
+        whole += _between(
+            usage_sums.c.number, *(None if end is None else end // length for end in (first, last))
+        )
+        at = (usage_sums.c.number * length).label("at")
+        parts = [select(usage_sums.c.account, at, *(usage_sums.c[name] for name in COUNTS)).where(*whole)]
+        parts += self._cover(since, first, smaller) if since != first else []
+        return parts + (self._cover(last, until, smaller) if until != last else [])
 
     def _table(self) -> tuple[FromClause, list[ColumnElement[bool]]]:
         """The table whose rows are the chosen faxes: the first member's, if there is one."""
@@ -157,9 +179,7 @@ class _Chosen:
         return [] if self._accounts is None else [table.c.account.in_(self._accounts)]
 
     def _conditions(self, table: FromClause) -> list[ColumnElement[bool]]:
-        found = [table.c.state != REJECTED, *self._of_accounts(table)]
-        found += [] if self._since is None else [table.c.queued_at >= self._since]
-        return found + ([] if self._until is None else [table.c.queued_at < self._until])
+        return [table.c.state != REJECTED, *self._of_accounts(table)]
 
     @staticmethod
     def _have(table: FromClause, members: dict[str, list[str]]) -> list[ColumnElement[bool]]:
@@ -191,24 +211,40 @@ def _sums(table: FromClause) -> list[ColumnElement[int]]:
     return [func.sum(table.c[name]) for name in COUNTS]
 
 
-def _by_quarter(table: FromClause, conditions: Sequence[ColumnElement[bool]]) -> Select[Any]:
-    quarter = (table.c.queued_at // QUARTER).label("quarter")
-    rows = select(table.c.account, quarter, *_counts(table)).where(*conditions)
-    return rows.group_by(table.c.account, quarter)
+def _between(column: ColumnElement[int], since: int | None, until: int | None) -> list[ColumnElement[bool]]:
+    return ([] if since is None else [column >= since]) + ([] if until is None else [column < until])
 
 
 def _by_day(connection: Connection, chosen: _Chosen, zone: tzinfo, form: str) -> list[tuple[str, Counts]]:
-    table = chosen.quarters()
-    rows = select(table.c.quarter, *_sums(table)).group_by(table.c.quarter).order_by(table.c.quarter)
-    found, day, end = [], "", 0.0
-    for quarter, counts in _rows(connection.execute(rows)):
-        at = quarter * QUARTER / 1000
+    table = chosen.sums([QUARTER])
+    rows = select(table.c.at, *_sums(table)).group_by(table.c.at).order_by(table.c.at)
+    found, day, end = [], "", 0
+    for at, counts in _rows(connection.execute(rows)):
         if at >= end:
-            local = datetime.fromtimestamp(at, zone)
-            day = f"{local:{form}}"
-            end = datetime.combine(local.date() + timedelta(days=1), time(), zone).timestamp()
+            local = datetime.fromtimestamp(at / 1000, zone)
+            day, end = f"{local:{form}}", _midnight(local.date() + timedelta(days=1), zone)
         found.append((day, counts))
     return found
+
+
+def _by_month(connection: Connection, chosen: _Chosen, zone: tzinfo) -> list[tuple[str, Counts]]:
+    """Each month by itself: most of it are whole days of UTC."""
+    if chosen.since is None or chosen.until is None or chosen.has_members:
+        return _by_day(connection, chosen, zone, _DAYS["month"])
+    found, begin = [], chosen.since
+    while begin < chosen.until:
+        month = datetime.fromtimestamp(begin / 1000, zone).date().replace(day=1)
+        end = min(_midnight((month + timedelta(days=31)).replace(day=1), zone), chosen.until)
+        table = chosen.sums(since=begin, until=end)
+        counts = _integers(connection.execute(select(*_sums(table))).one())
+        found += [(f"{month:%Y-%m}", counts)] if counts[0] else []
+        begin = end
+    return found
+
+
+def _midnight(day: date, zone: tzinfo) -> int:
+    """When a day begins (ms)."""
+    return milliseconds(datetime.combine(day, time(), zone))
 
 
 def _by_member(
@@ -219,7 +255,7 @@ def _by_member(
         (_text_of(connection, account, key, value, privacy_of(account)), _integers(counts))
         for account, value, *counts in connection.execute(chosen.by_value(key_of(key))).all()
     ]
-    table = chosen.quarters()
+    table = chosen.sums()
     total = _integers(connection.execute(select(*_sums(table))).one())
     have = [sum(counts) for counts in zip(*(counts for _, counts in found), strict=True)] or [0] * len(COUNTS)
     without = _integers(count - other for count, other in zip(total, have, strict=True))

@@ -6,10 +6,12 @@ revision = "0007"
 down_revision = "0006"
 
 _SUM = """
-INSERT INTO usage_sums (account, quarter, faxes, delivered, failed, pages)
-SELECT account, queued_at / 900000, count(*), sum(CASE WHEN state = 'delivered' THEN 1 ELSE 0 END),
+INSERT INTO usage_sums (account, minutes, number, faxes, delivered, failed, pages)
+SELECT account, minutes, queued_at / (minutes * 60000), count(*),
+  sum(CASE WHEN state = 'delivered' THEN 1 ELSE 0 END),
   sum(CASE WHEN state = 'failed' THEN 1 ELSE 0 END), coalesce(sum(transferred), 0)
-FROM faxes WHERE state <> 'rejected' GROUP BY 1, 2
+FROM faxes CROSS JOIN (SELECT 15 AS minutes UNION ALL SELECT 1440) AS spans
+WHERE state <> 'rejected' GROUP BY 1, 2, 3
 """
 _TELL = """
 UPDATE fax_metadata SET state = f.state, reason = f.reason, transferred = f.transferred FROM faxes AS f

@@ -10,10 +10,12 @@ _BY_VALUE = "ix_fax_metadata_account_key_value_queued_at_job"
 _BY_KEY = "ix_fax_metadata_account_key_queued_at"
 _COUNTS = ("faxes", "delivered", "failed", "pages")
 _SUM = """
-INSERT INTO usage_sums (account, quarter, faxes, delivered, failed, pages)
-SELECT account, queued_at / 900000, count(*), sum(CASE WHEN state = 'delivered' THEN 1 ELSE 0 END),
+INSERT INTO usage_sums (account, minutes, number, faxes, delivered, failed, pages)
+SELECT account, minutes, queued_at / (minutes * 60000), count(*),
+  sum(CASE WHEN state = 'delivered' THEN 1 ELSE 0 END),
   sum(CASE WHEN state = 'failed' THEN 1 ELSE 0 END), coalesce(sum(transferred), 0)
-FROM faxes WHERE state <> 'rejected' GROUP BY 1, 2
+FROM faxes CROSS JOIN (SELECT 15 AS minutes UNION ALL SELECT 1440) AS spans
+WHERE state <> 'rejected' GROUP BY 1, 2, 3
 """
 _FILL = """
 UPDATE fax_metadata SET transferred = (
@@ -27,9 +29,10 @@ def upgrade() -> None:
     op.create_table(
         "usage_sums",
         sa.Column("account", sa.String(length=63), nullable=False),
-        sa.Column("quarter", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("minutes", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("number", sa.BigInteger(), autoincrement=False, nullable=False),
         *(sa.Column(name, sa.BigInteger(), nullable=False) for name in _COUNTS),
-        sa.PrimaryKeyConstraint("account", "quarter"),
+        sa.PrimaryKeyConstraint("account", "minutes", "number"),
     )
     op.execute(_SUM)
     op.add_column("fax_metadata", sa.Column("transferred", sa.Integer()))
