@@ -130,6 +130,19 @@ def kept(row: Row, privacy: Privacy) -> dict[str, Any]:
     return found
 
 
+def index_again(row: Row, privacy: Privacy) -> Mapping[str, Any]:
+    """Have the current key find the numbers of a row that it sealed again. Returns the metadata.
+
+    Raises:
+        KeyMissing, SealBroken: as `kept`.
+    """
+    private = kept(row, privacy)
+    for column, name in (("to_index", "to"), ("from_index", "from")):
+        row[column] = privacy.index(NUMBER, private[name]) if name in private else None
+    metadata: Mapping[str, Any] = private.get("metadata", {})
+    return metadata
+
+
 def advance(row: Row, event: Entry, receipt: str | None, privacy: Privacy) -> None:
     """Apply an event to the row.
 

@@ -4,13 +4,17 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, and_, bindparam, delete, insert, or_, select, update
 
-from faxline_archive.faxes import keep, kept, metadata_rows
-from faxline_archive.privacy import NUMBER, Privacy
+from faxline_archive.faxes import index_again, keep, kept, metadata_rows
+from faxline_archive.privacy import Privacy
 from faxline_archive.schema import accounts, entries, fax_metadata, faxes
 from faxline_archive.terms import lasting_terms, with_terms
 
 PIECE = 500
 """The most rows of a table that are sealed again in one transaction."""
+
+
+_BEGIN = (-1, ("", -1))
+"""The leaf, and the id and reuse of the fax, behind which a rotation begins."""
 
 
 class Rotation:
@@ -31,8 +35,7 @@ class Rotation:
         self._engine = engine
         self._account = account
         self._privacy = privacy
-        self._leaf = -1
-        self._job = ("", -1)
+        self._leaf, self._job = _BEGIN
 
     def needed(self) -> bool:
         """Whether another key than the current one may seal something of the account.
@@ -60,8 +63,21 @@ class Rotation:
             connection.execute(select(accounts.c.size).where(mine).with_for_update())
             if self._entries(connection) or self._faxes(connection):
                 return True
+            if self._is_left(connection):  # an archive with another key wrote meanwhile
+                self._leaf, self._job = _BEGIN
+                return True
             connection.execute(update(accounts).where(mine).values(sealed_by=self._privacy.key_id))
             return False
+
+    def _is_left(self, connection: Connection) -> bool:
+        """Whether another key seals anything. Nobody writes meanwhile: the account's row is locked."""
+        current = self._privacy.key_id
+        for table in (entries, faxes):
+            other = table.c.private.is_not(None) & table.c.key_id.is_distinct_from(current)
+            asked = select(table.c.account).where(table.c.account == self._account, other).limit(1)
+            if connection.execute(asked).first() is not None:
+                return True
+        return False
 
     def _entries(self, connection: Connection) -> bool:
         rows = connection.execute(
@@ -108,19 +124,16 @@ class Rotation:
         return bool(rows)
 
     def _reseal(self, connection: Connection, row: dict[str, Any]) -> None:
-        private = kept(row, self._privacy)
-        keep(row, private, self._privacy)
-        columns = {name: row[name] for name in ("private", "key_id")}
-        for column, name in (("to_index", "to"), ("from_index", "from")):
-            columns[column] = self._privacy.index(NUMBER, private[name]) if name in private else None
+        keep(row, kept(row, self._privacy), self._privacy)
+        metadata = index_again(row, self._privacy)
 
         def mine(table: Any) -> Any:
             return and_(*(table.c[name] == row[name] for name in ("account", "job", "reuse")))
 
-        again = metadata_rows(row, private.get("metadata", {}), self._privacy)
-        changed = {**row, **columns, "terms": lasting_terms(row, again)}
-        has_terms = connection.dialect.name == "postgresql"
-        columns["terms"] = with_terms(changed, has_terms=has_terms)["terms"]
+        again = metadata_rows(row, metadata, self._privacy)
+        changed = {**row, "terms": lasting_terms(row, again)}
+        changed = with_terms(changed, has_terms=connection.dialect.name == "postgresql")
+        columns = {name: changed[name] for name in ("private", "key_id", "to_index", "from_index", "terms")}
         connection.execute(update(faxes).where(mine(faxes)).values(**columns))
         connection.execute(delete(fax_metadata).where(mine(fax_metadata)))
         if again:

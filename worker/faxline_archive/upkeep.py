@@ -52,7 +52,7 @@ class Upkeep:
         self._log = log
         self._sign = sign
         self._signed, self._expired = -settings.checkpoint.total_seconds(), -EXPIRY
-        self._rotated: set[str] = set()
+        self._unopened: set[str] = set()
 
     def step(self, loop: Loop, stopping: Callable[[], bool]) -> None:
         """Do what is due now.
@@ -84,9 +84,7 @@ class Upkeep:
             return list(connection.execute(select(accounts.c.account)).scalars())
 
     def _rotate(self, loop: Loop, stopping: Callable[[], bool]) -> None:
-        for name in self._names() if self._keyring is not None else ():
-            if name in self._rotated:
-                continue
+        for name in self._sealed_by_others():
             rotation = Rotation(self._engine, name, Privacy(self._keyring, name))
             try:
                 if rotation.needed():
@@ -99,7 +97,16 @@ class Upkeep:
                 self._log.error(
                     "the archive cannot be sealed with the current key", account=name, error=str(error)
                 )
-            self._rotated.add(name)
+                self._unopened.add(name)
+
+    def _sealed_by_others(self) -> Sequence[str]:
+        """The accounts of which another key may seal something: one that has it may have written again."""
+        if self._keyring is None:
+            return ()
+        others = accounts.c.sealed_by.is_distinct_from(self._keyring.current)
+        with self._engine.connect() as connection:
+            found = connection.execute(select(accounts.c.account).where(others)).scalars().all()
+        return [name for name in found if name not in self._unopened]
 
     def _expire(self, loop: Loop, stopping: Callable[[], bool]) -> None:
         before = round((time.time() - self._settings.retention.total_seconds()) * 1000)

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Engine, and_, bindparam, or_, select, update
 from faxline.contract.errors import KeyMissing, SealBroken
 from faxline_archive.database import version_of
 from faxline_archive.entries import NO_RECORD, Entry, leaf_row, says_the_same
-from faxline_archive.faxes import Row, advance, begin, begins_anew, metadata_rows
+from faxline_archive.faxes import Row, advance, begin, begins_anew, index_again, metadata_rows
 from faxline_archive.gaps import Gaps
 from faxline_archive.privacy import Privacy
 from faxline_archive.progress import DatabaseBehindError, Read, Written, mark_id, mark_number
@@ -76,7 +76,7 @@ class _Transaction:
         if version_of(self._connection) != VERSION:
             raise DatabaseBehindError("the schema is of another version")
         names = sorted({read.account for read in batch})
-        sizes = self._lock(names)
+        sizes = _lock(self._connection, names, self._privacies)
         marks = _marks(self._connection, names)
         places = [(read, *marks.get((read.account, read.stream), ("", 0))) for read in batch]
         for read, mark, _ in places:
@@ -120,18 +120,6 @@ class _Transaction:
         if lost:
             self._written.lost[read.account] = self._written.lost.get(read.account, 0) + lost
         return lost
-
-    def _lock(self, names: Sequence[str]) -> dict[str, int]:
-        """Lock the accounts' rows, in one order for all writers, and return their sizes."""
-        none = {"size": 0, "expired": 0, "ordered": -1}
-        new = [{"account": name, **none, "sealed_by": self._privacies[name].key_id} for name in names]
-        store(self._connection, accounts, new, present="keep")
-        found: dict[str, int] = {}
-        for some in _slices(names):
-            asked = select(accounts.c.account, accounts.c.size).where(accounts.c.account.in_(some))
-            locked = asked.order_by(accounts.c.account).with_for_update()
-            found |= {row.account: row.size for row in self._connection.execute(locked)}
-        return found
 
     def _new(self, read: Read, mark: str) -> list[tuple[Entry, bool]]:
         """The entries that are not stored, each with whether another one has its id.
@@ -205,8 +193,11 @@ class _Transaction:
         if row is not None:
             if (*place, row["reuse"]) not in self._changed:
                 self._sums.remove(row)
+            key_id = row["key_id"]
             try:
                 advance(row, entry, receipt, privacy)
+                if row["key_id"] != key_id:
+                    self._begun.append((row, Record(metadata=index_again(row, privacy))))
             except (KeyMissing, SealBroken):
                 unopened = self._written.unopened
                 unopened[entry.account] = unopened.get(entry.account, 0) + 1
@@ -231,7 +222,7 @@ class _Transaction:
         has_terms = self._connection.dialect.name == "postgresql"
         changed_rows = [with_terms(row, has_terms=has_terms) for row in self._changed.values()]
         store(self._connection, faxes, changed_rows, present="replace")
-        store(self._connection, fax_metadata, members)
+        store(self._connection, fax_metadata, members, present="replace")
         begun = {(row["account"], row["job"], row["reuse"]) for row, _ in self._begun}
         _tell_metadata(self._connection, self._changed.keys() - begun)  # new ones have it already
         for row in self._changed.values():
@@ -246,6 +237,25 @@ class _Transaction:
             none = and_(accounts.c.account == name, accounts.c.ordered < 0)
             self._connection.execute(update(accounts).where(none).values(ordered=leaf))
             self._written.ordered[name] = sizes[name]
+
+
+def _lock(connection: Connection, names: Sequence[str], privacies: Mapping[str, Privacy]) -> dict[str, int]:
+    """Lock the accounts' rows, in one order for all writers, and return their sizes.
+
+    An account of which another key was said to seal all is no longer said to be so.
+    """
+    none = {"size": 0, "expired": 0, "ordered": -1}
+    new = [{"account": name, **none, "sealed_by": privacies[name].key_id} for name in names]
+    store(connection, accounts, new, present="keep")
+    found: dict[str, int] = {}
+    for some in _slices(names):
+        asked = select(accounts).where(accounts.c.account.in_(some)).order_by(accounts.c.account)
+        for row in connection.execute(asked.with_for_update()).all():
+            found[row.account] = row.size
+            if row.sealed_by not in {None, privacies[row.account].key_id}:
+                mine = accounts.c.account == row.account
+                connection.execute(update(accounts).where(mine).values(sealed_by=None))
+    return found
 
 
 def _marks(connection: Connection, names: Sequence[str]) -> dict[tuple[str, str], tuple[str, int]]:
