@@ -1,4 +1,4 @@
-"""A way to a server that a test can close, and let freeze: it accepts and never answers."""
+"""A way to a server that a test can close, let freeze (it accepts and never answers), or let lose answers."""
 
 import contextlib
 import selectors
@@ -12,10 +12,13 @@ class TcpProxy:
 
     Args:
         target: the server's port on 127.0.0.1.
+        loses: the server gets what holds these bytes, and instead of its answer the connection is cut.
     """
 
-    def __init__(self, target: int) -> None:
+    def __init__(self, target: int, loses: bytes | None = None) -> None:
         self._target = target
+        self._loses = loses
+        self._losing = set[socket.socket]()
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
         self._selector = selectors.DefaultSelector()
@@ -80,7 +83,9 @@ class TcpProxy:
     def _pass_on(self, sock: socket.socket) -> None:
         other = self._peers[sock]
         with contextlib.suppress(OSError):
-            if data := sock.recv(65536):
+            if (data := sock.recv(65536)) and sock not in self._losing:
+                if self._loses and self._loses in data:
+                    self._losing.add(other)
                 other.sendall(data)
                 return
         self._forget(sock, other)
@@ -89,6 +94,7 @@ class TcpProxy:
         for sock in pair:
             if self._peers.pop(sock, None) is not None:
                 self._selector.unregister(sock)
+                self._losing.discard(sock)
                 sock.close()
 
     def _drop(self) -> None:

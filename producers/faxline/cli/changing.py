@@ -2,6 +2,7 @@
 
 from collections import Counter
 from typing import Annotated
+from uuid import uuid4
 
 import typer
 
@@ -22,7 +23,7 @@ from faxline.cli.app import (
 from faxline.cli.inputs import number_of
 from faxline.cli.output import complain, write, write_json
 from faxline.cli.presence import job_or_group
-from faxline.cli.sending import Id, Level, Metadata, Wait, finish, object_of
+from faxline.cli.sending import Id, Level, Metadata, Wait, finish, naming, object_of
 from faxline.client.sync import FaxLine
 from faxline.contract.choices import Priority
 from faxline.contract.errors import JobNotFound, WaitTimeout
@@ -62,10 +63,12 @@ def resend(  # noqa: PLR0917 - each is an option of the command
         if why := _not_resendable(job_or_group(line, of)):
             complain(why)
             raise typer.Exit(ENDED_OTHERWISE)
-        pushed = line.resend(
-            of, to=number, id=job, priority=priority, metadata=object_of(metadata), by=by or operator()
-        )
-        finish(line, pushed, wait=wait, timeout=timeout, as_json=as_json)
+        name, about = job or str(uuid4()), object_of(metadata)
+        with naming(name):
+            pushed = line.resend(
+                of, to=number, id=name, priority=priority, metadata=about, by=by or operator()
+            )
+            finish(line, pushed, wait=wait, timeout=timeout, as_json=as_json)
 
 
 def _not_resendable(job: Job) -> str:

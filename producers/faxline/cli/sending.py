@@ -1,10 +1,12 @@
 """`send`: check faxes and push them."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
+from uuid import uuid4
 
 import typer
 
@@ -26,6 +28,7 @@ from faxline.cli.output import complain, write, write_json
 from faxline.cli.presence import warn_after_push, watching
 from faxline.client.sync import FaxLine
 from faxline.contract.choices import InDoubtPolicy, Priority
+from faxline.contract.errors import QueueUnavailable
 from faxline.reading.group import Group
 from faxline.reading.job import Job
 from faxline.sending.fax import FaxParameters
@@ -181,12 +184,27 @@ def send(  # noqa: PLR0917 - each is an option of the command
         numbers = list(dict.fromkeys(numbers))
     elif len(set(numbers)) < len(numbers):
         complain("a number is given twice and gets a fax each time; --unique sends to a number once")
-    with faxline_of(ctx) as line:
+    name = job or str(uuid4())
+    with faxline_of(ctx) as line, naming(name):
         try:
-            pushed = line.send(to=numbers if len(numbers) > 1 else numbers[0], id=job, group=group, **common)
+            pushed = line.send(to=numbers if len(numbers) > 1 else numbers[0], id=name, group=group, **common)
         except OSError as error:
             raise UsageError(f"cannot read {error.filename}: {error.strerror}") from None
         finish(line, pushed, wait=wait, timeout=timeout, as_json=as_json)
+
+
+@contextmanager
+def naming(name: str) -> Iterator[None]:
+    """Tell the id whenever nobody knows how far it came: the same command without it would send it twice."""
+    try:
+        yield
+    except QueueUnavailable as error:
+        told = str(error).replace(f"with the id {name}", f"with --id {name}")
+        again = "" if f"--id {name}" in told else f"; again with --id {name}"
+        raise QueueUnavailable(f"{told}{again}", name) from None
+    except KeyboardInterrupt:
+        complain(f"interrupted: it may be on its way; again with --id {name}")
+        raise
 
 
 def show_ends(jobs: list[Job], *, as_json: bool) -> None:

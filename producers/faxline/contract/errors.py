@@ -278,7 +278,22 @@ class ProofRefused(FaxlineError):  # noqa: N818 - as above
 
 
 class QueueUnavailable(FaxlineError):  # noqa: N818 - as above
-    """Redis did not answer, refused, or is full. Pushing again with the same id is safe."""
+    """Redis did not answer, refused, or is full. Pushing again with the same id is safe.
+
+    Example:
+        >>> try:
+        ...     line.send(to="+12345678901", files=["letter.pdf"])
+        ... except QueueUnavailable as error:
+        ...     line.send(to="+12345678901", files=["letter.pdf"], id=error.id)
+
+    Attributes:
+        id: the id of the fax or entry that was pushed, also if it was made for you; None if it had none, of
+            a `send_many` (`PushInterrupted.ids`), or if nothing was pushed.
+    """
+
+    def __init__(self, message: str, id: str | None = None) -> None:  # noqa: A002 - the contract's name
+        super().__init__(message)
+        self.id = id
 
 
 class NotReplicated(QueueUnavailable):

@@ -28,7 +28,7 @@ def send_fax(context: Context, fax: Fax) -> Steps[Job]:
         return prepared, text, uploads(context, documents, prepared.documents)
 
     prepared, text, contents = yield RunInThread(check)
-    entry = yield from _push(context, "send", text, contents)
+    entry = yield from _push(context, "send", prepared.job.id, text, contents)
     pushed: Job = replace(prepared.job, entry=entry)
     return pushed
 
@@ -101,7 +101,7 @@ def _who(by: str | None) -> Steps[dict[str, str]]:
 def push_entry(context: Context, kind: str, payload: Mapping[str, Any]) -> Steps[str]:
     """Check the form of an entry, push it, and return its stream id."""
     text = yield RunInThread(partial(_check, context, kind, payload))
-    return (yield from _push(context, kind, text, {}))
+    return (yield from _push(context, kind, payload.get("id"), text, {}))
 
 
 def _check(context: Context, kind: str, payload: Mapping[str, Any]) -> str:
@@ -118,7 +118,9 @@ def uploads(context: Context, documents: Documents, names: Iterable[str]) -> dic
     return {documents.upload(name): context.seals.document(name, data) for name, data in contents.items()}
 
 
-def _push(context: Context, kind: str, text: str, contents: Mapping[str, bytes]) -> Steps[str]:
+def _push(
+    context: Context, kind: str, name: str | None, text: str, contents: Mapping[str, bytes]
+) -> Steps[str]:
     """Push in one transaction, so that a full Redis takes the documents and the entry, or neither.
 
     If the client retries after a lost reply, the entry may be added twice. Intake ignores the second one.
@@ -128,9 +130,9 @@ def _push(context: Context, kind: str, text: str, contents: Mapping[str, bytes])
         queue_uploads(pipe, context, contents)
         pipe.xadd(context.keys.intake, {kind: text})
 
-    entry: bytes = (yield Pipeline(fill, transaction=True, pushes=True, confirmation=context.confirmation))[
-        -1
-    ]
+    confirmation = context.confirmation
+    replies = yield Pipeline(fill, transaction=True, pushes=True, id=name, confirmation=confirmation)
+    entry: bytes = replies[-1]
     return entry.decode()
 
 

@@ -46,6 +46,7 @@ class Pipeline:
         fill: queues the commands on the pipeline that it is given.
         transaction: whether they run as one transaction.
         pushes: as of `Command`.
+        id: that of the one entry that is pushed. Errors name it, because it may have been made for this push.
         confirmation: how many replicas must have a transaction. With it the replies are raw, as Redis sends
             them, and not parsed by the client's methods.
     """
@@ -53,6 +54,7 @@ class Pipeline:
     fill: Callable[[Any], object]
     transaction: bool = False
     pushes: bool = False
+    id: str | None = None
     confirmation: Confirmation = NOT_ASKED
 
 

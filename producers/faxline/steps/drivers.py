@@ -11,7 +11,7 @@ from faxline.contract.connections.deadlines import answered
 from faxline.contract.errors import EventsMissed, FaxlineError, NotReplicated
 from faxline.contract.events import Event
 from faxline.steps.commands import Closing, Command, Deadline, Followed, Pipeline, RunInThread, Step, Steps
-from faxline.steps.redis_errors import unavailable
+from faxline.steps.redis_errors import unavailable, with_id
 
 _T = TypeVar("_T")
 _Replied = tuple[Any, Exception | None]
@@ -128,8 +128,8 @@ def translate_errors(steps: Steps[_T], right: str = "", place: str = "") -> Step
         result: _T = end.value
         return result
     except RedisError as error:
-        pushing = getattr(current, "pushes", False)
-        raise unavailable(error, pushing=pushing, right=right, place=place) from None
+        pushing, name = getattr(current, "pushes", False), getattr(current, "id", None)
+        raise unavailable(error, pushing=pushing, right=right, place=place, name=name) from None
     finally:
         steps.close()
 
@@ -206,8 +206,9 @@ def _confirmed(pipeline: Pipeline, replies: list[Any]) -> list[Any]:
             raise reply
     if missed := pipeline.confirmation.missed(waited):
         raise NotReplicated(
-            f"stored, but not confirmed: {missed}, so a failover may lose it; to push again with the same id "
-            "is safe"
+            f"stored, but not confirmed: {missed}, so a failover may lose it; push it again"
+            f"{with_id(pipeline.id)}: to push again with the same id is safe",
+            pipeline.id,
         )
     answer: list[Any] = done
     return answer

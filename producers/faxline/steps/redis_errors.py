@@ -38,7 +38,9 @@ _STATES = {
 """What keeps Redis from serving anyone, by the first word of its error reply."""
 
 
-def unavailable(error: Exception, *, pushing: bool, right: str = "", place: str = "") -> QueueUnavailable:
+def unavailable(
+    error: Exception, *, pushing: bool, right: str = "", place: str = "", name: str | None = None
+) -> QueueUnavailable:
     """Translate an error of the client. Raise the result `from None`: the error may quote what was sent.
 
     Args:
@@ -46,6 +48,8 @@ def unavailable(error: Exception, *, pushing: bool, right: str = "", place: str 
         pushing: whether something was pushed. The message then says that pushing again is safe.
         right: what the command does, if the user lacks the right for it, such as `read the audit`.
         place: the address of the server, such as `host:port`.
+        name: the id of the entry that was pushed. An earlier try may have stored it, whatever the last one
+            was answered, so each message names it.
     """
     if is_forbidden(error):
         what = right or ("push onto this account" if pushing else "do this")
@@ -55,17 +59,26 @@ def unavailable(error: Exception, *, pushing: bool, right: str = "", place: str 
     if is_out_of_ids(error):
         return QueueUnavailable(
             "Redis refused: this account's stream is out of ids, so nothing was taken. A dispatcher replaces "
-            "the stream within seconds: push again, with the same id"
+            f"the stream within seconds: push again,{with_id(name) or ' with the same id'}",
+            name,
         )
     what = trouble(error, place)
     if is_full(error):
-        return QueueUnavailable(f"{what} and took nothing; push again later, with the same id")
+        again = with_id(name) or " with the same id"
+        return QueueUnavailable(f"{what} and took nothing; push again later,{again}", name)
     if is_lasting(error):
-        return QueueUnavailable(what)
+        then = f"; then push again{with_id(name)}" if name else ""
+        return QueueUnavailable(f"{what}{then}", name)
     if is_refusal(error):
-        return QueueUnavailable(f"{what}; check the user's permissions and the server")
-    again = "try again: pushing the same id again is safe" if pushing else "try again"
-    return QueueUnavailable(f"{what}; {again}")
+        then = f", then push again{with_id(name)}" if name else ""
+        return QueueUnavailable(f"{what}; check the user's permissions and the server{then}", name)
+    again = f"try again{with_id(name)}: pushing the same id again is safe" if pushing else "try again"
+    return QueueUnavailable(f"{what}; {again}", name)
+
+
+def with_id(name: str | None) -> str:
+    """The words that name an id to push again with; empty without one."""
+    return f" with the id {name}" if name else ""
 
 
 def trouble(error: Exception, place: str = "") -> str:
