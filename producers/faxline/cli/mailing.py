@@ -90,10 +90,18 @@ def _push(
     except FaxesRejected as error:
         raise _bad(faxes.describe_problems(error.rejected), recipients.total) from None
     except PushInterrupted as error:
-        complain(f"{error}; to do that, run the same command again")
+        complain(
+            f"{error}; to do that, run the same command again, with --group {name} if the file is changed"
+        )
         raise typer.Exit(AWAY) from None
     problems |= faxes.describe_problems(mailing.rejected)
     _complain(problems)
+    if problems and mailing.jobs:
+        complain(
+            "to push the others, mend their rows in a file of their own, with another --group or none; or "
+            f"mend them here, each row in its place, and repeat with --group {name}: a changed file is "
+            "another mailing otherwise, and its good rows would be sent twice"
+        )
     return mailing, len(problems)
 
 

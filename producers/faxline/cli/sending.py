@@ -62,7 +62,7 @@ Level = Annotated[Priority, typer.Option(help="Urgent jobs go first, bulk jobs l
         "A CSV file has a header line with a column `to` and, as needed, id, priority, send_at,",
         "expires_at, subject, to_name, from_name, message, file and metadata.NAME. Its ids are",
         "GROUP.ROW, so the same command again pushes nothing twice; another letter to the same",
-        "file needs another --group.",
+        "file needs another --group. If the file is changed, repeat with the --group that was printed.",
         "",
         "A number is understood as people write it: +1 (202) 555-0123, 0049 30 901820, or with",
         "--region DE 030 901820. In a spreadsheet, format the column of numbers as text.",

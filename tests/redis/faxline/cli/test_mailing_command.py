@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -249,9 +250,28 @@ def test_bad_rows_can_be_skipped(mail: Cli, redis_client: redis.Redis) -> None:
     assert done.code == 1
     assert done.out == "1 fax is pushed, 3 rows left out; group june: faxline wait june\n"
     assert [line.partition(":")[2].split(":")[0] for line in done.err.splitlines()] == [
-        *(" line 3", " line 4", " line 5"),
+        *(
+            " line 3",
+            " line 4",
+            " line 5",
+            (
+                " to push the others, mend their rows in a file of their own, with another --group or "
+                "none; or mend them here, each row in its place, and repeat with --group june"
+            ),
+        ),
     ]
     assert [entry["id"] for entry in pushed(redis_client)] == ["june.1"]
+
+
+def test_the_group_that_is_printed_keeps_mended_rows_from_sending_the_others_twice(
+    mail: Cli, redis_client: redis.Redis
+) -> None:
+    done = mail(f"to\n{NUMBER}\n123\n{OTHER}\n", "--skip-bad", "--json")
+    (name,) = re.findall(r"repeat with --group (\S+):", done.err)
+    mended = f"to\n{NUMBER}\n{THIRD}\n{OTHER}\n"
+    assert mail(mended, "--group", name).code == 0
+    assert {entry["id"] for entry in pushed(redis_client)} == {f"{name}.{row}" for row in (1, 2, 3)}
+    assert mail(mended, "--skip-bad", "--group", name).err == ""
 
 
 def test_numbers_are_read_as_people_write_them_and_a_line_tells_how(
@@ -389,7 +409,7 @@ def test_a_redis_that_goes_away_is_told_with_what_to_do(
     done = mail(PLAIN)
     assert (done.code, done.out, len(done.err.splitlines())) == (3, "", 1)
     assert "0 of 2 faxes were certainly pushed" in done.err
-    assert "run the same command again" in done.err
+    assert re.search("run the same command again, with --group csv-[0-9a-f]{16} if the file", done.err)
     assert redis_client.dbsize() == 0
 
 
