@@ -103,6 +103,9 @@ def _report_erasure(number: str, done: Forgotten, job: str = "", *, as_json: boo
             "jobs to the number have not ended and stay",
         )
         write(f"{stay}: cancel or wait for what is open, and forget the number again")
+    if done.unsent:
+        stay = plural(done.unsent, "fax to the number was", "faxes to the number were")
+        write(f"{stay} set aside unsent: drop or redrive (`faxline dead`), and forget the number again")
 
 
 def _report(values: SealedValues, *, as_json: bool) -> None:

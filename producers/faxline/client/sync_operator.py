@@ -194,7 +194,9 @@ class DataProtection(Blocking):
         return self._run(forget(self._context, job, by, timeout), GIVE_ORDERS)
 
     def forget_number(self, number: str, *, by: str, timeout: float = 600.0) -> Forgotten:
-        """Erase all jobs to a number that have ended, and what else is stored about the number.
+        """Erase all jobs to a number that have ended, and receipts and other things stored about the number.
+
+        Jobs that have not ended stay, and so do faxes that were set aside before they were sent.
 
         Example:
             >>> line.forget_number("+12345678901", by="alice").jobs

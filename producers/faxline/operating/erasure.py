@@ -27,6 +27,8 @@ class Forgotten:
         open: how many jobs to the number stay, because they have not ended. Cancel them and order it again.
         events: how many events were erased.
         set_aside: how many entries that were set aside were erased.
+        unsent: how many faxes to the number stay, because they were set aside and never sent. `drop` or
+            `redrive` them (`dead`) and order it again.
         archive: whether Redis has no such job, and an archive was told to erase what it has of it.
     """
 
@@ -35,11 +37,13 @@ class Forgotten:
     events: int = 0
     set_aside: int = 0
     archive: bool = False
+    unsent: int = 0
 
     def to_dict(self) -> dict[str, int]:
         """The JSON of `faxline forget --json`."""
         told = {"forgotten": self.jobs, "open": self.open, "events": self.events, "set_aside": self.set_aside}
-        return told | ({"archive": True} if self.archive else {})
+        unsent = {"unsent": self.unsent} if self.unsent else {}
+        return told | unsent | ({"archive": True} if self.archive else {})
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +97,11 @@ def stored_number(number: str, region: str | None) -> str:
 
 def _read_forgotten(data: Mapping[str, Any]) -> Forgotten:
     return Forgotten(
-        data.get("forgotten", 0), data.get("open", 0), data.get("events", 0), data.get("set_aside", 0)
+        data.get("forgotten", 0),
+        data.get("open", 0),
+        data.get("events", 0),
+        data.get("set_aside", 0),
+        unsent=data.get("unsent", 0),
     )
 
 

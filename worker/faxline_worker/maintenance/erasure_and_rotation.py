@@ -20,6 +20,7 @@ from faxline.contract.sealing.seals import SEALED_KINDS, key_of_document, key_of
 from faxline.contract.states import FINAL_STATES
 from faxline.contract.texts import clean_actor, mask_number
 from faxline.reading.account_state import OPERATOR, ROLLED_BACK
+from faxline_worker.maintenance.set_aside_numbers import is_about, recipients
 from faxline_worker.state.lineage import Reopened
 from faxline_worker.state.store import Store
 
@@ -99,7 +100,8 @@ class Maintenance:
         result = self.store.maintenance.forget(job)
         if result not in {"done", "gone"}:
             return "refused", {"job": job, "state": result}
-        return "done", {"job": job, "forgotten": 1, "events": events, "set_aside": self._forget_dead(job=job)}
+        aside = self._forget_dead(lambda fields: _content(_own(fields)[1]).get("id") == job)
+        return "done", {"job": job, "forgotten": 1, "events": events, "set_aside": aside}
 
     def _forget_number(self, number: str) -> Outcome:
         ended, open_ = set[str](), set[str]()
@@ -107,6 +109,8 @@ class Maintenance:
             self._go_on()
             if known == number.encode():
                 (ended if state in _FINAL else open_).add(job)
+        unsent, again = self._unsent(number)
+        ended -= again  # without it, such a resend could not be put back
         events, forgotten = self._forget_events(ended), 0
         for job in sorted(ended):
             self._go_on()
@@ -114,8 +118,22 @@ class Maintenance:
         reply = {"about": mask_number(number), "forgotten": forgotten, "open": len(open_), "events": events}
         if not open_:  # an open job may still need its unmatched receipt
             self.store.maintenance.forget_number(number)
-            reply["set_aside"] = self._forget_dead(number=number)
-        return "done", reply
+            reply["set_aside"] = self._forget_dead(lambda fields: is_about(fields.get(b"body", b""), number))
+        return "done", reply | ({"unsent": unsent} if unsent else {})
+
+    def _unsent(self, number: str) -> tuple[int, set[str]]:
+        """How many faxes to a number were set aside before they were sent, and which jobs those repeat."""
+        count, again = 0, set[str]()
+        for _, fields in self.store.maintenance.entries(self.store.keys.dead):
+            self._go_on()
+            kind, raw = _own(fields)
+            entry = _content(self._opened(kind, _content(raw), raw))
+            of = entry.get("of") if kind == "resend" else None
+            known = self.store.maintenance.field(of, "number") if isinstance(of, str) else None
+            if number in recipients(entry, (known or b"").decode()):
+                count += 1
+                again |= {of} if isinstance(of, str) else set()
+        return count, again
 
     def _forget_events(self, jobs: set[str]) -> int:
         found = []
@@ -127,14 +145,11 @@ class Maintenance:
         self.store.maintenance.delete_entries(self.store.keys.events, found)
         return len(found)
 
-    def _forget_dead(self, *, job: str = "", number: str = "") -> int:
+    def _forget_dead(self, is_meant: Callable[[Mapping[bytes, bytes]], bool]) -> int:
         found = []
         for entry, fields in self.store.maintenance.entries(self.store.keys.dead):
             self._go_on()
-            kind, raw = _own(fields)
-            known = _content(raw)
-            text = self._opened(kind, known, raw)
-            if (job and known.get("id") == job) or (number and number[1:] in text):
+            if is_meant(fields):
                 found.append(entry)
         self.store.maintenance.delete_entries(self.store.keys.dead, found)
         return len(found)
@@ -261,7 +276,7 @@ def _own(fields: Mapping[bytes, bytes]) -> tuple[str, bytes]:
     return kind.decode("utf-8", "replace"), raw
 
 
-def _content(raw: bytes) -> dict[str, Any]:
+def _content(raw: bytes | str) -> dict[str, Any]:
     try:
         found = json.loads(raw)
     except (ValueError, RecursionError):

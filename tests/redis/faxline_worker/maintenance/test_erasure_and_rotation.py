@@ -212,14 +212,100 @@ def test_all_of_a_number_is_forgotten_but_jobs_that_have_not_ended(
         store.keys.dead,
         {"stream": "status", "entry": "1-0", "why": "malformed", "body": f'{{"toNumber":"{NUMBER}"}}'},
     )
-    entry = line._context.seals.entry("send", {"id": "z"}, json.dumps({"id": "z", "n": NUMBER}))
-    redis_client.xadd(store.keys.dead, {"stream": "intake", "entry": "2-0", "why": "KeyError", "send": entry})
     done = line.forget_number("+1 (202) 555-0123", by="me@here", timeout=20)
-    assert (done.jobs, done.open, done.set_aside) == (1, 0, 2)
+    assert (done.jobs, done.open, done.set_aside, done.unsent) == (1, 0, 1, 0)
     assert found(redis_client, NUMBER, NUMBER[1:]) == []
     assert found(redis_client, OTHER) == [store.keys.job("other")]
     last = line.audit()[-1]
     assert (last.what, last.who, last.about) == ("forget", "me@here", "…0123")
+
+
+def fax_to(number: object, job: str = "z", **more: Any) -> dict[str, Any]:
+    return {"id": job, "fax": {"faxNumber": number, "faxData": []}, **more}
+
+
+def set_aside(store: Store, fields: dict[str, Any]) -> str:
+    stream = "status" if "body" in fields else "intake"
+    known: dict[str, Any] = {"stream": stream, "entry": "1-0", "why": "E"}
+    entry: Any = store.client.xadd(store.keys.dead, known | fields)
+    return str(entry.decode())
+
+
+@pytest.mark.parametrize(
+    ("kind", "entry"),
+    [
+        ("send", fax_to(NUMBER + "168")),
+        ("send", fax_to(OTHER, metadata={"invoice": NUMBER[1:]})),
+        ("send", fax_to([OTHER, NUMBER + "1"])),
+        ("resend", {"id": "z", "of": "a", "faxNumber": OTHER, "metadata": {"was": NUMBER}}),
+        ("cancel", {"id": NUMBER[1:]}),
+        ("body", {"toNumber": NUMBER + "168", "fromNumber": OTHER}),
+        ("body", {"toNumber": OTHER, "message": f"redirected to {NUMBER}"}),
+        ("body", {"toNumber": NUMBER[:4] + "1" + NUMBER[5:]}),
+        ("send", f"not JSON: {NUMBER}"),
+    ],
+)
+def test_what_was_set_aside_of_others_stays_wherever_a_forgotten_number_stands_in_it(
+    running: Any, line: FaxLine, kind: str, entry: object
+) -> None:
+    store = running()
+    dead = set_aside(store, {kind: entry if isinstance(entry, str) else json.dumps(entry)})
+    done = line.forget_number(NUMBER, by="me@here", timeout=20)
+    assert (done.set_aside, done.unsent) == (0, 0)
+    assert [one.id for one in line.dead()] == [dead]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"jobId": 1, "toNumber": NUMBER},
+        {"data": {"to_number": f" {NUMBER[1:]} ", "faxStatus": "odd"}},
+        {"toNumber": OTHER, "fromNumber": NUMBER},
+        {"toNumber": NUMBER[2:]},
+    ],
+)
+def test_a_receipt_that_was_set_aside_goes_with_the_number_of_its_recipient_or_sender(
+    running: Any, line: FaxLine, body: dict[str, Any]
+) -> None:
+    store = running()
+    set_aside(store, {"body": json.dumps(body)})
+    assert line.forget_number(NUMBER, by="me@here", timeout=20).set_aside == 1
+    assert line.dead() == []
+
+
+@pytest.mark.parametrize("sealed", [False, True])
+@pytest.mark.parametrize(
+    ("kind", "entry"),
+    [
+        ("send", fax_to(NUMBER)),
+        ("send", fax_to([OTHER, NUMBER])),
+        ("resend", {"id": "z", "of": "other", "faxNumber": NUMBER}),
+    ],
+)
+def test_a_fax_that_was_set_aside_unsent_stays_with_the_forgotten_number_and_is_counted(
+    running: Any, line: FaxLine, kind: str, entry: dict[str, Any], sealed: bool
+) -> None:
+    store, text = running(), json.dumps(entry)
+    dead = set_aside(store, {kind: line._context.seals.entry(kind, entry, text) if sealed else text})
+    done = line.forget_number(NUMBER, by="me@here", timeout=20)
+    assert (done.set_aside, done.unsent, done.to_dict()["unsent"]) == (0, 1, 1)
+    assert [one.id for one in line.dead()] == [dead]
+    line.drop(dead, by="me@here", timeout=20)
+    assert "unsent" not in line.forget_number(NUMBER, by="me@here", timeout=20).to_dict()
+
+
+def test_a_job_whose_resend_was_set_aside_is_not_forgotten_with_its_number(
+    running: Any, line: FaxLine, pushed: Any
+) -> None:
+    store = running()
+    for i, job in enumerate(("a", "b")):
+        pushed(job)
+        deliver(store, job, str(100 + i))
+    dead = set_aside(store, {"resend": json.dumps({"id": "z", "of": "a"})})
+    done = line.forget_number(NUMBER, by="me@here", timeout=20)
+    assert (done.jobs, done.unsent) == (1, 1)
+    assert line.job("a").state == "delivered"
+    line.redrive(dead, by="me@here", timeout=20)
 
 
 def test_everything_is_sealed_anew_and_the_old_key_can_be_taken_away(
