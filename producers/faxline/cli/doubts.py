@@ -74,7 +74,7 @@ def resolve(  # noqa: PLR0917 - each is an option of the command
     """Settle a doubt: say whether iFax took a fax.
 
     Exit code 1 if the job is not in doubt, was sent again since, or may be settled by a receipt that is being
-    matched, or if the jobId belongs to another job.
+    matched, or if the jobId belongs to another job or number.
     """
     decisions = (accepted is not None) + resend + fail
     if (job is None) != everything or (attempt if everything else (reason or group or before or yes)):

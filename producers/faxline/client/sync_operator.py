@@ -101,7 +101,7 @@ class Operator(Blocking):
 
         Raises:
             NotInDoubt: the job is in another state, which the error has. Nothing was changed.
-            NotSettled: another attempt is in doubt by now, or a receipt is being matched (`why`).
+            NotSettled: it does not fit what is known of the doubt (`why`). Nothing was changed.
             ContentLost: Redis lost the content of the fax, so it cannot be sent again. Nothing was changed.
             JobIdTaken: the jobId belongs to another job. Nothing was changed.
             JobNotFound: there is no such job.

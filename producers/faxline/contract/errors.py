@@ -187,8 +187,9 @@ class NotSettled(FaxlineError):  # noqa: N818 - as above
     """The order does not fit what Faxline knows of the doubt: the message says what. Nothing was changed.
 
     Attributes:
-        why: `sent_again` (another attempt is in doubt by now), or `word_waits` (a receipt that may settle the
-            doubt is being matched: try again in a minute).
+        why: `sent_again` (another attempt is in doubt by now), `word_waits` (a receipt that may settle the
+            doubt is being matched: try again in a minute), or `other_number` (the receipt of this jobId is
+            about a fax to another number).
     """
 
     def __init__(self, message: str, why: str) -> None:

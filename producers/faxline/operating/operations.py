@@ -37,6 +37,7 @@ READ_PROCESSES = "read the heartbeats of the daemon's processes"
 """The rights that an operator's Redis user has and a producer's lacks, as error messages name them."""
 _NOT_SETTLED = {
     "sent_again": "job {job!r} was sent again since: attempt {attempt} is in doubt now; look that one up",
+    "other_number": "jobId {accepted} is of a fax to another number than that of job {job!r}",
     "word_waits": "a receipt that may settle job {job!r} is being matched; try again in a minute",
 }
 _NOT_SO = "the dispatcher does not settle job {job!r} so: {why}"
@@ -69,7 +70,7 @@ def resolve(  # noqa: PLR0917 - the arguments of the line's method
                 f"Redis lost the content of job {job!r}, so it cannot be sent again: push it under another id"
             )
         case "refused" if why := reply.get("why"):
-            raise NotSettled(_NOT_SETTLED.get(why, _NOT_SO).format(job=job, **reply), why)
+            raise NotSettled(_NOT_SETTLED.get(why, _NOT_SO).format(job=job, accepted=accepted, **reply), why)
         case "refused" if not reply["state"]:
             raise JobNotFound(f"no job {job!r} on account {context.account!r}")
         case "refused":

@@ -138,3 +138,29 @@ def test_a_receipt_that_waits_keeps_nobody_from_saying_that_ifax_took_the_fax(
     assert line.receipt("77") == "unmatched"
     assert order("a", "accepted", "77") == "done"
     assert (line.state("a"), line.field("a", "number")) == ("delivered", TO)
+
+
+@pytest.mark.parametrize("outcome", ["delivered", "failed"])
+def test_a_receipt_about_another_number_is_no_proof_of_a_fax(line: Line, order: Order, outcome: str) -> None:
+    line.doubt("a")
+    line.receipt("9999", outcome, to="+493012345678", again="busy")
+    assert line.match() == []
+    assert order("a", "accepted", "9999") == "refused other_number"
+    assert line.state("a") == "in_doubt"
+    line.receipt("9998", to="2025550123")  # as iFax writes numbers: without the country
+    assert order("a", "accepted", "9998") == "done"
+    assert line.state("a") == "delivered"
+
+
+def test_a_receipt_that_is_kept_for_another_job_settles_none(line: Line, order: Order) -> None:
+    line.push("a")
+    older = line.call()
+    line.go(200)
+    line.store.timers.run()
+    assert order("a", "resend") == "done"
+    line.call()
+    line.answer(older, "accepted", job_id="71")
+    assert line.receipt("71") == "held"
+    line.doubt("b")
+    assert order("b", "accepted", "71") == "taken"
+    assert line.state("b") == "in_doubt"

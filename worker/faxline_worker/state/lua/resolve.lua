@@ -7,7 +7,8 @@
 --       cannot be sent again: Redis went back, and nothing is left of its content) | gone, receipt (that had come before
 --       and was applied), failed (the job failed by this)}; unless it is gone, the result is also in the stream `reply`, with
 --       the job's `state` or the other `job`. why: sent_again (another attempt is in doubt by now: `attempt`) | word_waits (what
---       may settle it was not read or matched yet, as for a policy)
+--       may settle it was not read or matched yet, as for a policy) | other_number (the receipt that came under the jobId is
+--       about a fax to another number)
 local id, how, job_id, options, seen = ARGV[2], ARGV[3], ARGV[4], cjson.decode(ARGV[6]), tonumber(ARGV[8])
 local job = read_record(keys.job .. id, 'digest') -- first, for it may refuse
 local order = take_order(ARGV[1])
@@ -30,7 +31,12 @@ job.cause = { by = ARGV[7] ~= '' and ARGV[7] or nil }
 if how ~= 'accepted' and word_waits({ options = options }, job, id) then return refuse('word_waits') end
 if how == 'accepted' then
   local known = redis.call('GET', keys.job_ids .. job_id)
-  if known and known ~= id and not is_receipt(known) then return done('taken', 'job', known) end
+  local receipt = is_receipt(known) and cjson.decode(known)
+  local owner = receipt and receipt.of or not receipt and known
+  if owner and owner ~= id then return done('taken', 'job', owner) end
+  if receipt and receipt.to and job.number and not same_number(receipt.to, job.number) then
+    return refuse('other_number')
+  end
   forget_doubt(doubt_of(job, id))
   redis.call('ZREM', keys.in_doubt, id)
   applied = accept(account, options, id, job, job_id, {})
