@@ -15,6 +15,6 @@ def member_text(value: Any) -> str | None:
     """
     if isinstance(value, str):
         return value
-    if not isinstance(value, (int, float)) or not math.isfinite(value):
+    if isinstance(value, float) and not math.isfinite(value):
         return None
-    return canonical_json(value)
+    return canonical_json(value) if isinstance(value, (int, float)) else None
