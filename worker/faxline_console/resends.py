@@ -13,11 +13,13 @@ from typing import NamedTuple
 
 from faxline.operating.audit import AuditEntry
 from faxline.reading.job import Job
-from faxline_console.acts import FIRST, MOST
+from faxline_console.acts import FIRST
 from faxline_console.line import ConsoleLine
 from faxline_console.people import Person
 from faxline_console.rendering import Times
 
+LATEST = 5000
+"""The most entries of the audit, from the newest back, that are read for resends under other ids."""
 LONGEST_ID = 128
 AHEAD = timedelta(minutes=1)
 """How far the clock of Redis may be ahead."""
@@ -109,7 +111,7 @@ async def _noted(line: ConsoleLine, jobs: Sequence[Job]) -> dict[str, dict[str, 
     begun = {job.id: job.created_at or FIRST for job in jobs}
     since, until = min(begun.values()), datetime.now(UTC) + AHEAD
     noted = {job.id: dict[str, AuditEntry]() for job in jobs}
-    for entry in (await line.orders_before(_ms(until), _ms(since), MOST)).entries:
+    for entry in (await line.orders_before(_ms(until), _ms(since), LATEST)).entries:
         about = entry.about or ""
         done = entry.what == "resend" and entry.outcome == "done"
         if done and entry.job and about in noted and entry.at >= begun[about]:
