@@ -13,11 +13,13 @@ class TcpProxy:
     Args:
         target: the server's port on 127.0.0.1.
         loses: the server gets what holds these bytes, and instead of its answer the connection is cut.
+        times: how often; None: always.
     """
 
-    def __init__(self, target: int, loses: bytes | None = None) -> None:
+    def __init__(self, target: int, loses: bytes | None = None, times: int | None = None) -> None:
         self._target = target
         self._loses = loses
+        self._times = times
         self._losing = set[socket.socket]()
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
@@ -84,7 +86,8 @@ class TcpProxy:
         other = self._peers[sock]
         with contextlib.suppress(OSError):
             if (data := sock.recv(65536)) and sock not in self._losing:
-                if self._loses and self._loses in data:
+                if self._loses and self._loses in data and self._times != 0:
+                    self._times = self._times and self._times - 1
                     self._losing.add(other)
                 other.sendall(data)
                 return

@@ -8,7 +8,7 @@ from faxline.contract.orders import Order
 from faxline.contract.redis_keys import RedisKeys
 from faxline.contract.states import JobState
 from faxline.operating.operations import GIVE_ORDERS
-from faxline.operating.orders import issue_order
+from faxline.operating.orders import issue_order, new_token
 from faxline.reading.job import Job
 from faxline.reading.lookup import GroupFacts, read_group_facts, read_members
 from faxline.reading.open_jobs import BATCH, read_light_records, read_open_jobs
@@ -118,6 +118,7 @@ class ConsoleLine(PushingLine):
             QueueUnavailable: Redis did not take the note, so do not do it.
         """
         word = {"order": str(Order.REVEAL), "what": what, "jobs": " ".join(jobs), "about": about, "by": by}
+        word["token"] = new_token()
         await self._run(_add(self.keys.orders, word), GIVE_ORDERS)
 
     async def senders(self, names: Sequence[str]) -> dict[str, str]:

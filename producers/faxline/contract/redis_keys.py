@@ -91,7 +91,7 @@ class RedisKeys:
     """Stream: operators' orders. The script that carries out an order removes it."""
 
     def reply(self, order: str) -> str:
-        """Stream of one entry: the reply to an order, named by the order's id; has a time to live."""
+        """Stream of one entry: the reply to an order, by the order's id or token; has a time to live."""
         return f"{self.prefix}reply:{order}"
 
     reconcile_wake = _Key("reconcile-wake")

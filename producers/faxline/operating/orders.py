@@ -1,5 +1,6 @@
 """Give an order: add it to the account's orders stream and wait until a dispatcher carries it out."""
 
+import secrets
 import time
 from functools import partial
 from typing import Any
@@ -17,7 +18,8 @@ def issue_order(
     """Give an order and wait until a dispatcher has carried it out.
 
     The dispatcher's script writes the reply to a stream of its own, which is read and not consumed. So no
-    reply is lost with a connection.
+    reply is lost with a connection. If the reply to the order's own XADD is lost, it is added once more: its
+    token tells the dispatcher that both are one order, so the second is answered as the first.
 
     Args:
         context: of the line.
@@ -35,7 +37,7 @@ def issue_order(
     keys = context.keys
     until = time.monotonic() + timeout
     yield Deadline(until)
-    word = {"order": str(order), **more, "by": by, "user": (yield from redis_user())}
+    word = {"order": str(order), **more, "by": by, "user": (yield from redis_user()), "token": new_token()}
     entry = (yield Command(lambda client: client.xadd(keys.orders, word))).decode()
     while True:
         left = until - time.monotonic()
@@ -48,6 +50,11 @@ def issue_order(
                 f"no dispatcher carried out '{order}' for account {keys.account!r} within {timeout:g} s; "
                 "the order stays, and one that runs for this account will carry it out"
             )
+
+
+def new_token() -> str:
+    """A name for an order that no other has."""
+    return secrets.token_hex(16)
 
 
 def _look(client: Any, *, key: str, block: int) -> Any:

@@ -114,14 +114,16 @@ class LongOrders:
         context = self._context
         if account not in context.stores:
             return
-        fields = context.stores[account].orders.get(entry)
+        store = context.stores[account]
+        fields = store.orders.get(entry)
         if fields is None:  # another dispatcher carried it out
             return
         order, log = fields_of(fields), context.log.bind(account=account)
-        maintenance = Maintenance(
-            *(context.stores[account], log, context.consumer, context.stopping.is_set, loop.beat)
-        )
-        result = maintenance.carry_out(entry, order)
+        if store.orders.is_repeat(order):  # it is answered as the first one was
+            result = store.maintenance.complete_order(entry, order, "gone", {}, context.consumer)
+        else:
+            maintenance = Maintenance(store, log, context.consumer, context.stopping.is_set, loop.beat)
+            result = maintenance.carry_out(entry, order)
         context.log.info("operator's order", account=account, result=result, **_logged(order))
 
 

@@ -1,7 +1,7 @@
 """Operators' orders in Redis. Each script takes its order off the stream and stores the reply."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from enum import StrEnum
 from typing import Any, cast
 
@@ -55,6 +55,11 @@ class OrderStore:
         """The fields of one order; None if it has been carried out."""
         found = as_entries(self._context.client.xrange(self._context.keys.orders, entry, entry))
         return found[0][1] if found else None
+
+    def is_repeat(self, order: Mapping[str, str]) -> bool:
+        """Whether it is a copy of an order that was carried out, added because the reply was lost."""
+        token = order.get("token")
+        return bool(token) and bool(self._context.client.exists(self._context.keys.reply(token or "")))
 
     def pause_or_resume(self, entry: str, order: str, by: str = "") -> OrderResult:
         """Pause or resume the account: done, idle (it was so already), unknown (no such order) or gone.

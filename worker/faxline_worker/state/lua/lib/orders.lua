@@ -1,8 +1,18 @@
 -- The script that carries out an operator's order takes it off its stream. For a while the result is in a stream of its
 -- own, on which the operator waits.
 local REPLY_LIVES = 60000
+-- If the reply to its XADD is lost, an order is added again, with the same token. So the result stands under the token, too, for
+-- as long as a copy may wait behind other orders.
+local TOKEN_LIVES = 3600000
+local token
 
--- The members of the order, or nil if it was carried out before. `user` is the Redis user that its sender claims to be.
+local function write_reply(name, lives, fields)
+  redis.call('XADD', keys.reply .. name, '*', unpack(fields))
+  redis.call('PEXPIRE', keys.reply .. name, lives)
+end
+
+-- The members of the order, or nil if it was carried out before. A copy of such a one gets the same answer. `user` is the
+-- Redis user that its sender claims to be.
 local function take_order(entry)
   local found = redis.call('XRANGE', keys.orders, entry, entry)[1]
   if not found then return nil end
@@ -10,14 +20,20 @@ local function take_order(entry)
   local order = {}
   for i = 1, #found[2], 2 do order[found[2][i]] = found[2][i + 1] end
   order.user = string.sub(order.user or '', 1, 128)
+  token = order.token and string.sub(order.token, 1, 128) or ''
+  local known = token ~= '' and redis.call('XRANGE', keys.reply .. token, '-', '+', 'COUNT', 1)[1]
+  if known then
+    write_reply(entry, REPLY_LIVES, known[2])
+    return nil
+  end
   return order
 end
 
 -- Writes the result of an order for the operator who waits. entry: the order's. ...: further fields of the reply, each name
 -- with its value.
 local function answer(entry, result, ...)
-  local key = keys.reply .. entry
-  redis.call('XADD', key, '*', 'result', result, ...)
-  redis.call('PEXPIRE', key, REPLY_LIVES)
+  local fields = { 'result', result, ... }
+  write_reply(entry, REPLY_LIVES, fields)
+  if token ~= '' then write_reply(token, TOKEN_LIVES, fields) end
   return result
 end

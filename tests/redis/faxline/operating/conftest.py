@@ -1,0 +1,100 @@
+"""A line, the command, and a dispatcher of which only the orders are at work."""
+
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+from unittest.mock import Mock
+
+import pytest
+import redis
+
+from faxline import FaxLine
+from faxline.cli.running import run
+from faxline.contract.redis_keys import INTAKE_GROUP
+from faxline_worker.config.settings import read_settings
+from faxline_worker.dispatcher.dispatcher import Dispatcher
+from faxline_worker.observability.metrics.dispatcher import DispatcherMetrics
+from faxline_worker.observability.metrics.families import new_registry
+from faxline_worker.processes.common import failure_labels
+from faxline_worker.state.results import Admitted
+from faxline_worker.state.store import Store
+from faxline_worker.wakeups.actors import Wakes
+
+SETTINGS = {
+    "FAXLINE_ACCOUNTS__DEFAULT__TOKEN": "token",
+    "FAXLINE_IN_DOUBT__WAIT": "600",
+    "FAXLINE_NUMBERS__CONCURRENT": "0",
+}
+
+
+@pytest.fixture
+def store(redis_client: Any) -> Store:
+    made = Store(redis_client, read_settings(SETTINGS), "default")
+    redis_client.xgroup_create(made.keys.intake, INTAKE_GROUP, id="0", mkstream=True)
+    made.timers.run()
+    return made
+
+
+@pytest.fixture
+def line(redis_url: str) -> Iterator[FaxLine]:
+    with FaxLine(redis_url) as line:
+        yield line
+
+
+@pytest.fixture
+def dispatcher(redis_url: str, store: Store) -> Iterator[Dispatcher]:
+    """One of which only the orders are at work."""
+    with redis.Redis.from_url(redis_url) as client:
+        made = Dispatcher(
+            client,
+            {"default": store},
+            Mock(spec=Wakes),
+            DispatcherMetrics(new_registry(), ["default"], failure_labels()),
+            Mock(),
+            consumer="test",
+            takeover=60,
+            sweep=60,
+            wake_lease=60,
+        )
+        stopping = threading.Event()
+
+        def carry_out() -> None:
+            while not stopping.is_set():
+                client.xread({store.keys.orders: "0"}, block=50)
+                made.orders.carry_out("default")
+
+        thread = threading.Thread(target=carry_out)
+        thread.start()
+        yield made
+        stopping.set()
+        thread.join()
+
+
+@pytest.fixture
+def doubt(store: Store, redis_client: Any) -> Callable[..., Admitted]:
+    """A job whose request may have reached iFax."""
+
+    def enter(job: str, **fields: str) -> Admitted:
+        entry = redis_client.xadd(store.keys.intake, {"send": "{}"})
+        redis_client.xreadgroup(INTAKE_GROUP, "test", {store.keys.intake: ">"})
+        values = {"kind": "send", "request": "{}", "number": "+12345678901", "priority": "normal", **fields}
+        jobs = [{"id": job, "digest": "d", "rank": 2, "fields": values}]
+        store.intake.register([{"entry": entry.decode(), "jobs": jobs}])
+        admitted = store.submission.admit(f"permit-{entry.decode()}", "")
+        assert isinstance(admitted, Admitted)
+        store.submission.mark(admitted)
+        answer = {"decision": "in_doubt", "reason": "read_timeout", "message": "iFax did not answer in time"}
+        store.submission.settle(admitted, answer)
+        return admitted
+
+    return enter
+
+
+@pytest.fixture
+def cli(redis_url: str, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
+    def call(*arguments: str) -> tuple[int, str, str]:
+        capsys.readouterr()
+        code = run(["--redis", redis_url, *arguments])
+        return (code, *capsys.readouterr())
+
+    return call
