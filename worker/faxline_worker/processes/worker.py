@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Mapping
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 
 import dramatiq
 import redis
@@ -193,11 +193,10 @@ class WorkerProcess:
         names = list(self._settings.accounts)
         first = self._looked % max(1, len(names))
         self._looked = first + AT_ONCE
-        try:
+        with suppress(NewerLayoutError):
             check_layouts(probe, names[first : first + AT_ONCE])
-        except NewerLayoutError:
-            return False
-        return True
+            return True
+        return False
 
     def _first_use(self, store: Store) -> None:
         """Begin to work for an account, before its first job.

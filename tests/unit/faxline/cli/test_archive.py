@@ -23,8 +23,8 @@ from faxline.contract.sealing.keyring import Keyring, new_key
 from faxline.reading import archive as reaching
 from faxline_archive import proof_zip
 from faxline_archive.database import in_words, open_database
-from faxline_archive.schema import metadata
 from faxline_archive.signing_key import SigningKey
+from tests.archives import new_archive
 from tests.stage.archives import BEGIN, StagedArchive
 
 NOWHERE = "redis://127.0.0.1:1/0"
@@ -39,8 +39,7 @@ def staged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[StagedAr
     monkeypatch.setenv("FAXLINE_SEALING_KEYS", keys)
     monkeypatch.setenv("FAXLINE_REDIS_URL", NOWHERE)
     monkeypatch.chdir(tmp_path)
-    engine = open_database(url, writes=True)
-    metadata.create_all(engine)
+    engine = new_archive(url)
     made = StagedArchive(engine, Keyring.read(keys))
     made.add("a", at=0, metadata={"department": "billing"}, group="june")
     made.add("b", at=3600, to="+12025550124", state="failed", reason="busy", metadata={"department": "=1+1"})
