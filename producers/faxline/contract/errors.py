@@ -171,6 +171,10 @@ class OrderTimeout(FaxlineError, TimeoutError):  # noqa: N818 - as above
     """No dispatcher carried out an operator's order within the timeout. The order stays until one does."""
 
 
+class OrderUnknown(FaxlineError):  # noqa: N818 - as above
+    """The dispatcher does not know this order, because its version is older. Nothing was done."""
+
+
 class NotInDoubt(FaxlineError):  # noqa: N818 - as above
     """The job is not in doubt, so there is nothing to settle. Nothing was changed.
 

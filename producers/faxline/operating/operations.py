@@ -101,8 +101,8 @@ def reveal(context: Context, jobs: Iterable[str], by: str, timeout: float) -> St
         numbers: list[bytes | None] = yield Pipeline(partial(_numbers, context.keys, some))
         known = {name: number.decode() for name, number in zip(some, numbers, strict=True) if number}
         if known:
-            yield from issue_order(context, Order.REVEAL, by, timeout, jobs=" ".join(known))
-        found |= known
+            reply = yield from issue_order(context, Order.REVEAL, by, timeout, jobs=" ".join(known))
+            found |= known if reply["result"] == "done" else {}
     return found
 
 

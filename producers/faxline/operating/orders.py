@@ -5,7 +5,7 @@ import time
 from functools import partial
 from typing import Any
 
-from faxline.contract.errors import OrderTimeout
+from faxline.contract.errors import OrderTimeout, OrderUnknown
 from faxline.contract.orders import Order
 from faxline.steps.commands import Command, Context, Deadline, Steps
 from faxline.steps.redis_errors import entries_of
@@ -33,6 +33,7 @@ def issue_order(
 
     Raises:
         OrderTimeout: no dispatcher carried it out in time.
+        OrderUnknown: the dispatcher does not know the order.
     """
     keys = context.keys
     until = time.monotonic() + timeout
@@ -44,7 +45,13 @@ def issue_order(
         block = context.block(left)
         look = partial(_look, key=keys.reply(entry), block=block)
         for _, fields in entries_of((yield Command(look, blocks=block / 1000))):
-            return {name.decode(): value.decode() for name, value in fields.items()}
+            reply = {name.decode(): value.decode() for name, value in fields.items()}
+            if reply["result"] == "unknown":
+                raise OrderUnknown(
+                    f"the dispatcher does not know '{order}' as it was ordered, so nothing was done: its "
+                    "version is older; upgrade the dispatchers first"
+                )
+            return reply
         if left <= 0:
             raise OrderTimeout(
                 f"no dispatcher carried out '{order}' for account {keys.account!r} within {timeout:g} s; "

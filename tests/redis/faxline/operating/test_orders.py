@@ -1,10 +1,12 @@
 """What operators order about doubts and entries set aside, through library, command and dispatcher."""
 
 import json
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+import redis
 import structlog
 
 from faxline import (
@@ -16,6 +18,7 @@ from faxline import (
     NotInDoubt,
     NotSettled,
     OrderTimeout,
+    OrderUnknown,
 )
 from faxline.cli import doubts
 from faxline.cli.app import operator as cli_name
@@ -514,3 +517,55 @@ def test_a_look_back_at_the_events_shows_those_of_a_name_or_the_partial_ones_and
     assert shown("--partial") == ["a"]
     assert shown("--event", "unconfirmed") == shown("--event", "fax.unconfirmed") == ["c"]
     assert cli("events", "--since", "0s")[1] == ""
+
+
+@pytest.fixture
+def older_dispatcher(redis_url: str, line: FaxLine) -> Iterator[None]:
+    """One that knows none of the orders, and says so."""
+    stopping = threading.Event()
+
+    def refuse() -> None:
+        last = "0"
+        with redis.Redis.from_url(redis_url) as client:
+            while not stopping.is_set():
+                page: Any = client.xread({line.keys.orders: last}, block=50)
+                for entry, _ in page[0][1] if page else ():
+                    last = entry.decode()
+                    client.xadd(line.keys.reply(last), {"result": "unknown"})
+
+    thread = threading.Thread(target=refuse)
+    thread.start()
+    yield
+    stopping.set()
+    thread.join()
+
+
+@pytest.mark.usefixtures("older_dispatcher")
+@pytest.mark.parametrize(
+    "order",
+    [
+        lambda line: line.reveal(["a"], by="me", timeout=20),
+        lambda line: line.resolve("a", fail=True, by="me", timeout=20),
+        lambda line: line.drop("1-0", by="me", timeout=20),
+        lambda line: line.redrive("1-0", by="me", timeout=20),
+        lambda line: line.pause(by="me", timeout=20),
+        lambda line: line.forget("a", by="me", timeout=20),
+    ],
+    ids=["reveal", "resolve", "drop", "redrive", "pause", "forget"],
+)
+def test_an_order_that_the_dispatcher_does_not_know_is_not_taken_for_done(
+    line: FaxLine, doubt: Callable[..., Admitted], order: Callable[[FaxLine], object]
+) -> None:
+    doubt("a")
+    with pytest.raises(OrderUnknown, match="nothing was done"):
+        order(line)
+
+
+@pytest.mark.usefixtures("older_dispatcher")
+def test_no_number_is_shown_that_the_audit_does_not_have(
+    cli: Callable[..., tuple[int, str, str]], doubt: Callable[..., Admitted]
+) -> None:
+    doubt("a", number="+12025550123")
+    code, out, err = cli("show", "a", "--reveal")
+    assert code == 3
+    assert "+12025550123" not in out + err

@@ -14,6 +14,7 @@ from faxline import (
     JobRejected,
     JobState,
     KeyMissing,
+    NotSettled,
     Rejection,
     WaitTimeout,
 )
@@ -199,3 +200,13 @@ def test_an_entry_sealed_by_an_unknown_key_is_told_to_who_pushes_it_and_the_line
     with pytest.raises(KeyMissing):
         line._client.xadd(line.keys.intake, {"send": sealed})
     assert line.wait(line.send(to=TO, files=[URL]), timeout=10).state is JobState.DELIVERED
+
+
+def test_an_operators_orders_are_answered_as_a_dispatcher_answers_them() -> None:
+    line = MemoryLine(deliver=False)
+    line.send(to=TO, files=[URL], id="a")
+    assert line.reveal(["a"], by="me") == {"a": TO}
+    line.doubt("a")
+    with pytest.raises(NotSettled, match="was sent again since: attempt 1 is in doubt now"):
+        line.resolve("a", resend=True, attempt=7, by="me")
+    assert line.resolve("a", resend=True, attempt=1, by="me").state is JobState.QUEUED
