@@ -190,20 +190,19 @@ class Maintenance:
 
     def _recover(self, by: str) -> Outcome:
         lineage, became = self.store.lineage, dict[str, str]()
-        if self.store.state().paused != ROLLED_BACK:
+        if self.store.state().paused != ROLLED_BACK and not lineage.recovered():
             return "refused", {}
         opened = Reopened.LEFT
         while opened is Reopened.LEFT:  # a process may report more in the meantime
             fields = list(lineage.lost().items())
             for start in range(0, len(fields), PIECE):
                 self._go_on()
-                done = lineage.recover(dict(fields[start : start + PIECE]), by)
-                if done is None:
+                if lineage.recover(dict(fields[start : start + PIECE]), by) is None:
                     raise MaintenanceBusyError
-                for what, job in done:
-                    if _WEIGHT.get(what, 3) >= _WEIGHT.get(became.get(job, ""), 3):
-                        became[job] = what
             opened = lineage.reopen()
+        for what, job in lineage.recovered():  # also what a dispatcher did that stopped before it told it
+            if _WEIGHT.get(what, 3) >= _WEIGHT.get(became.get(job, ""), 3):
+                became[job] = what
         reply = {
             what: sorted(job for job, end in became.items() if end == what)
             for what in sorted({*became.values()} - {"done"})
@@ -212,7 +211,8 @@ class Maintenance:
             "recovered after Redis went back",
             result=", ".join(f"{len(jobs)} {what}" for what, jobs in reply.items()),
         )
-        return "done", reply | {"paused": OPERATOR if opened is Reopened.PAUSED else ""}
+        paused = self.store.state().paused
+        return "done", reply | {"paused": OPERATOR if paused == OPERATOR else ""}
 
     def _reseal(self, count: Counter[str], what: str, seal: Callable[[], bool]) -> None:
         self._go_on()

@@ -103,17 +103,25 @@ class Lineage:
         return [Examined(known) for known in reply]
 
     def lost(self) -> dict[str, bool]:
-        """The fields of the hash `lost`, those of one job in the order of its attempts.
+        """The fields of the hash `lost` that are not in order yet, those of a job by its attempts.
 
         The value says whether the entry is a call that a later lost call of the same job followed.
         """
-        found = cast("dict[bytes, bytes]", self._client.hgetall(self._keys.lost))
-        items = {field.decode(): json.loads(text) for field, text in found.items()}
+        items = self._lost()
         last: dict[str, int] = {}
         for item in items.values():
             last[item["job"]] = max(item.get("attempt", 0), last.get(item["job"], 0))
-        fields = sorted(items, key=lambda field: (items[field].get("attempt", 1 << 30), field))
-        return {name: 0 < items[name].get("attempt", 0) < last[items[name]["job"]] for name in fields}
+        left = {name: item for name, item in items.items() if "became" not in item}
+        return {name: 0 < item.get("attempt", 0) < last[item["job"]] for name, item in left.items()}
+
+    def recovered(self) -> list[tuple[str, str]]:
+        """The results of a recovery of which its operator is not told yet, and the ids of the jobs."""
+        return [(item["became"], item["job"]) for item in self._lost().values() if "became" in item]
+
+    def _lost(self) -> dict[str, dict[str, Any]]:
+        found = cast("dict[bytes, bytes]", self._client.hgetall(self._keys.lost))
+        items = {field.decode(): json.loads(text) for field, text in found.items()}
+        return dict(sorted(items.items(), key=lambda one: (one[1].get("attempt", 1 << 30), one[0])))
 
     def recover(self, fields: Mapping[str, bool], by: str = "") -> list[tuple[str, str]] | None:
         """Recover some entries of the hash `lost`. Returns for each the result, and the job's id.

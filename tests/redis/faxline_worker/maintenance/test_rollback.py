@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 from typing import Any, cast
 from unittest.mock import Mock
 
@@ -16,6 +17,7 @@ from faxline.cli.running import run
 from faxline.contract.orders import Order
 from faxline.operating.rollback import Rollback
 from faxline.reading.account_state import ROLLED_BACK
+from faxline_worker.maintenance import erasure_and_rotation
 from faxline_worker.maintenance import rollback_watch as rollback
 from faxline_worker.maintenance.erasure_and_rotation import Maintenance, MaintenanceBusyError
 from faxline_worker.maintenance.rollback_watch import RollbackGuard
@@ -809,6 +811,68 @@ def test_nothing_is_put_in_order_before_every_process_has_looked(
     assert lost(scene).calls
     recover(scene)
     assert shown(scene) is None
+
+
+def gone(scene: Scene, process: Process, count: int = 5) -> list[str]:
+    """Redis loses some faxes that were accepted."""
+    jobs = [f"gone{i}" for i in range(count)]
+    with process.undone():
+        for job in jobs:
+            pushed(scene, process, job)
+    scene.go(WAIT)
+    return jobs
+
+
+def told(scene: Scene, house: Maintenance, entry: str) -> dict[str, Any]:
+    """What the operator is told of the recovery that a dispatcher carries out."""
+    assert house.carry_out(entry, {"order": Order.RECOVER, "by": "jane"}) == "done"
+    reply: Any = scene.client.xrange(scene.keys.reply(entry))
+    return dict(json.loads(reply[0][1][b"told"]))
+
+
+def test_a_recovery_whose_replies_are_lost_tells_all_that_is_gone(
+    scene: Scene, a: Process, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jobs, context = gone(scene, a), scene.store.lineage._context
+
+    def again(name: str, *arguments: Any) -> Any:
+        first, second = context.run(name, *arguments), context.run(name, *arguments)
+        assert name != "recover" or first == second
+        return second
+
+    twice = SimpleNamespace(run=again, options=context.options)
+    monkeypatch.setattr(scene.store.lineage, "_context", twice)
+    entry = scene.ordered(Order.RECOVER)
+    assert told(scene, Maintenance(scene.store, Mock(), "dispatcher"), entry) == {"gone": jobs, "paused": ""}
+    assert not scene.client.exists(scene.keys.lost)
+
+
+@pytest.mark.parametrize("before", ["operator", ""])
+@pytest.mark.parametrize("steps", range(2, 8))
+def test_a_recovery_whose_dispatcher_stops_anywhere_tells_all_that_is_gone(
+    scene: Scene, a: Process, monkeypatch: pytest.MonkeyPatch, steps: int, before: str
+) -> None:
+    monkeypatch.setattr(erasure_and_rotation, "PIECE", 2)
+    if before:
+        scene.store.orders.pause_or_resume(scene.ordered("pause"), "pause", "jane")
+    jobs, entry, left = gone(scene, a), scene.ordered(Order.RECOVER), iter(range(1, steps))
+
+    def stops(*_: object) -> bool:
+        return next(left, None) is None
+
+    def die(*_: object) -> str:
+        raise MaintenanceBusyError
+
+    dying = Maintenance(scene.store, Mock(), "dispatcher", stops)
+    monkeypatch.setattr(dying.store.maintenance, "complete_order", die)
+    with pytest.raises(MaintenanceBusyError):
+        dying.carry_out(entry, {"order": Order.RECOVER, "by": "jane"})
+    monkeypatch.undo()
+    next_one = Maintenance(scene.store, Mock(), "dispatcher")
+    assert told(scene, next_one, entry) == {"gone": jobs, "paused": before}
+    assert not scene.client.exists(scene.keys.lost)
+    with FaxLine(url_of(scene)) as line:
+        assert [one.job for one in line.audit() if (one.what, one.outcome) == ("recover", "gone")] == jobs
 
 
 def test_the_order_is_refused_where_nothing_went_back(scene: Scene) -> None:

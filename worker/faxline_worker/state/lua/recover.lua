@@ -1,12 +1,13 @@
 -- recover: an operator has ordered that the account goes on after its state went back. Some entries of `lost` are put in
--- order: a call becomes a doubt, or submitted if its jobId is known, so that its job is not sent again.
+-- order: a call becomes a doubt, or submitted if its jobId is known, so that its job is not sent again. What became of an
+-- entry stays with it in `lost` until the operator is told of all (`complete_order`).
 -- include: clock bell record events endings lines permits offers account_hash limits answered wakes numbers unmatched
--- include: redeliveries redials receipts doubts outcomes lineage
+-- include: redeliveries redials receipts doubts outcomes lineage audit
 -- ARGV  JSON list of fields of `lost`, those of one job in the order of their attempts, JSON options, JSON list of those
 --       fields that are calls after which the job was called again, who orders it
 -- reply JSON list, one a field, of {became = in_doubt | submitted | settled (a receipt had come before) | known (it is in
 --       the state by now, or iFax had not taken it) | ended (the job has ended otherwise; an acceptance is told as
---       fax.duplicate) | canceled | gone (a fax that was pushed, and of which nothing is left) | done (called again), job};
+--       fax.duplicate) | canceled | gone (a fax that was pushed, and of which nothing is left) | done (there is no such entry), job};
 --       or looking: not every process has looked what of its own is missing, so nothing was done
 local options = cjson.decode(ARGV[2])
 local account, followed = read_account(options), {}
@@ -98,19 +99,22 @@ local function cancel(item)
   return 'canceled'
 end
 
+local function recover(item, field)
+  if item.kind == 'call' then return put_in_order(item, field) end
+  if item.kind == 'cancel' then return cancel(item) end
+  if redis.call('EXISTS', keys.job .. item.job) == 1 then return 'known' end
+  audit(options, ARGV[4], 'recover', { job = item.job, outcome = 'gone' }) -- the reply to the order lives for a minute
+  return 'gone'
+end
+
 local replies = {}
 for i, field in ipairs(cjson.decode(ARGV[1])) do
   local text = redis.call('HGET', keys.lost, field)
-  local item = text and cjson.decode(text)
-  local became = 'done'
-  if item and item.kind == 'call' then
-    became = put_in_order(item, field)
-  elseif item and item.kind == 'cancel' then
-    became = cancel(item)
-  elseif item then
-    became = redis.call('EXISTS', keys.job .. item.job) == 1 and 'known' or 'gone'
+  local item = text and cjson.decode(text) or { became = 'done', job = '' }
+  if not item.became then
+    item.became = recover(item, field)
+    redis.call('HSET', keys.lost, field, cjson.encode(item))
   end
-  redis.call('HDEL', keys.lost, field)
-  replies[i] = { became = became, job = item and item.job or '' }
+  replies[i] = { became = item.became, job = item.job }
 end
 return #replies > 0 and cjson.encode(replies) or '[]'

@@ -1,10 +1,12 @@
 -- reopen: everything that was lost is in order, so the account goes on. If an operator had paused it, it stays paused.
 -- include: clock bell offers account_hash
 -- ARGV  none
--- reply opened, paused (an operator had), left (something is lost still) or idle (the state has not gone back)
+-- reply opened, paused (an operator had), left (something in `lost` is not in order yet) or idle (the state has not gone back)
 local account = read_account()
 if account.paused ~= ROLLED_BACK then return 'idle' end
-if redis.call('HLEN', keys.lost) > 0 then return 'left' end
+for _, text in ipairs(redis.call('HVALS', keys.lost)) do
+  if not cjson.decode(text).became then return 'left' end
+end
 account.paused = redis.call('HGET', keys.account_state, 'paused_before') or ''
 account.probe_at = now_us
 save(account, 'paused', 'probe_at')
