@@ -16,8 +16,6 @@ from faxline.contract.texts import mask_e164
 
 _WIDE = 10_000
 """The width of tables outside of a terminal, so that each row is one line."""
-_LINE_ENDS = str.maketrans({c: f"\\u{ord(c):04x}" for c in "\x85\u2028\u2029"})
-"""Characters that JSON may hold, but that Python's splitlines and JavaScript take for line ends."""
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
 
@@ -52,7 +50,18 @@ def write(text: str) -> None:
 
 def write_json(data: Any) -> None:
     """Print one JSON document on one line, also for readers that know further line ends."""
-    _put(json.dumps(data, ensure_ascii=False).translate(_LINE_ENDS) + "\n")
+    _put(json_text(data) + "\n")
+
+
+def json_text(data: Any) -> str:
+    r"""JSON in which everything is escaped that a terminal obeys or does not show, and what may end a line.
+
+    Example:
+        >>> print(json_text({"to": "Grüße\u202e\x9b2J"}))
+        {"to": "Grüße\u202e\u009b2J"}
+    """
+    text = json.dumps(data, ensure_ascii=False)
+    return "".join(c if c.isprintable() else json.dumps(c)[1:-1] for c in text)
 
 
 def write_piece(text: str) -> None:

@@ -1,10 +1,9 @@
 """Show a group: how many faxes are in each state, the pages, and why some failed."""
 
-import json
 from collections import Counter
 
 from faxline.cli.explaining import pages_of
-from faxline.cli.output import write, write_piece, write_table
+from faxline.cli.output import json_text, write, write_piece, write_table
 from faxline.contract.wording import plural
 from faxline.reading.group import Group, light_dict
 from faxline.reading.job import Job
@@ -54,14 +53,14 @@ class GroupJson:
 
     def add(self, job: Job) -> None:
         """Write one more job."""
-        write_piece((", " if self._begun else '{"jobs": [') + _json(light_dict(job)))
+        write_piece((", " if self._begun else '{"jobs": [') + json_text(light_dict(job)))
         self._begun = True
 
     def end(self, group: Group) -> None:
         """Write what describes the whole group."""
         content = group.to_dict()
         del content["jobs"]
-        write_piece(("" if self._begun else '{"jobs": [') + "], " + _json(content)[1:] + "\n")
+        write_piece(("" if self._begun else '{"jobs": [') + "], " + json_text(content)[1:] + "\n")
 
 
 def show_group(group: Group, failures: Failures) -> None:
@@ -90,7 +89,3 @@ def show_group(group: Group, failures: Failures) -> None:
         write_table(["id", "state", "to", "reason", "code"], failures.first)
         if failures.total > MOST:
             write(f"and {failures.total - MOST} more: --json tells all")
-
-
-def _json(content: object) -> str:
-    return json.dumps(content, ensure_ascii=False)

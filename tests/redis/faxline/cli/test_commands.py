@@ -138,6 +138,20 @@ def test_a_line_of_json_is_one_line_to_any_reader(capsys: pytest.CaptureFixture[
     assert json.loads(line) == data
 
 
+HOSTILE = {"a": "\x9b2J\x9b31mDELIVERED\u202e \x7f\u2066\U000e0041 Grüße, 電話 \U0001f4e0"}
+
+
+def test_json_has_nothing_that_a_terminal_obeys(
+    cli: Cli, record: Callable[..., None], redis_client: redis.Redis
+) -> None:
+    record("a", "failed", group="g", metadata=json.dumps(HOSTILE), reason=HOSTILE["a"])
+    redis_client.sadd(KEYS.group("g"), "a")
+    shown = [cli("show", "a", "--json").out, cli("group", "g", "--json").out]
+    assert "".join(shown).replace("\n", "").isprintable()
+    assert all("Grüße, 電話 \U0001f4e0" in text for text in shown)
+    assert json.loads(shown[0])["metadata"] == HOSTILE
+
+
 def pushed(client: redis.Redis) -> list[tuple[str, dict[str, Any]]]:
     entries: Any = client.xrange(KEYS.intake)
     return [(k.decode(), json.loads(v)) for _, fields in entries for k, v in fields.items()]
