@@ -5,64 +5,13 @@ No message holds a full phone number, a document or a cover text.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 
+from faxline.contract.rejections import Rejection as Rejection  # noqa: PLC0414 - others find it here
 from faxline.contract.wording import plural
 
 _SHOWN = 5
 """How many of many errors a message shows."""
 _LONGEST_KEY_ID = 32
-
-
-class Rejection(StrEnum):
-    """Why an entry is rejected. Also the `reason` of `fax.rejected`, and a label of a metric."""
-
-    NOT_JSON = "not_json"
-    """The value is not a JSON object in UTF-8, has a member twice, or is nested too deeply."""
-    UNKNOWN_KIND = "unknown_kind"
-    """The entry has a field other than send, cancel or resend, or several fields."""
-    UNKNOWN_MEMBER = "unknown_member"
-    """The entry has a member that does not exist."""
-    MISSING_MEMBER = "missing_member"
-    """A required member is missing."""
-    BAD_VALUE = "bad_value"
-    """A member has the wrong type, or a value that is not allowed."""
-    BAD_ID = "bad_id"
-    """The id has characters that are not allowed, or is too long."""
-    ID_REUSED = "id_reused"
-    """The id belongs to a job with different content."""
-    BAD_NUMBER = "bad_number"
-    """The number is not E.164, or not possible in its country."""
-    BAD_DATE = "bad_date"
-    """The time is not ISO 8601, has no offset from UTC, or lies outside the years 1 to 9999 in UTC."""
-    NO_FILES = "no_files"
-    """faxData is empty."""
-    TOO_MANY_FILES = "too_many_files"
-    """More than 20 files."""
-    TOO_MANY_PAGES = "too_many_pages"
-    """More than 200 pages."""
-    TOO_LARGE = "too_large"
-    """More than 20 MB as sent, or an entry of more than 32 MiB."""
-    TOO_MANY_RECIPIENTS = "too_many_recipients"
-    """More than 15 numbers."""
-    BAD_DOCUMENT = "bad_document"
-    """A document is empty, encrypted or broken, or is not base64."""
-    DOCUMENT_MISSING = "document_missing"
-    """The document was never stored, or has expired."""
-    DOCUMENT_ALTERED = "document_altered"
-    """The stored document does not match its digest."""
-    HOST_NOT_ALLOWED = "host_not_allowed"
-    """The host of a fileUrl is not among FAXLINE_FILE_HOSTS."""
-    METADATA_TOO_LARGE = "metadata_too_large"
-    """More than 4096 bytes as compact JSON."""
-    BACKLOG_FULL = "backlog_full"
-    """The account holds as many jobs or bytes as its ceiling allows (FAXLINE_CEILINGS)."""
-    DELIVERED_TOO_OFTEN = "delivered_too_often"
-    """Dispatchers failed on the entry several times, so it was set aside unopened."""
-    UNKNOWN_JOB = "unknown_job"
-    """The job to resend does not exist, or iFax never took it."""
-    SEAL_BROKEN = "seal_broken"
-    """A sealed value was changed, or was sealed for another account, kind, id or document."""
 
 
 class FaxlineError(Exception):
@@ -285,15 +234,9 @@ class ProofRefused(FaxlineError):  # noqa: N818 - as above
 class QueueUnavailable(FaxlineError):  # noqa: N818 - as above
     """Redis did not answer, refused, or is full. Pushing again with the same id is safe.
 
-    Example:
-        >>> try:
-        ...     line.send(to="+12345678901", files=["letter.pdf"])
-        ... except QueueUnavailable as error:
-        ...     line.send(to="+12345678901", files=["letter.pdf"], id=error.id)
-
     Attributes:
-        id: the id of the fax or entry that was pushed, also if it was made for you; None if it had none, of
-            a `send_many` (`PushInterrupted.ids`), or if nothing was pushed.
+        id: the id of the fax or entry to push again with (`line.send(…, id=error.id)`), also if it was made
+            for you; None of `send_many`, and where nothing was pushed.
     """
 
     def __init__(self, message: str, id: str | None = None) -> None:  # noqa: A002 - the contract's name

@@ -127,7 +127,7 @@ class Maintenance:
         for _, fields in self.store.maintenance.entries(self.store.keys.dead):
             self._go_on()
             kind, raw = _own(fields)
-            entry = _content(self._opened(kind, _content(raw), raw))
+            entry = _content(_opened(self.store, kind, raw))
             of = entry.get("of") if kind == "resend" else None
             known = self.store.maintenance.field(of, "number") if isinstance(of, str) else None
             if number in recipients(entry, (known or b"").decode()):
@@ -153,13 +153,6 @@ class Maintenance:
                 found.append(entry)
         self.store.maintenance.delete_entries(self.store.keys.dead, found)
         return len(found)
-
-    def _opened(self, kind: str, known: Mapping[str, Any], raw: bytes) -> str:
-        """The content of a set-aside entry. If it cannot be unsealed, its clear part."""
-        try:
-            return self.store.seals.open_entry(kind, str(known["id"]), str(known["sealed"]))
-        except (KeyError, KeyMissing, SealBroken):
-            return raw.decode("utf-8", "replace")
 
     def _rotate(self) -> Outcome:
         seals, count = self.store.seals, Counter[str]()
@@ -189,7 +182,7 @@ class Maintenance:
                 break
 
     def _recover(self, by: str) -> Outcome:
-        lineage, became = self.store.lineage, dict[str, str]()
+        lineage = self.store.lineage
         if self.store.state().paused != ROLLED_BACK and not lineage.recovered():
             return "refused", {}
         opened = Reopened.LEFT
@@ -200,13 +193,7 @@ class Maintenance:
                 if lineage.recover(dict(fields[start : start + PIECE]), by) is None:
                     raise MaintenanceBusyError
             opened = lineage.reopen()
-        for what, job in lineage.recovered():  # also what a dispatcher did that stopped before it told it
-            if _WEIGHT.get(what, 3) >= _WEIGHT.get(became.get(job, ""), 3):
-                became[job] = what
-        reply = {
-            what: sorted(job for job, end in became.items() if end == what)
-            for what in sorted({*became.values()} - {"done"})
-        }
+        reply = _jobs_by_result(lineage.recovered())  # also of a dispatcher that stopped before it told them
         self.log.warning(
             "recovered after Redis went back",
             result=", ".join(f"{len(jobs)} {what}" for what, jobs in reply.items()),
@@ -256,6 +243,17 @@ class Maintenance:
             yield one
 
 
+def _jobs_by_result(recovered: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
+    became: dict[str, str] = {}
+    for what, job in recovered:
+        if _WEIGHT.get(what, 3) >= _WEIGHT.get(became.get(job, ""), 3):
+            became[job] = what
+    return {
+        what: sorted(job for job, end in became.items() if end == what)
+        for what in sorted({*became.values()} - {"done"})
+    }
+
+
 def _reseal_document(store: Store, name: str) -> bool:
     stored = store.documents.stored(name)
     return stored is not None and store.documents.reseal(name, stored)
@@ -268,6 +266,15 @@ def _reseal_dead(store: Store, entry: str, kind: str, raw: bytes) -> bool:
         text = store.seals.open_entry(kind, str(known.get("id", "")), str(known["sealed"]))
     payload = {"id": known.get("id", "")}
     return store.maintenance.reseal_dead(entry, store.seals.entry(kind, payload, text))
+
+
+def _opened(store: Store, kind: str, raw: bytes) -> str:
+    """The content of a set-aside entry. If it cannot be unsealed, its clear part."""
+    known = _content(raw)
+    try:
+        return store.seals.open_entry(kind, str(known["id"]), str(known["sealed"]))
+    except (KeyError, KeyMissing, SealBroken):
+        return raw.decode("utf-8", "replace")
 
 
 def _own(fields: Mapping[bytes, bytes]) -> tuple[str, bytes]:
