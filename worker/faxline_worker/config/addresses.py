@@ -3,7 +3,7 @@
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 from faxline.contract.connections.cluster_url import cluster_url
-from faxline.contract.connections.redis_url import sentinel_url
+from faxline.contract.connections.redis_url import connect, sentinel_url
 from faxline.contract.environment import PREFIX
 from faxline_worker.ifax.route import Proxy, is_loopback
 
@@ -37,9 +37,11 @@ def check_redis_url(setting: str, url: str) -> None:
     try:
         if sentinel_url(url) is not None or cluster_url(url) is not None:
             return
+        check_url(setting, url, ("redis", "rediss", "unix"))
+        connect(url).close()  # checks its options, and connects at the first command
     except ValueError as error:
-        raise ValueError(f"{setting}: {error}") from None
-    check_url(setting, url, ("redis", "rediss", "unix"))
+        told = str(error)
+        raise ValueError(told if told.startswith(setting) else f"{setting}: {told}") from None
 
 
 def check_broker(broker_url: str, redis_url: str) -> None:

@@ -10,6 +10,7 @@ sentinel_password, their own login. The URL of a single server takes all options
 """
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -48,6 +49,10 @@ _TO_ASK: Mapping[str, Any] = {
 _FORM = (
     "not a URL of Redis: use redis://HOST:PORT/0, rediss://, unix:///PATH, redis+sentinel:// or "
     "redis+cluster://; escape characters that have a meaning in a URL, such as a / in the password as %2F"
+)
+_UNKNOWN = (
+    "the URL of Redis has an unknown option (or a ? that is not escaped as %3F); known are "
+    f"{', '.join(TLS_OPTIONS)}, socket_timeout and redis-py's others"
 )
 
 
@@ -191,10 +196,16 @@ def _of_one_server(kind: Any, url: str, options: dict[str, Any]) -> Any:
         ValueError: the URL is not valid. Unlike redis-py's, the text quotes nothing: a password may hold a /.
     """
     try:
-        return kind.from_url(url, **options)
+        client = kind.from_url(url, **options)
+        pool = client.connection_pool
+        with suppress(redis.RedisError):  # about a value: the first command says what is wrong with it
+            pool.connection_class(**pool.connection_kwargs)  # an unknown option; nothing is connected
     except ValueError as error:
         text = str(error)
         raise ValueError(text if text.startswith("Invalid value for '") else _FORM) from None  # an option
+    except TypeError:
+        raise ValueError(_UNKNOWN) from None
+    return client
 
 
 def _of_cluster(
