@@ -169,7 +169,9 @@ def recover(context: Context, by: str, timeout: float) -> Steps[Recovered]:
     """Recover what is known of the lost work, and resume the account."""
     reply = yield from issue_order(context, Order.RECOVER, by, timeout)
     if reply["result"] != "done":
-        raise NotRolledBack(f"account {context.account!r} was not rolled back; nothing was changed")
+        raise NotRolledBack(
+            f"account {context.account!r} was not rolled back, or is recovered by now: see the audit"
+        )
     return Recovered.read(json.loads(reply["told"]))
 
 

@@ -847,6 +847,17 @@ def test_a_recovery_whose_replies_are_lost_tells_all_that_is_gone(
     assert not scene.client.exists(scene.keys.lost)
 
 
+def test_a_copy_of_the_order_whose_reply_was_lost_is_told_the_same(scene: Scene, a: Process) -> None:
+    jobs, house = gone(scene, a), Maintenance(scene.store, Mock(), "dispatcher")
+    fields: Any = {"order": Order.RECOVER, "by": "jane", "token": "token"}
+    added: Any = [scene.client.xadd(scene.keys.orders, fields) for _ in range(2)]
+    order, copy = (entry.decode() for entry in added)
+    assert told(scene, house, order) == {"gone": jobs, "paused": ""}
+    assert house.carry_out(copy, {"order": Order.RECOVER, "by": "jane"}) == "gone"
+    reply: Any = scene.client.xrange(scene.keys.reply(copy))
+    assert json.loads(reply[0][1][b"told"])["gone"] == jobs
+
+
 @pytest.mark.parametrize("before", ["operator", ""])
 @pytest.mark.parametrize("steps", range(2, 8))
 def test_a_recovery_whose_dispatcher_stops_anywhere_tells_all_that_is_gone(
