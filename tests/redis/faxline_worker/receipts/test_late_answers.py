@@ -91,8 +91,9 @@ def test_nor_when_the_newer_attempts_lease_runs_out_before_its_first_byte(scene:
     assert (state(scene), scene.record(JOB)["job_id"]) == ("submitted", "77")
 
 
-def test_nor_by_the_policy_when_the_newer_attempt_is_in_doubt(scene: Scene) -> None:
-    older, newer = sent_twice(scene, in_doubt="resend")
+@pytest.mark.parametrize("policy", ["resend", "fail"])
+def test_nor_by_the_policy_when_the_newer_attempt_is_in_doubt(scene: Scene, policy: str) -> None:
+    older, newer = sent_twice(scene, in_doubt=policy)
     assert accepted(scene, older, "77") == "duplicate"
     scene.store.submission.settle(newer, {"decision": "in_doubt", "reason": "read_timeout"})
     assert state(scene) == "in_doubt"
@@ -306,3 +307,14 @@ def test_a_job_id_of_an_older_attempt_stands_for_no_job_once_its_job_is_forgotte
     scene.push(JOB)
     assert scene.receipt("77").result == "repeated"
     assert state(scene) == "queued"
+
+
+def test_a_job_whose_older_attempt_was_delivered_is_not_in_doubt_when_the_newer_ones_worker_is_lost(
+    scene: Scene,
+) -> None:
+    older, _ = sent_twice(scene)
+    scene.receipt("77", to=NUMBER)
+    assert accepted(scene, older, "77") == "duplicate"
+    scene.go(LEASE)
+    scene.store.timers.run()
+    assert (state(scene), scene.record(JOB)["job_id"]) == ("delivered", "77")

@@ -32,14 +32,12 @@ local function run_doubts(run)
       run.put_off = true
     else
       redis.call('ZREM', keys.in_doubt, id)
-      if policy == 'resend' then
-        if taken_before(account, options, id, job, {}, true) then
-          tell(run, id, 'fax.submitted', 'in_doubt')
-        else
-          retry(account, options, id, job, { reason = 'in_doubt' }, 0, {})
-          tell(run, id, 'fax.retrying', 'in_doubt')
-          run.look = true
-        end
+      if policy and policy ~= 'hold' and taken_before(account, options, id, job, {}, true) then
+        tell(run, id, 'fax.submitted', 'in_doubt')
+      elseif policy == 'resend' then
+        retry(account, options, id, job, { reason = 'in_doubt' }, 0, {})
+        tell(run, id, 'fax.retrying', 'in_doubt')
+        run.look = true
       elseif policy == 'fail' then
         fail(options, id, job, { reason = 'in_doubt' }, {})
         tell(run, id, 'fax.failed', 'in_doubt')

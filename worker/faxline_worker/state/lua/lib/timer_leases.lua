@@ -26,7 +26,10 @@ local function run_leases(run)
     else
       if id then lost_control_call(run, id, token) end
       answered(account, run.limits, token)
-      if lost then
+      if lost and is_delivered_before(id, job) then
+        taken_before(account, options, id, job, {}, true)
+        tell(run, id, 'fax.submitted', 'worker_lost')
+      elseif lost then
         job.cause = { started_at = tonumber(job.marked_at) }
         doubt(account, options, id, job, { reason = 'worker_lost', message =
           'the worker ended, or lost Redis, after the request had begun' }, token, {})
