@@ -203,7 +203,7 @@ def naming(name: str) -> Iterator[None]:
         again = "" if f"--id {name}" in told else f"; again with --id {name}"
         raise QueueUnavailable(f"{told}{again}", name) from None
     except KeyboardInterrupt:
-        complain(f"interrupted: it may be on its way; again with --id {name}")
+        complain(f"interrupted: if you repeat it, add --id {name}, so that nothing goes twice")
         raise
 
 

@@ -148,4 +148,4 @@ def test_the_command_names_the_id_when_it_is_interrupted_in_its_push(
     monkeypatch.setattr(Confirmation, "missed", interrupt)
     said = told(redis_url, "--replicas", "1", "send", "--to", TO, *FILES, code=130)
     (name,) = ids()
-    assert f"again with --id {name}" in said
+    assert f"add --id {name}" in said
