@@ -6,8 +6,8 @@
 -- reply JSON {result = done | refused (the job is not in doubt, or `why`) | taken (the jobId belongs to another job) | lost (it
 --       cannot be sent again: Redis went back, and nothing is left of its content) | gone, receipt (that had come before
 --       and was applied), failed (the job failed by this)}; unless it is gone, the result is also in the stream `reply`, with
---       the job's `state` or the other `job`. why: sent_again (another attempt is in doubt by now: `attempt`) | word_waits (what
---       may settle it was not read or matched yet, as for a policy) | other_number (the receipt that came under the jobId is
+--       the job's `state` or the other `job`. why: sent_again (another attempt is in doubt by now: `attempt`) | word_waits (a
+--       receipt is to be read, or one to its number to be matched, first) | other_number (the receipt that came under the jobId is
 --       about a fax to another number)
 local id, how, job_id, options, seen = ARGV[2], ARGV[3], ARGV[4], cjson.decode(ARGV[6]), tonumber(ARGV[8])
 local job = read_record(keys.job .. id, 'digest') -- first, for it may refuse
@@ -28,7 +28,10 @@ if seen and seen ~= job.attempt then return refuse('sent_again') end
 local account, said = read_account(options), { reason = 'operator' }
 keep_for_archive(options, account.archive)
 job.cause = { by = ARGV[7] ~= '' and ARGV[7] or nil }
-if how ~= 'accepted' and word_waits({ options = options }, job, id) then return refuse('word_waits') end
+-- Not for all that a policy waits for: a receipt that was set aside, or a question while the account is paused, would hold up
+-- an operator for ever.
+local waits = redis.call('XLEN', keys.status) > 0 or untried({ options = options }, job.number)
+if how ~= 'accepted' and waits then return refuse('word_waits') end
 if how == 'accepted' then
   local known = redis.call('GET', keys.job_ids .. job_id)
   local receipt = is_receipt(known) and cjson.decode(known)
