@@ -47,7 +47,7 @@ CHANGES = {
     ),
     "wakeups/broker.py": ("kwargs={}, options={}", 'kwargs={"later": 1}, options={"later": 1}'),
     "receipts/status_writer.py": ('"*", *chain.from_iterable(', '"*", "later", "1", *chain.from_iterable('),
-    "state/lua/lib/orders.lua": ("'XADD', key, '*',", "'XADD', key, '*', 'later', '1',"),
+    "state/lua/lib/orders.lua": ("keys.reply .. name, '*',", "keys.reply .. name, '*', 'later', '1',"),
 }
 
 

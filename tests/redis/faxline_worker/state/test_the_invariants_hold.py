@@ -40,8 +40,8 @@ MUTATIONS = {
         "  if lost then",
     ),
     "run_timers sends again what its policy holds": (
-        "    if policy == 'resend' then",
-        "    if policy and policy ~= 'fail' then",
+        "elseif policy == 'resend' then",
+        "elseif policy and policy ~= 'fail' then",
     ),
     "an end gives back less than was counted": (
         "local freed = (tonumber(job.counted) or 0) +",

@@ -429,8 +429,8 @@ STAMPED_AT_GRANT = (
 )
 FORGOTTEN_LEASES = (
     (
-        "answered(account, run.limits, token)\n      if lost then",
-        "if lost then",
+        "answered(account, run.limits, token)\n      if lost and is",
+        "if lost and is",
     ),
 )
 NO_LINGER = (
