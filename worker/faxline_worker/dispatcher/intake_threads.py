@@ -52,6 +52,7 @@ class IntakeThreads:
             every=takeover / 3,
         )
         self.reading, self.opening = loops.add("intake"), loops.add("documents", self.slow.longest)
+        self.opening.well()  # there is no slow document yet
         self.intakes = MadeOnDemand(lambda name: self._intake(name, self.reading, self.slow.quick(name)))
         self._thorough_intakes = MadeOnDemand(
             lambda name: self._intake(name, self.opening, self.slow.thorough(name))

@@ -27,6 +27,8 @@ log = get_logger(__name__)
 
 AGAIN = 0.5
 """Seconds until a consumer that lost its connection tries again."""
+FIRST = 0.01
+"""Seconds that the first read waits. Its reply shows that wake-ups can be taken, and the worker is ready."""
 MOST = 10_000
 """The most messages in a queue. Beyond it the oldest are dropped, because dispatchers keep sending while no
 worker runs."""
@@ -170,6 +172,7 @@ class _Waiting(Consumer):
         self._key = key
         self._prefetch = prefetch
         self._timeout = timeout
+        self._block = FIRST
         self._under_way = 0
         self._away = False
         self._helps = False
@@ -191,18 +194,18 @@ class _Waiting(Consumer):
             self._lost(error)
             return None
         loop.well()
-        self._away = False
+        self._away, self._block = False, self._timeout
         return None if found is None else self._taken(*found)
 
     def _pop(self) -> tuple[str, bytes] | None:
         """The next message, with its list."""
         client, units = self._broker.client, self._broker.units
         if units is None:
-            reply: Any = client.blpop([self._key], self._timeout)
+            reply: Any = client.blpop([self._key], self._block)
             return None if reply is None else (self._key, reply[1])
         own = [self._key, *self._lists(units)]
         if not self._helps:
-            reply = client.blpop(own, self._timeout)
+            reply = client.blpop(own, self._block)
             if reply is not None:
                 return reply[0].decode(), reply[1]
         every = [*own, *self._lists(ALL - units)]

@@ -14,6 +14,7 @@ from faxline import FaxLine
 from faxline_local.redis_server import RedisServer
 from faxline_worker.config.settings import read_settings
 from faxline_worker.dispatcher.dispatcher import Dispatcher
+from faxline_worker.intake import slow_documents
 from faxline_worker.intake.entry_items import EntryItems
 from faxline_worker.intake.registrar import Intake
 from faxline_worker.maintenance.erasure_and_rotation import Maintenance
@@ -78,6 +79,17 @@ def hang(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Any, str], threa
     yield make
     for event in events:
         event.set()
+
+
+def test_a_dispatcher_is_ready_before_there_is_a_slow_document(
+    redis_client: redis.Redis,
+    broker_url: str,
+    monkeypatch: pytest.MonkeyPatch,
+    wait_until: Callable[..., Any],
+) -> None:
+    monkeypatch.setattr(slow_documents, "WAIT", 3600)
+    with dispatching(redis_client, broker_url) as loops:
+        wait_until(lambda: set(loops.checks().values()) == {True})
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from faxline_worker.dispatcher.dispatcher import Dispatcher
 from faxline_worker.intake.registrar import Intake
 from faxline_worker.observability.metrics.dispatcher import DispatcherMetrics
 from faxline_worker.observability.metrics.families import new_registry
+from faxline_worker.observability.pulse import Loops
 from faxline_worker.state.store import Store
 from faxline_worker.wakeups.account_concurrency import AccountConcurrency, Slot
 from faxline_worker.wakeups.actors import Wakes
@@ -65,6 +66,7 @@ def test_an_idle_worker_waits_and_does_not_poll(broker: WakeBroker, wait_until: 
     worker = dramatiq.Worker(broker, worker_threads=4, worker_timeout=5000)
     worker.start()
     try:
+        wait_until(lambda: commands(broker).get("cmdstat_blpop") == 2)  # the first does not wait
         wait_until(lambda: broker.client.info("clients")["blocked_clients"] == 1)
         before = commands(broker)
         broker.enqueue(dramatiq.Message(queue_name="q", actor_name="work", args=(), kwargs={}, options={}))
@@ -78,6 +80,15 @@ def test_an_idle_worker_waits_and_does_not_poll(broker: WakeBroker, wait_until: 
     finally:
         broker.enqueue(dramatiq.Message(queue_name="q", actor_name="work", args=(), kwargs={}, options={}))
         worker.stop()
+
+
+def test_a_worker_is_ready_without_waiting_for_its_first_message(broker_url: str) -> None:
+    loops = Loops()
+    with closing(WakeBroker(redis.Redis.from_url(broker_url), [], loops.add("consumer"))) as broker:
+        broker.declare_queue("q")
+        an_hour = 3_600_000
+        assert next(broker.consume("q", prefetch=1, timeout=an_hour)) is None
+    assert loops.checks() == {"consumer": True}
 
 
 def test_a_worker_takes_no_more_messages_than_it_may_have_under_way(broker: WakeBroker) -> None:
