@@ -5,6 +5,7 @@ account's steady clock. The process passes the expected value to its next call, 
 has stepped.
 """
 
+import math
 from collections.abc import Callable
 
 DRIFT = 200e-6
@@ -39,7 +40,7 @@ class SteadyClock:
         """
         if self._monotonic is None or steady is None:
             return
-        found = steady - asked * 1000
+        found = steady + 1 - asked * 1000  # the reply is cut to whole milliseconds
         known = self._ahead(asked)
         self._base = (found if known is None else min(found, known), asked)
 
@@ -54,4 +55,4 @@ class SteadyClock:
         if self._monotonic is None or self._base is None:
             return ""
         now = self._monotonic()
-        return round(now * 1000 + (self._ahead(now) or 0.0))
+        return math.ceil(now * 1000 + (self._ahead(now) or 0.0))
