@@ -5,6 +5,7 @@ them, by the writer's own functions, and compared.
 """
 
 import json
+import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -38,7 +39,9 @@ def leaves_of(connection: Connection, fax: RowMapping, privacy: Privacy) -> list
         ArchiveAltered: a leaf's body is gone although the fax is not, or its columns say something else.
     """
     account, job = fax["account"], fax["job"]
-    own = _since_it_began(_rows(connection, account, entries.c.job == job), fax, privacy)
+    named = _rows(connection, account, entries.c.job == job)
+    first = _beginning(named, fax, privacy)
+    own = [row for row in named if _is_own(row, fax, first)]
     names = (fax["last_event"], f"{fax['last_event']}/2")
     last = _rows(connection, account, (entries.c.stream == EVENTS) & entries.c.entry_id.in_(names))
     if not own:
@@ -47,7 +50,7 @@ def leaves_of(connection: Connection, fax: RowMapping, privacy: Privacy) -> list
     about = or_(entries.c.job == job, entries.c.body.contains(f'"job":"{job}"', autoescape=True))
     found = _rows(connection, account, entries.c.leaf.between(min(places), max(places)) & about)
     found = [row for row in found if row["job"] == job or _fields(row).get("job") == job]
-    found = [row for row in found if _is_event(row) or not fax["reuse"] or row["at"] >= fax["queued_at"]]
+    found = [row for row in found if _is_own(row, fax, first)]
     if not any(row["entry_id"] in names for row in found):
         raise _altered(fax, "its last entry is gone")
     for row in found:
@@ -56,16 +59,41 @@ def leaves_of(connection: Connection, fax: RowMapping, privacy: Privacy) -> list
     return found
 
 
-def _since_it_began(own: list[RowMapping], fax: RowMapping, privacy: Privacy) -> list[RowMapping]:
-    """Those of an id's leaves that the last fax with it has. The leaf by which it began says so."""
-    for number in range(len(own) - 1, -1, -1):
-        row = own[number]
-        if fax["reuse"] and row["at"] < fax["queued_at"]:
-            break
-        if _is_event(row) and row["body"] and "fax" in json.loads(private_of(row, privacy) or "{}"):
-            return own[number:]
+def events_of(connection: Connection, fax: RowMapping, privacy: Privacy) -> list[RowMapping]:
+    """The rows of a fax's events, to be shown: of the last fax with its id, by the column `job` alone.
+
+    Raises:
+        ArchiveAltered: the private part of one is not the one to which its leaf commits.
+    """
+    named = _rows(connection, fax["account"], (entries.c.job == fax["job"]) & (entries.c.stream == EVENTS))
+    first = _beginning(named, fax, privacy)
+    return [row for row in named if _is_own(row, fax, first) and row["body"] is not None]
+
+
+def _beginning(named: list[RowMapping], fax: RowMapping, privacy: Privacy) -> int:
+    """The leaf by which the last fax with an id began, among the leaves of that id: it says so."""
+    events = [row for row in named if _is_event(row)]
+    if fax["reuse"]:
+        events = [row for row in events if row["at"] >= fax["queued_at"]]
+    for row in reversed(events):
+        if row["body"] and "fax" in json.loads(private_of(row, privacy) or "{}"):
+            return int(row["leaf"])
     # The leaf is past its retention or sealed with a key that is not there.
-    return [row for row in own if row["at"] >= fax["queued_at"]] if fax["reuse"] else own
+    if not fax["reuse"]:
+        return 0
+    return int(events[0]["leaf"]) if events else sys.maxsize
+
+
+def _is_own(row: RowMapping, fax: RowMapping, first: int) -> bool:
+    """Whether a leaf with an id is of the last fax with it, which began with the leaf `first`.
+
+    The archive may read the audit ahead of the events, so what the audit has goes by its time: but for the
+    first fax with an id nothing that came later is another one's, wherever Redis' clock went.
+    """
+    later = bool(row["leaf"] >= first)
+    if _is_event(row):
+        return later
+    return bool(row["at"] >= fax["queued_at"]) or (later and not fax["reuse"])
 
 
 def private_of(row: RowMapping, privacy: Privacy) -> str | None:

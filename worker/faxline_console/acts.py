@@ -1,7 +1,7 @@
 """The calls and orders about one fax, however busy its account is."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
@@ -18,6 +18,8 @@ CALLS = 200
 MOST = 20_000
 """The most entries of the audit, from the newest back, that are read for orders."""
 
+SEND = "send"
+"""What the console has the audit note before it pushes a fax."""
 FIRST = datetime.fromtimestamp(0, UTC)
 BEFORE = timedelta(minutes=1)
 """How long before intake registered a fax it was noted who sends it."""
@@ -44,10 +46,19 @@ async def acts_about(line: ConsoleLine, ended: Ended | None, job: Job) -> Acts:
         line.audit(after=pushed, before=None, limit=CALLS),
         line.orders_before(now, max(since, until), MOST),
     )
-    own = [entry for entry in (*first, *read.entries) if job.id in {entry.job, entry.about}]
-    own += [entry for entry in kept if entry.at.timestamp() * 1000 >= since]
+    named = [entry for entry in (*first, *read.entries) if job.id in {entry.job, entry.about}]
+    own = acts_of(job, [*named, *kept])
     unread = datetime.fromtimestamp(read.reached / 1000, UTC) if read.cut else None
     return Acts(list({entry.id: entry for entry in own}.values()), unread)
+
+
+def acts_of(job: Job, found: Iterable[AuditEntry]) -> list[AuditEntry]:
+    """Those of the calls and orders about an id that are about this fax, and not about one that had the id.
+
+    Before a fax is queued the audit has nothing about it but who is about to send it.
+    """
+    queued = job.created_at or FIRST
+    return [one for one in found if one.at >= queued or (one.what == SEND and one.at >= queued - BEFORE)]
 
 
 async def _archived(ended: Ended | None, job: Job) -> tuple[Sequence[AuditEntry], int]:
@@ -56,6 +67,6 @@ async def _archived(ended: Ended | None, job: Job) -> tuple[Sequence[AuditEntry]
         return [], 0
     try:
         until = await run_in_threadpool(ended.audited_until, job.account)
-        return (await run_in_threadpool(ended.story, job.account, job.id, last=True))[1], until
+        return await run_in_threadpool(ended.audit, job.account, job.id), until
     except ArchiveUnavailable:
         return [], 0

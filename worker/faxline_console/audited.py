@@ -93,8 +93,8 @@ def _kept(ended: Ended, account: str, read: Orders, wanted: Wanted) -> Orders:
     """What the archive has beside what Redis had; it may not have read of it all yet."""
     lags = read.cut and ended.audited_until(account) < read.reached
     if wanted.job:
-        _, story = ended.story(account, wanted.job)
-        kept = [one for one in story if wanted.since <= ms_of(one) < wanted.before and not one.is_call]
+        about = ended.audit(account, wanted.job)
+        kept = [one for one in about if wanted.since <= ms_of(one) < wanted.before and not one.is_call]
         return Orders(kept, read.reached, cut=lags)
     if lags:
         return Orders([], read.reached, cut=True)

@@ -15,15 +15,15 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError
 
 from faxline.contract.errors import ArchiveUnavailable, JobNotFound
-from faxline.contract.events import EventName
 from faxline.contract.sealing.keyring import Keyring
 from faxline.operating.audit import AuditEntry
 from faxline.reading.archived import ArchivedFax
 from faxline.reading.job import Job, Transition
 from faxline_archive.database import open_database
 from faxline_archive.desk import KEY, URL, Desk
+from faxline_archive.fax_leaves import events_of
 from faxline_archive.privacy import Privacy
-from faxline_archive.schema import AUDIT, EVENTS, entries, faxes
+from faxline_archive.schema import AUDIT, entries, faxes
 from faxline_archive.search import fax_of, find_one, find_page, moment_of, opened, page_query
 from faxline_console.ended_jobs import job_of
 from faxline_console.ended_query import named, searches
@@ -159,29 +159,31 @@ class Ended:
         kept = {} if row is None else opened(row, Privacy(self._keyring, account)).get("receipts")
         return kept if isinstance(kept, dict) else {}
 
-    def story(
-        self, account: str, job: str, *, last: bool = False
-    ) -> tuple[list[Transition], list[AuditEntry]]:
-        """What happened under an id: its events, and the calls and orders about it.
+    def steps(self, fax: ArchivedFax) -> list[Transition]:
+        """What happened to a fax; nothing of another one that has its id.
 
-        Args:
-            account: whose it is.
-            job: the id.
-            last: only what happened to the last fax of this id, if it was used again.
+        Raises:
+            ArchiveAltered: somebody changed the database.
+            ArchiveUnavailable: the database is away or refuses.
+        """
+        with told(), self._engine.connect() as connection:
+            row = find_one(connection, fax.account, fax.id)
+            if row is None or moment_of(row["queued_at"]) != fax.queued_at:
+                return []
+            rows = events_of(connection, row, self.privacy(fax.account))
+        return [_transition(row, json.loads(row["body"])["fields"]) for row in rows]
+
+    def audit(self, account: str, job: str) -> list[AuditEntry]:
+        """What the audit has about an id: the calls and orders about every fax that had it.
 
         Raises:
             ArchiveUnavailable: the database is away or refuses.
         """
-        place = (entries.c.account == account) & (entries.c.job == job) & entries.c.body.is_not(None)
+        those = (entries.c.stream == AUDIT) & (entries.c.job == job) & entries.c.body.is_not(None)
+        query = select(entries).where(entries.c.account == account, those).order_by(entries.c.leaf)
         with told(), self._engine.connect() as connection:
-            rows = connection.execute(select(entries).where(place).order_by(entries.c.leaf)).mappings().all()
-            fax = find_one(connection, account, job) if last else None
-        if fax is not None and fax["reuse"]:
-            begun = [number for number, row in enumerate(rows) if row["kind"] == EventName.QUEUED]
-            rows = rows[begun[-1] :] if begun else rows
-        read = [(row, json.loads(row["body"])["fields"]) for row in rows]
-        steps = [_transition(row, fields) for row, fields in read if row["stream"] == EVENTS]
-        return steps, [order_of(row, fields) for row, fields in read if row["stream"] != EVENTS]
+            rows = connection.execute(query).mappings().all()
+        return [order_of(row, json.loads(row["body"])["fields"]) for row in rows]
 
     def audited_until(self, account: str) -> int:
         """When the last entry of the audit was written that the archive has, in ms since 1970; 0 if none.

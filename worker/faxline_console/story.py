@@ -11,7 +11,7 @@ from faxline.contract.states import FINAL_STATES
 from faxline.reading.account_state import OPERATOR
 from faxline.reading.archived import ArchivedFax
 from faxline.reading.job import Job, Transition
-from faxline_console.acts import Acts, acts_about
+from faxline_console.acts import Acts, acts_about, acts_of
 from faxline_console.ended_jobs import EndedJob
 from faxline_console.endings import ended_words
 from faxline_console.finding import Finder
@@ -59,8 +59,10 @@ class Story:
         person, history = person_of(request), job.history
         may = person.may(Right.AUDIT) or person.may(Right.SYSTEM)
         if archived is not None and self._finder.ended is not None and not history:
-            steps, told = await run_in_threadpool(self._finder.ended.story, job.account, job.id, last=True)
-            return ended_words(archived, self._render.times(request)), steps, Acts(told if may else [])
+            ended, said = self._finder.ended, ended_words(archived, self._render.times(request))
+            steps = await run_in_threadpool(ended.steps, archived)
+            told = await run_in_threadpool(ended.audit, job.account, job.id) if may else ()
+            return said, steps, Acts(acts_of(job, told))
         state, times = await line.account_state(), self._render.times(request)
         said = explain(job, state, times.tzinfo, alone=person.department is not None)
         if archived is not None:

@@ -1,5 +1,6 @@
 """Where events are missing, no fax gets what another one did, and what is not whole says so."""
 
+import json
 from collections.abc import Mapping
 from datetime import UTC
 from typing import Any
@@ -11,12 +12,13 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from faxline.reading.archived import ArchivedFax, Verdict, Wanted
 from faxline_archive.entries import read_entry
 from faxline_archive.evidence import proof_of, report_of
+from faxline_archive.fax_leaves import events_of
 from faxline_archive.leaves import canonical_json, text_hash
 from faxline_archive.progress import Read
 from faxline_archive.proof import write_proof
 from faxline_archive.proof_zip import unpack
 from faxline_archive.records import Record
-from faxline_archive.search import find, moment_of
+from faxline_archive.search import find, find_one, moment_of
 from faxline_archive.signing_key import SigningKey
 from faxline_archive.verify import verify
 from faxline_archive.writer import write
@@ -100,6 +102,16 @@ def prove(staged: StagedArchive, job: str = "daily") -> Verdict:
     return verify(unpack(write_proof(evidence, KEY, now)), KEY.public)
 
 
+def shown(staged: StagedArchive) -> list[tuple[str, Any]]:
+    """The events that a page shows of the last fax with the id, each with its jobId."""
+    with staged.engine.connect() as connection:
+        fax = find_one(connection, "default", "daily")
+        assert fax is not None
+        found = events_of(connection, fax, staged.privacy())
+    told = [json.loads(row["body"])["fields"] for row in found]
+    return [(fields["event"], json.loads(fields["data"]).get("jobId")) for fields in told]
+
+
 def test_a_delivery_whose_beginning_is_in_a_gap_is_not_that_of_the_fax_before(
     staged: StagedArchive, stream: Stream
 ) -> None:
@@ -114,6 +126,7 @@ def test_a_delivery_whose_beginning_is_in_a_gap_is_not_that_of_the_fax_before(
     assert proof.fails == []
     assert proof.incomplete == ["The archive does not have the beginning of this fax."]
     assert (proof.recipient, proof.state, proof.began) == ("+12025550199", "delivered", None)
+    assert shown(staged) == [("fax.submitted", 999), ("fax.delivered", 999)]
 
 
 def test_a_fax_whose_end_is_in_a_gap_does_not_get_that_of_the_next_one(
@@ -193,3 +206,25 @@ def test_a_fax_of_which_redis_had_lost_the_record_goes_on(staged: StagedArchive,
     stream.page(submitted(BEGIN, 999), delivered(BEGIN), record=again)
     assert faxes_of(staged) == [("+12025550123", "radiology", "delivered")]
     assert prove(staged).incomplete == []
+
+
+def test_a_call_that_was_archived_ahead_of_its_fax_is_in_its_proof_and_no_call_of_another_one(
+    staged: StagedArchive, stream: Stream
+) -> None:
+    """The archive is behind: it reads the audit ahead of the events."""
+
+    def calls(mark: str, *moments: int) -> None:
+        found = [
+            read_entry("default", "audit", f"{at}-0", {"at": str(at), "what": "fax-send", "job": "daily"})
+            for at in moments
+        ]
+        read = Read("default", "audit", mark, f"{moments[-1]}-0 {moments[-1]}", found)
+        write(staged.engine, [read], {}, {"default": staged.privacy()})
+
+    calls("", BEGIN + 4000, NEXT + 4000)
+    stream.page(queued(BEGIN), submitted(BEGIN, 111), failed(BEGIN), record=RADIOLOGY)
+    stream.page(queued(NEXT), submitted(NEXT, 999), delivered(NEXT), record=BILLING)
+    at = NEXT + DAY
+    evidence = proof_of(staged.engine, "default", "daily", staged.privacy(), KEY, zone=UTC, now_ms=at)
+    assert [entry.leaf for entry in evidence.entries] == [1, 5, 6, 7]
+    assert prove(staged).good
