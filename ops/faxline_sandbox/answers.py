@@ -55,7 +55,7 @@ class JSON(Response):
         return json.dumps(content).encode()
 
 
-class Refusal(Exception):  # noqa: N818 - an answer of the API, not a failure of the sandbox
+class Refusal(Exception):
     """A request that the API answers with an error.
 
     Args:

@@ -11,7 +11,7 @@ LINES_A_PAGE = 60
 _MOST_DIRECTORIES = 10_000
 
 
-class NotThisFormat(Exception):  # noqa: N818 - a verdict on a file
+class NotThisFormat(Exception):
     """The bytes are not what the file's name says, or are damaged."""
 
 

@@ -37,7 +37,7 @@ _SIZE = re.compile(r"0|[1-9][0-9]{0,18}")
 _AT = "at %Y-%m-%dT%H:%M:%SZ"
 
 
-class NoteInvalid(Exception):  # noqa: N818 - as the errors of the library
+class NoteInvalid(Exception):
     """A note is not well formed, or is not signed by this key. The message says which."""
 
 

@@ -30,7 +30,7 @@ _EPOCH = (1980, 1, 1, 0, 0, 0)
 _PIECE = 1 << 16
 
 
-class ProofUnreadable(FaxlineError):  # noqa: N818 - as the errors of the library
+class ProofUnreadable(FaxlineError):
     """A file is no proof, or breaks a limit. The message is one line that says which."""
 
 

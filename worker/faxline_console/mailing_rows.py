@@ -23,7 +23,7 @@ COLUMNS = {"fax.faxNumber": "to", "fax.faxData": "file", "fax.send_at": "send_at
 NO_FILE = "no such file was chosen"
 
 
-class MailingInvalid(ValueError):  # noqa: N818 - as the errors of the library
+class MailingInvalid(ValueError):
     """The file is no mailing. The message says why."""
 
 

@@ -11,7 +11,7 @@ MOST_LETTERS = 256
 """Characters of a password at most: argon2 hashes no novel."""
 
 
-class UserInvalid(ValueError):  # noqa: N818 - as the errors of the library
+class UserInvalid(ValueError):
     """A user cannot be added or changed. The message says why."""
 
 

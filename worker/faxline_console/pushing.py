@@ -14,7 +14,7 @@ REMOVED = (
 )
 
 
-class AccountRemoved(FaxlineError):  # noqa: N818 - the name says what happened
+class AccountRemoved(FaxlineError):
     """The account is drained: a push would lie there, and go out if the account came back weeks later."""
 
     def __init__(self, account: str) -> None:

@@ -31,7 +31,7 @@ _FIELDS = {
 _PART = re.compile(r'(-?)(?:([A-Za-z]+(?:\.[^\s:"]+)?):)?("[^"]*"|\S+)')
 
 
-class QueryInvalid(ValueError):  # noqa: N818 - as the errors of the library
+class QueryInvalid(ValueError):
     """The line makes no sense. The message says which part, and what would."""
 
 

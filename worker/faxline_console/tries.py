@@ -12,7 +12,7 @@ WIDER = 10
 """So many times the tries of both together has a name from all addresses, and an address with all names."""
 
 
-class TooManyTries(Exception):  # noqa: N818 - as the errors of the library
+class TooManyTries(Exception):
     """This name from this address has to wait, or the name, or the address."""
 
 

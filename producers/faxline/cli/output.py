@@ -35,7 +35,7 @@ STYLES: Mapping[str, str] = {
 """The colours of states on a terminal."""
 
 
-class OutputClosed(Exception):  # noqa: N818 - not an error: the reader of the pipe is done
+class OutputClosed(Exception):
     """Nobody reads stdout any more."""
 
 

@@ -18,7 +18,7 @@ class FaxlineError(Exception):
     """The base class of all errors of the library."""
 
 
-class EntryRejected(FaxlineError):  # noqa: N818 - the event it becomes is fax.rejected
+class EntryRejected(FaxlineError):
     """An entry breaks a rule.
 
     Example:
@@ -60,7 +60,7 @@ class RejectedFax:
     error: EntryRejected
 
 
-class FaxesRejected(FaxlineError):  # noqa: N818 - as EntryRejected
+class FaxesRejected(FaxlineError):
     """Some faxes of `send_many` are invalid. Nothing was pushed.
 
     Example:
@@ -81,19 +81,19 @@ class FaxesRejected(FaxlineError):  # noqa: N818 - as EntryRejected
         super().__init__(f"{len(self.rejected)} of {of} a rule, so none was pushed: {shown}{more}")
 
 
-class JobNotFound(FaxlineError, LookupError):  # noqa: N818 - the name says what happened
+class JobNotFound(FaxlineError, LookupError):
     """There is no record of this job: it was never registered, was rejected, or its record has expired."""
 
 
-class GroupNotFound(FaxlineError, LookupError):  # noqa: N818 - as above
+class GroupNotFound(FaxlineError, LookupError):
     """There is no job of this group: none is registered yet, or all records have expired."""
 
 
-class WaitTimeout(FaxlineError, TimeoutError):  # noqa: N818 - as above
+class WaitTimeout(FaxlineError, TimeoutError):
     """The job did not end within the timeout, and goes on. The message says how far it is."""
 
 
-class EventsMissed(FaxlineError):  # noqa: N818 - as above
+class EventsMissed(FaxlineError):
     """The stream dropped events before they were read, because it is capped (FAXLINE_EVENTS_CAP).
 
     Raised while iterating over events. Iterating again continues with the first event that is kept.
@@ -112,19 +112,19 @@ class EventsMissed(FaxlineError):  # noqa: N818 - as above
         self.until = until
 
 
-class NotShared(FaxlineError):  # noqa: N818 - as above
+class NotShared(FaxlineError):
     """A line was used in another process or event loop. The message says what to do instead."""
 
 
-class OrderTimeout(FaxlineError, TimeoutError):  # noqa: N818 - as above
+class OrderTimeout(FaxlineError, TimeoutError):
     """No dispatcher carried out an operator's order within the timeout. The order stays until one does."""
 
 
-class OrderUnknown(FaxlineError):  # noqa: N818 - as above
+class OrderUnknown(FaxlineError):
     """The dispatcher does not know this order, because its version is older. Nothing was done."""
 
 
-class NotInDoubt(FaxlineError):  # noqa: N818 - as above
+class NotInDoubt(FaxlineError):
     """The job is not in doubt, so there is nothing to settle. Nothing was changed.
 
     Attributes:
@@ -136,7 +136,7 @@ class NotInDoubt(FaxlineError):  # noqa: N818 - as above
         self.state = state
 
 
-class NotSettled(FaxlineError):  # noqa: N818 - as above
+class NotSettled(FaxlineError):
     """The order does not fit what Faxline knows of the doubt: the message says what. Nothing was changed.
 
     Attributes:
@@ -150,7 +150,7 @@ class NotSettled(FaxlineError):  # noqa: N818 - as above
         self.why = why
 
 
-class JobIdTaken(FaxlineError):  # noqa: N818 - as above
+class JobIdTaken(FaxlineError):
     """The jobId given to settle a doubt belongs to another job. Nothing was changed.
 
     Attributes:
@@ -162,11 +162,11 @@ class JobIdTaken(FaxlineError):  # noqa: N818 - as above
         self.job = job
 
 
-class EntryNotFound(FaxlineError, LookupError):  # noqa: N818 - as above
+class EntryNotFound(FaxlineError, LookupError):
     """No such entry is set aside: it was put back already, or has expired."""
 
 
-class NotForgotten(FaxlineError):  # noqa: N818 - as above
+class NotForgotten(FaxlineError):
     """The job has not ended, so it cannot be forgotten. Nothing was changed.
 
     Attributes:
@@ -178,23 +178,23 @@ class NotForgotten(FaxlineError):  # noqa: N818 - as above
         self.state = state
 
 
-class ContentLost(FaxlineError):  # noqa: N818 - as above
+class ContentLost(FaxlineError):
     """Redis lost the content of the job, so it cannot be sent again. Nothing was changed."""
 
 
-class StateRolledBack(FaxlineError):  # noqa: N818 - as above
+class StateRolledBack(FaxlineError):
     """Redis went back to an older state: the account is paused until `recover`. Nothing was changed."""
 
 
-class NotRolledBack(FaxlineError):  # noqa: N818 - as above
+class NotRolledBack(FaxlineError):
     """The account was not rolled back, so there is nothing to recover."""
 
 
-class NoKeys(FaxlineError):  # noqa: N818 - as above
+class NoKeys(FaxlineError):
     """The dispatcher has no sealing keys."""
 
 
-class KeyMissing(FaxlineError):  # noqa: N818 - as above
+class KeyMissing(FaxlineError):
     """A value is sealed with a key that is not among FAXLINE_SEALING_KEYS.
 
     Attributes:
@@ -209,29 +209,29 @@ class KeyMissing(FaxlineError):  # noqa: N818 - as above
         self.key_id = shown
 
 
-class SealBroken(FaxlineError):  # noqa: N818 - as above
+class SealBroken(FaxlineError):
     """A sealed value cannot be opened: it was changed, cut off, or sealed for another place."""
 
     def __init__(self) -> None:
         super().__init__("a sealed value cannot be opened: it was changed, or belongs to another place")
 
 
-class PdfReaderUnavailable(FaxlineError):  # noqa: N818 - as above
+class PdfReaderUnavailable(FaxlineError):
     """The process that opens PDFs could not be started. This says nothing about the PDF."""
 
 
-class ArchiveUnavailable(FaxlineError):  # noqa: N818 - as above
+class ArchiveUnavailable(FaxlineError):
     """There is no archive: it is not installed, or its database is away. The message says which."""
 
 
-class ProofRefused(FaxlineError):  # noqa: N818 - as above
+class ProofRefused(FaxlineError):
     """The archive gives no report or proof: it was changed, or the key or the size forbids it.
 
     The message says which.
     """
 
 
-class QueueUnavailable(FaxlineError):  # noqa: N818 - as above
+class QueueUnavailable(FaxlineError):
     """Redis did not answer, refused, or is full. Pushing again with the same id is safe.
 
     Attributes:

@@ -72,7 +72,7 @@ class Deadline:
     at: float | None
 
 
-class Closing(Exception):  # noqa: N818 - not an error: it never leaves the drivers
+class Closing(Exception):
     """Nobody reads the events any more. The steps may send further commands, but yield no event."""
 
 

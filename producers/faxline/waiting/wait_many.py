@@ -20,7 +20,7 @@ POLL = 0.2
 """Seconds between two checks whether intake took entries whose ids belong to older jobs. No event says so."""
 
 
-class PendingTimeout(Exception):  # noqa: N818 - internal; it becomes a WaitTimeout
+class PendingTimeout(Exception):
     """Jobs did not end in time. The message names them.
 
     Attributes:

@@ -4,7 +4,7 @@ from faxline.contract.pdf.process import PdfPages
 from faxline.contract.pdf.reader import SHARED
 
 
-class OpenLater(Exception):  # noqa: N818 - no error
+class OpenLater(Exception):
     """An entry's PDF takes long: the entry is taken later, on another thread."""
 
 

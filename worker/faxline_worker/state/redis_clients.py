@@ -97,7 +97,7 @@ def _answer(error: redis.ResponseError) -> str:
     return str(error).rpartition("caused error: ")[2]
 
 
-class RedisUnreachable(Exception):  # noqa: N818 - named like redis-py's ConnectionError
+class RedisUnreachable(Exception):
     """The server did not answer in time, or refused the login. The message names it, without the password."""
 
 
