@@ -62,7 +62,7 @@ def main() -> None:
     for kind in ("postgresql", "sqlite"):
         for sealed in (False, True):
             speed = measure(kind, given.faxes, sealed=sealed)
-            print(f"{kind}, {'sealed' if sealed else 'plain'}: {speed:,.0f} events/s")  # noqa: T201
+            print(f"{kind}, {'sealed' if sealed else 'plain'}: {speed:,.0f} events/s")
 
 
 if __name__ == "__main__":

@@ -189,7 +189,7 @@ def _up(value: float) -> int:
 
 def waits(threads: int, rate: float, least: float, most: float, *, calls: int = 40_000) -> float:
     """Seconds that a fax waits for a thread (p99), simulated: arrivals at random, answers evenly between."""
-    draw = random.Random(1)  # noqa: S311 - no secret
+    draw = random.Random(1)
     free = [0.0] * threads
     now, found = 0.0, []
     for _ in range(calls):

@@ -94,7 +94,7 @@ def main() -> None:
         found = run_cluster(primaries, workers, logs)
         rounded = {name: round(value, 3) for name, value in found.items()}
         json.dump({"primaries": primaries, "workers": workers, **rounded}, sys.stdout)
-        print(flush=True)  # noqa: T201
+        print(flush=True)
 
 
 if __name__ == "__main__":

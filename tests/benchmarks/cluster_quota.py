@@ -118,7 +118,7 @@ def main() -> None:
     rmtree(logs, ignore_errors=True)
     found = run_quota(options.accounts, options.part, options.seconds, logs)
     json.dump({k: round(v, 3) if isinstance(v, float) else v for k, v in found.items()}, sys.stdout, indent=1)
-    print()  # noqa: T201
+    print()
 
 
 if __name__ == "__main__":

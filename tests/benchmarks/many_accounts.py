@@ -119,7 +119,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as logs:
         found = run_many_accounts(options.accounts, options.primaries, Path(logs))
     json.dump({name: round(value, 3) for name, value in found.items()}, sys.stdout, indent=1)
-    print()  # noqa: T201
+    print()
 
 
 if __name__ == "__main__":

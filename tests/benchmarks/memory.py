@@ -22,6 +22,7 @@ from faxline_local.processes import Part, wait_for
 from faxline_local.stack import DEFAULT, TOKEN, Local
 from tests.benchmarks.processes import group_of, memory_of
 from tests.benchmarks.whole_bodies import Setup
+from tests.hostile_files import ONE_PAGE, pdf
 
 MEGABYTE = 1_000_000
 PATIENCE = 180.0
@@ -75,23 +76,10 @@ class Memory:
     commands: int
 
 
-def pdf(size: int, mark: int) -> bytes:
+def filled_pdf(size: int, mark: int) -> bytes:
     """A PDF of one page and about so many bytes, most of them in a stream; other marks, other bytes."""
     filling = (b"%08d" % mark) * (size // 8)
-    objects = [
-        b"<</Type/Catalog/Pages 2 0 R>>",
-        b"<</Type/Pages/Kids[3 0 R]/Count 1>>",
-        b"<</Type/Page/Parent 2 0 R/MediaBox[0 0 595 842]>>",
-        b"<</Length %d>>stream\n%b\nendstream" % (len(filling), filling),
-    ]
-    out, offsets = bytearray(b"%PDF-1.4\n"), []
-    for number, content in enumerate(objects, start=1):
-        offsets.append(len(out))
-        out += b"%d 0 obj" % number + content + b"endobj\n"
-    start = len(out)
-    out += b"xref\n0 5\n0000000000 65535 f \n" + b"".join(b"%010d 00000 n \n" % offset for offset in offsets)
-    out += b"trailer<</Size 5/Root 1 0 R>>\nstartxref\n%d\n%%%%EOF" % start
-    return bytes(out)
+    return pdf([*ONE_PAGE, b"<</Length %d>>stream\n%b\nendstream" % (len(filling), filling)])
 
 
 def run_memory(load: Load, directory: Path) -> Memory:
@@ -138,7 +126,7 @@ def run_memory(load: Load, directory: Path) -> Memory:
 def _push(line: FaxLine, load: Load) -> Iterator[tuple[str, str]]:
     """Push the faxes; their names and the keys of their documents."""
     for i in range(load.calls):
-        data = pdf(load.size, i)
+        data = filled_pdf(load.size, i)
         line.send(to="+12025550123", files=[("large.pdf", data)], id=f"large-{i}")
         yield f"large-{i}", line.keys.document(digest(data).removeprefix("sha256:"))
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from faxline.contract.page_count import page_count
-from tests.benchmarks.memory import pdf
+from tests.benchmarks.memory import filled_pdf
 from tests.benchmarks.processes import group_of, memory_of
 
 ROOT = Path(__file__).parents[2]
@@ -43,7 +43,7 @@ def test_a_large_document_is_read_in_pieces(found: dict[str, Any]) -> None:
 
 
 def test_a_made_pdf_has_its_size_one_page_and_content_of_its_own() -> None:
-    one, other = pdf(100_000, 1), pdf(100_000, 2)
+    one, other = filled_pdf(100_000, 1), filled_pdf(100_000, 2)
     assert page_count(one, "", "a.pdf") == page_count(other, "", "a.pdf") == 1
     assert 100_000 <= len(one) < 101_000
     assert one != other

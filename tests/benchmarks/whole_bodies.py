@@ -60,7 +60,7 @@ def main() -> None:
     ):
         idle = memory_of("self").resident
         list(pool.map(sender(setup, documents, http), setup.keys))
-    print(json.dumps({"idle": idle, "peak": memory_of("self").peak}))  # noqa: T201 - what it is asked for
+    print(json.dumps({"idle": idle, "peak": memory_of("self").peak}))
 
 
 if __name__ == "__main__":

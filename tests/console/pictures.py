@@ -37,7 +37,7 @@ ENDS = (*(["delivered"] * 12), "busy", "no_answer")
 
 def history(url: str) -> None:
     """Faxes of the month before today, for the usage."""
-    chance, now = random.Random(7), datetime.now(UTC)  # noqa: S311 - no secret
+    chance, now = random.Random(7), datetime.now(UTC)
     engine = new_archive(url)
     StagedArchive(engine).add_all(fax(number, at, chance) for number, at in enumerate(moments(now, chance)))
     with engine.begin() as connection:

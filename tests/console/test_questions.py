@@ -108,5 +108,5 @@ def test_a_question_is_answered_by_as_many_clicks_as_the_docs_tell(people: Peopl
     hand, began = Hand(operator), time.monotonic()
     QUESTIONS[question](hand)
     seconds = time.monotonic() - began
-    print(f"{question} {hand.clicks} clicks, {hand.fields} fields, {seconds:.1f} s")  # noqa: T201 - for the docs
+    print(f"{question} {hand.clicks} clicks, {hand.fields} fields, {seconds:.1f} s")
     assert (hand.clicks, hand.fields) == TOLD[question]

@@ -1,6 +1,6 @@
 """Every run of the real processes is searched: for what nobody may find in what they show, for refusals."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import Any, cast
 
@@ -8,6 +8,9 @@ import pytest
 import redis
 
 from faxline.contract.connections.redis_url import connect
+from faxline_local import stack
+from faxline_local.redis_access import Access
+from faxline_local.server_binaries import ServerBinary
 from faxline_local.stack import Local
 from tests.clusters import nodes_of
 from tests.stage.marks import logged, marks_in, shown
@@ -53,3 +56,9 @@ def nothing_leaks() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Local, "__exit__", searched)
         yield
+
+
+@pytest.fixture(scope="session")
+def make_local(server_binary: ServerBinary, access: Access) -> Callable[..., Local]:
+    """`make_local(folder, **options)`: all processes, as the users of `users.acl`."""
+    return lambda folder, **options: stack.Local(folder, binary=server_binary, access=access, **options)

@@ -1,19 +1,17 @@
 """Accounts are added, changed and removed while faxes flow: every fax is sent once, and none is in doubt."""
 
 import json
-import threading
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
-from faxline import FaxLine, JobNotFound, JobState
+from faxline import FaxLine, JobState
 from faxline_local.processes import wait_for
-from faxline_local.redis_access import Access
-from faxline_local.server_binaries import ServerBinary
 from faxline_local.stack import Local, token_of, webhook_secret_of
+from tests.stage.load import Load
 from tests.stage.marks import MARK
 
 pytestmark = pytest.mark.slow
@@ -61,52 +59,6 @@ class Folders:
             )
 
 
-class Load:
-    """Faxes of some accounts, pushed without a pause until it is told to stop."""
-
-    def __init__(self, lines: Mapping[str, FaxLine]) -> None:
-        self._lines = lines
-        self._stop = threading.Event()
-        self.accounts: list[str] = []
-        self.jobs: list[tuple[str, str]] = []
-
-    @contextmanager
-    def running(self) -> Iterator[None]:
-        thread = threading.Thread(target=self._push)
-        thread.start()
-        try:
-            yield
-        finally:
-            self._stop.set()
-            thread.join()
-
-    def flows(self, account: str, more: int = 10) -> None:
-        """Wait until so many faxes more of an account have been pushed and accepted."""
-        enough = len(self.of(account)) + more
-        assert wait_for(lambda: len(self.of(account)) >= enough, WAIT)
-        last = self.of(account)[enough - 1]
-        assert wait_for(lambda: self.state(account, last) in {"submitted", "delivered"}, WAIT)
-
-    def of(self, account: str) -> list[str]:
-        """The faxes of an account."""
-        return [name for own, name in list(self.jobs) if own == account]
-
-    def state(self, account: str, name: str) -> str:
-        """How a fax stands."""
-        try:
-            return str(self._lines[account].job(name).state)
-        except JobNotFound:
-            return "intake"
-
-    def _push(self) -> None:
-        while not self._stop.wait(0.05):
-            for account in list(self.accounts):
-                name = f"{account}-{len(self.jobs)}"
-                url = "https://example.com/a.pdf"
-                self._lines[account].send(to="+12025550123", files=[url], id=name, subject=name)
-                self.jobs.append((account, name))
-
-
 def logged(local: Local, text: str, account: str, *roles: str) -> bool:
     """Whether every process of these roles has logged it about the account."""
     return all(
@@ -120,20 +72,18 @@ def logged(local: Local, text: str, account: str, *roles: str) -> bool:
 
 
 def test_accounts_are_added_changed_and_removed_under_load_and_every_fax_is_sent_once(
-    server_binary: ServerBinary, access: Access, tmp_path: Path
+    make_local: Callable[..., Local], tmp_path: Path
 ) -> None:
     folders = Folders(tmp_path / "accounts")  # there is no account at first
     everybody = ("dispatcher", "worker", "webhook")
     with (
-        Local(
+        make_local(
             tmp_path,
             workers=2,
             dispatchers=2,
             accounts=(),
             settings=SETTINGS | {"ACCOUNTS_DIR": str(folders.root)},
             sandbox=(*SANDBOX, *(word for name in ACCOUNTS for word in ("--account", name))),
-            binary=server_binary,
-            access=access,
         ) as local,
         ExitStack() as stack,
     ):

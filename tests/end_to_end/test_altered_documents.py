@@ -18,8 +18,6 @@ from faxline.contract.errors import JobRejected
 from faxline.contract.page_count import digest
 from faxline.contract.sealing.keyring import new_key
 from faxline_local.processes import free_port
-from faxline_local.redis_access import Access
-from faxline_local.server_binaries import ServerBinary
 from faxline_local.stack import Local
 
 pytestmark = pytest.mark.slow
@@ -27,7 +25,7 @@ pytestmark = pytest.mark.slow
 KEY = new_key("one")
 SANDBOX = ("--call-seconds", "0.1", "--page-seconds", "0.02", "--time-scale", "0.001", "--burst", "400")
 OURS, THEIRS = b"the letter of patient A", b"the letter of patient B"
-LARGE, OTHER = (Random(seed).randbytes(14_000_000) for seed in (1, 2))  # noqa: S311 - no secret
+LARGE, OTHER = (Random(seed).randbytes(14_000_000) for seed in (1, 2))
 """Two of 14 MB, and no two pieces alike."""
 BUFFER = 65_536
 HELD_AFTER = 1_000_000
@@ -92,8 +90,7 @@ def relay() -> Iterator[Relay]:
 
 @pytest.fixture(scope="module")
 def local(
-    server_binary: ServerBinary,
-    access: Access,
+    make_local: Callable[..., Local],
     tmp_path_factory: pytest.TempPathFactory,
     relay: Relay,
     keys: str,
@@ -105,7 +102,7 @@ def local(
         "IFAX_URL": f"http://127.0.0.1:{relay.port}/v1",
     }
     folder = tmp_path_factory.mktemp("logs")
-    with Local(folder, settings=settings, sandbox=SANDBOX, binary=server_binary, access=access) as running:
+    with make_local(folder, settings=settings, sandbox=SANDBOX) as running:
         relay.behind = int(running.sandbox_url.rpartition(":")[2])
         yield running
 

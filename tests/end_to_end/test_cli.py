@@ -4,16 +4,14 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from faxline.cli.running import run
-from faxline_local.redis_access import Access
-from faxline_local.server_binaries import ServerBinary
 from faxline_local.stack import Local, token_of
+from tests.stage.command_line import Cli, Result
 
 TO = ("--to", "+12025550123", "https://example.com/a.pdf")
 SETTINGS = {
@@ -28,32 +26,15 @@ SANDBOX = (
 )
 
 
-@dataclass(frozen=True)
-class Result:
-    code: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.out)
-
-
 @pytest.fixture(scope="module")
-def local(
-    server_binary: ServerBinary, access: Access, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Local]:
+def local(make_local: Callable[..., Local], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Local]:
     folder = tmp_path_factory.mktemp("logs")
-    with Local(
-        folder, threads=4, settings=SETTINGS, sandbox=SANDBOX, binary=server_binary, access=access
-    ) as running:
+    with make_local(folder, threads=4, settings=SETTINGS, sandbox=SANDBOX) as running:
         yield running
 
 
 @pytest.fixture
-def cli(
-    local: Local, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> Callable[..., Result]:
+def cli(local: Local, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Cli:
     """The command in this process, which is quicker; one test starts it as a process of its own."""
     monkeypatch.setenv("FAXLINE_REDIS_URL", local.url_of("operator"))
 
@@ -66,7 +47,7 @@ def cli(
 
 
 def test_a_paused_account_holds_its_jobs_and_says_so_until_it_is_resumed(
-    cli: Callable[..., Result], wait_until: Callable[..., Any]
+    cli: Cli, wait_until: Callable[..., Any]
 ) -> None:
     paused = cli("accounts", "pause", "default", "--yes", "--timeout", "30")
     assert (paused.code, paused.err) == (0, "")
@@ -84,7 +65,7 @@ def test_a_paused_account_holds_its_jobs_and_says_so_until_it_is_resumed(
 
 
 def test_a_job_behind_an_exhausted_window_says_which_limit_holds_it_and_when_it_will_start(
-    cli: Callable[..., Result], wait_until: Callable[..., Any]
+    cli: Cli, wait_until: Callable[..., Any]
 ) -> None:
     def narrow(*arguments: str) -> Result:
         return cli(*arguments, account="narrow")
@@ -119,7 +100,7 @@ def test_a_fax_is_sent_and_waited_for_in_one_command(local: Local, tmp_path: Pat
 
 
 def test_a_mailing_goes_from_a_csv_file_to_its_end_and_the_same_command_sends_nothing_twice(
-    local: Local, cli: Callable[..., Result], tmp_path: Path
+    local: Local, cli: Cli, tmp_path: Path
 ) -> None:
     numbers = [f"+120255501{i:02}" for i in range(40)]
     (tmp_path / "r.csv").write_text("to;subject\n" + "".join(f"{n};mailing {n}\n" for n in numbers))
@@ -135,7 +116,7 @@ def test_a_mailing_goes_from_a_csv_file_to_its_end_and_the_same_command_sends_no
     assert cli("group", "june", "--json").json["counts"] == {"delivered": 40}
 
 
-def test_every_account_of_the_dispatcher_is_shown(cli: Callable[..., Result]) -> None:
+def test_every_account_of_the_dispatcher_is_shown(cli: Cli) -> None:
     *rows, present = cli("accounts").out.splitlines()
     shown = [line.split()[:2] for line in rows[:3]]
     assert shown == [["account", "status"], ["default", "open"], ["narrow", "open"]]

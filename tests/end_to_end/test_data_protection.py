@@ -13,8 +13,6 @@ import redis
 from faxline import FaxLine, JobState
 from faxline.contract.connections.redis_url import connect
 from faxline.contract.sealing.keyring import new_key
-from faxline_local.redis_access import Access
-from faxline_local.server_binaries import ServerBinary
 from faxline_local.stack import Local
 from tests.clusters import nodes_of
 from tests.stage.marks import MARK
@@ -39,13 +37,9 @@ LARGE = b"".join(f"{MARK} {i:07} ".encode() for i in range(50_000))
 
 
 @pytest.fixture(scope="module")
-def local(
-    server_binary: ServerBinary, access: Access, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Local]:
+def local(make_local: Callable[..., Local], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Local]:
     folder = tmp_path_factory.mktemp("logs")
-    with Local(
-        folder, workers=2, threads=10, settings=SETTINGS, sandbox=SANDBOX, binary=server_binary, access=access
-    ) as running:
+    with make_local(folder, workers=2, threads=10, settings=SETTINGS, sandbox=SANDBOX) as running:
         with connect(running.redis_url) as client:
             for node in nodes_of(client):
                 node.config_set("rdbcompression", "no")  # else LZF may hide a text from the search

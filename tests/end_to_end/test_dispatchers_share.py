@@ -2,6 +2,7 @@
 
 import re
 from collections import Counter
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -10,8 +11,6 @@ import pytest
 
 from faxline import FaxLine, JobState
 from faxline_local.processes import wait_for
-from faxline_local.redis_access import Access
-from faxline_local.server_binaries import ServerBinary
 from faxline_local.stack import Local
 
 pytestmark = pytest.mark.slow
@@ -34,18 +33,16 @@ def served(local: Local) -> dict[str, int]:
 
 
 def test_accounts_are_shared_and_those_of_a_dispatcher_that_is_killed_go_on(
-    server_binary: ServerBinary, access: Access, tmp_path: Path
+    make_local: Callable[..., Local], tmp_path: Path
 ) -> None:
     with (
-        Local(
+        make_local(
             tmp_path,
             dispatchers=3,
             workers=2,
             accounts=ACCOUNTS,
             settings={"SWEEP": "2", "WAKE_LEASE": "1", "TAKEOVER": "2"},
             sandbox=SANDBOX,
-            binary=server_binary,
-            access=access,
         ) as local,
         ExitStack() as stack,
     ):

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 
@@ -11,8 +12,6 @@ import pytest
 from faxline import FaxLine
 from faxline.contract.connections.redis_url import address, connect
 from faxline_local.processes import wait_for
-from faxline_local.redis_access import Access
-from faxline_local.server_binaries import ServerBinary
 from faxline_local.stack import Local
 from tests.clusters import nodes_of
 
@@ -35,10 +34,10 @@ def doctor(local: Local, *options: str, **changed: str) -> tuple[int, dict[str, 
 
 
 def test_the_doctor_looks_at_everything_beside_the_running_daemon_and_changes_nothing(
-    server_binary: ServerBinary, access: Access, tmp_path: Path
+    make_local: Callable[..., Local], tmp_path: Path
 ) -> None:
     with (
-        Local(tmp_path, sandbox=SANDBOX, binary=server_binary, access=access, appendfsync="always") as local,
+        make_local(tmp_path, sandbox=SANDBOX, appendfsync="always") as local,
         FaxLine(local.redis_url) as line,
         connect(local.redis_url) as client,
     ):

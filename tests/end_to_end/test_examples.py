@@ -16,8 +16,6 @@ from faxline import FaxLine, JobState
 from faxline.contract.connections.redis_url import connect
 from faxline.schema import events_schema
 from faxline_local.processes import free_port
-from faxline_local.redis_access import Access
-from faxline_local.server_binaries import ServerBinary
 from faxline_local.stack import Local
 from tests.npm import do_without, installed
 
@@ -32,13 +30,9 @@ LANGUAGES = ("bash", pytest.param("node", marks=pytest.mark.slow))
 
 
 @pytest.fixture(scope="module")
-def local(
-    server_binary: ServerBinary, access: Access, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Local]:
+def local(make_local: Callable[..., Local], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Local]:
     folder = tmp_path_factory.mktemp("logs")
-    with Local(
-        folder, threads=4, settings=SETTINGS, sandbox=SANDBOX, binary=server_binary, access=access
-    ) as running:
+    with make_local(folder, threads=4, settings=SETTINGS, sandbox=SANDBOX) as running:
         yield running
 
 

@@ -11,8 +11,6 @@ import pytest
 
 from faxline import FaxLine, JobState, QueueUnavailable
 from faxline.contract.connections.redis_url import connect
-from faxline_local.redis_access import Access
-from faxline_local.server_binaries import ServerBinary
 from faxline_local.stack import WEBHOOK_SECRET, Local
 from faxline_worker.receipts.signature import HEADER, sign
 from tests.clusters import nodes_of
@@ -28,10 +26,10 @@ SANDBOX = (
 
 
 def test_a_full_redis_refuses_what_is_new_and_finishes_what_it_has(
-    server_binary: ServerBinary, access: Access, tmp_path: Path, wait_until: Callable[..., Any]
+    make_local: Callable[..., Local], tmp_path: Path, wait_until: Callable[..., Any]
 ) -> None:
     with (
-        Local(tmp_path, settings=SETTINGS, sandbox=SANDBOX, binary=server_binary, access=access) as local,
+        make_local(tmp_path, settings=SETTINGS, sandbox=SANDBOX) as local,
         FaxLine(local.url_of("producer")) as line,
         connect(local.redis_url) as client,
     ):

@@ -3,7 +3,7 @@
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import httpx
@@ -12,8 +12,6 @@ import pytest
 from faxline import FaxLine
 from faxline.doctor.refused_webhooks import refused_webhooks
 from faxline_local.processes import wait_for
-from faxline_local.redis_access import Access
-from faxline_local.server_binaries import ServerBinary
 from faxline_local.stack import Local
 
 pytestmark = pytest.mark.slow
@@ -27,9 +25,7 @@ SANDBOX = (
 
 
 @pytest.fixture(scope="module")
-def local(
-    server_binary: ServerBinary, access: Access, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Local]:
+def local(make_local: Callable[..., Local], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Local]:
     folder = tmp_path_factory.mktemp("door")
     (folder / "basic").write_text(json.dumps([USER, "ifax:the-old-password"]))
     settings = {
@@ -37,7 +33,7 @@ def local(
         "ACCOUNTS__DEFAULT__WEBHOOK_PATH_SECRETS": json.dumps([PATH_SECRET]),
         "ACCOUNTS__DEFAULT__WEBHOOK_SECRETS": "[]",
     }
-    with Local(folder, settings=settings, sandbox=SANDBOX, binary=server_binary, access=access) as running:
+    with make_local(folder, settings=settings, sandbox=SANDBOX) as running:
         yield running
 
 

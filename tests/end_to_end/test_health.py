@@ -17,8 +17,6 @@ import pytest
 from faxline import FaxLine
 from faxline.reading.processes import ROLES, at_work
 from faxline_local.processes import Part, free_port
-from faxline_local.redis_access import Access
-from faxline_local.server_binaries import ServerBinary
 from faxline_local.stack import WEBHOOK_SECRET, Local
 from faxline_worker.receipts.signature import HEADER
 
@@ -72,10 +70,10 @@ def doctor(local: Local) -> dict[str, tuple[str, str]]:
 
 
 def test_a_webhook_whose_event_loop_is_blocked_is_neither_healthy_nor_ready(
-    server_binary: ServerBinary, access: Access, tmp_path: Path, wait_until: Callable[..., Any]
+    make_local: Callable[..., Local], tmp_path: Path, wait_until: Callable[..., Any]
 ) -> None:
     with (
-        Local(tmp_path, webhooks=0, binary=server_binary, access=access) as local,
+        make_local(tmp_path, webhooks=0) as local,
         FaxLine(local.url_of("operator")) as line,
     ):
         own = free_port()
@@ -119,9 +117,8 @@ def test_a_webhook_whose_event_loop_is_blocked_is_neither_healthy_nor_ready(
         ("worker", "faxline_worker.receipts.reconciler.Reconciler.turn", "threads"),
     ],
 )
-def test_a_part_of_which_a_thread_hangs_is_not_healthy_and_the_metrics_say_for_how_long(  # noqa: PLR0917
-    server_binary: ServerBinary,
-    access: Access,
+def test_a_part_of_which_a_thread_hangs_is_not_healthy_and_the_metrics_say_for_how_long(
+    make_local: Callable[..., Local],
     tmp_path: Path,
     wait_until: Callable[..., Any],
     role: str,
@@ -131,7 +128,7 @@ def test_a_part_of_which_a_thread_hangs_is_not_healthy_and_the_metrics_say_for_h
     others: dict[str, Any] = {"dispatchers": 1, "workers": 1, "webhooks": 0} | {f"{role}s": 0}
     quick = {"HTTP_TIMEOUT": "1", "HTTP_RATE": "100000000", "LEASE_GRACE": "1"}
     with (
-        Local(tmp_path, binary=server_binary, access=access, **others) as local,
+        make_local(tmp_path, **others) as local,
         FaxLine(local.url_of("operator")) as line,
     ):
         part, port = add_hanging(local, role, where, **quick)
@@ -158,11 +155,11 @@ def test_a_part_of_which_a_thread_hangs_is_not_healthy_and_the_metrics_say_for_h
 
 
 def test_frozen_processes_are_missed_within_seconds_and_at_work_again_when_they_go_on(
-    server_binary: ServerBinary, access: Access, tmp_path: Path, wait_until: Callable[..., Any]
+    make_local: Callable[..., Local], tmp_path: Path, wait_until: Callable[..., Any]
 ) -> None:
     everybody = dict.fromkeys(ROLES, 1)
     with (
-        Local(tmp_path, binary=server_binary, access=access) as local,
+        make_local(tmp_path) as local,
         FaxLine(local.url_of("producer")) as line,
     ):
         wait_until(lambda: at_work(line.processes()) == everybody)
@@ -184,10 +181,10 @@ def test_frozen_processes_are_missed_within_seconds_and_at_work_again_when_they_
 
 
 def test_processes_that_end_are_at_work_no_more_at_once(
-    server_binary: ServerBinary, access: Access, tmp_path: Path
+    make_local: Callable[..., Local], tmp_path: Path
 ) -> None:
     with (
-        Local(tmp_path, binary=server_binary, access=access) as local,
+        make_local(tmp_path) as local,
         FaxLine(local.url_of("producer")) as line,
     ):
         for role, i in (("webhook", 3), ("worker", 2), ("dispatcher", 1)):
@@ -197,9 +194,9 @@ def test_processes_that_end_are_at_work_no_more_at_once(
 
 
 def test_a_frozen_redis_makes_every_part_not_ready_and_leaves_it_healthy(
-    server_binary: ServerBinary, access: Access, tmp_path: Path, wait_until: Callable[..., Any]
+    make_local: Callable[..., Local], tmp_path: Path, wait_until: Callable[..., Any]
 ) -> None:
-    with Local(tmp_path, binary=server_binary, access=access) as local:
+    with make_local(tmp_path) as local:
         ports = [*local.metrics.values(), local.webhook_port]
         wait_until(lambda: all(probe(port, "/readyz")[0] == 200 for port in ports))
         for server in local.servers:
@@ -219,8 +216,8 @@ def test_a_frozen_redis_makes_every_part_not_ready_and_leaves_it_healthy(
 
 
 def test_after_an_idle_minute_everybody_is_still_at_work(
-    server_binary: ServerBinary, access: Access, tmp_path: Path
+    make_local: Callable[..., Local], tmp_path: Path
 ) -> None:
-    with Local(tmp_path, binary=server_binary, access=access) as local:
+    with make_local(tmp_path) as local:
         Event().wait(65)
         assert {doctor(local)[f"{role}s"][0] for role in ROLES} == {"ok"}

@@ -18,8 +18,6 @@ from faxline import FaxLine
 from faxline.contract.connections.redis_url import connect
 from faxline.contract.page_count import digest
 from faxline_local.processes import free_port
-from faxline_local.redis_access import Access
-from faxline_local.server_binaries import ServerBinary
 from faxline_local.stack import Local
 from tests.hostile_files import object_stream, page_tree, plain_pdf, xref_stream
 
@@ -39,11 +37,11 @@ def push_raw(client: redis.Redis, line: FaxLine, job: str, data: bytes) -> None:
 
 @pytest.mark.slow
 def test_a_dispatcher_with_a_gibibyte_survives_every_bomb_while_good_faxes_flow_and_ends_at_once(
-    server_binary: ServerBinary, access: Access, tmp_path: Path, wait_until: Callable[..., Any]
+    make_local: Callable[..., Local], tmp_path: Path, wait_until: Callable[..., Any]
 ) -> None:
     bombs = {"hangs": HANGS, "xref": xref_stream(1000), "objects": object_stream(900)}
     with (
-        Local(tmp_path, dispatchers=0, workers=0, webhooks=0, binary=server_binary, access=access) as local,
+        make_local(tmp_path, dispatchers=0, workers=0, webhooks=0) as local,
         FaxLine(local.url_of("producer")) as line,
         connect(local.url_of("producer")) as client,
     ):

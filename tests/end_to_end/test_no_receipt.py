@@ -8,8 +8,6 @@ import httpx
 import pytest
 
 from faxline import FaxLine, JobState
-from faxline_local.redis_access import Access
-from faxline_local.server_binaries import ServerBinary
 from faxline_local.stack import Local
 
 pytestmark = pytest.mark.slow
@@ -22,8 +20,7 @@ SETTINGS = {"RECEIPT_DEADLINE": "0.5", "SWEEP": "0.5"}
 
 @pytest.mark.parametrize("asked", ["false", "true"], ids=["not", "asked"])
 def test_a_fax_whose_receipt_never_comes_is_unconfirmed_unless_ifax_is_asked(
-    server_binary: ServerBinary,
-    access: Access,
+    make_local: Callable[..., Local],
     tmp_path: Path,
     wait_until: Callable[..., Any],
     asked: str,
@@ -32,7 +29,7 @@ def test_a_fax_whose_receipt_never_comes_is_unconfirmed_unless_ifax_is_asked(
     settings = SETTINGS | {"STATUS_CALL": asked}
     sandbox = SANDBOX
     with (
-        Local(tmp_path, settings=settings, sandbox=sandbox, binary=server_binary, access=access) as local,
+        make_local(tmp_path, settings=settings, sandbox=sandbox) as local,
         FaxLine(local.url_of("operator")) as line,
     ):
         job = line.wait(line.send(to=LOST, files=["https://example.com/a.pdf"], id="lost"), timeout=30)

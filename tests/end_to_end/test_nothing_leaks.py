@@ -16,8 +16,6 @@ import pytest
 
 from faxline import EventName, FaxLine, JobState
 from faxline.contract.connections.redis_url import connect
-from faxline_local.redis_access import Access
-from faxline_local.server_binaries import ServerBinary
 from faxline_local.stack import TOKEN, WEBHOOK_SECRET, Local
 from faxline_worker.receipts.signature import HEADER, sign
 from tests.stage.marks import MARK, marks_in
@@ -70,11 +68,9 @@ RECEIPTS = (
 
 
 @pytest.fixture(scope="module")
-def local(
-    server_binary: ServerBinary, access: Access, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Local]:
+def local(make_local: Callable[..., Local], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Local]:
     folder = tmp_path_factory.mktemp("logs")
-    with Local(folder, settings=SETTINGS, sandbox=SANDBOX, binary=server_binary, access=access) as running:
+    with make_local(folder, settings=SETTINGS, sandbox=SANDBOX) as running:
         yield running
 
 

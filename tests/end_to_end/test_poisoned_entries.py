@@ -12,8 +12,6 @@ from faxline import FaxLine, JobState
 from faxline.contract.connections.redis_url import connect
 from faxline.contract.errors import JobRejected, Rejection
 from faxline_local.processes import Part, free_port
-from faxline_local.redis_access import Access
-from faxline_local.server_binaries import ServerBinary
 from faxline_local.stack import Local
 from faxline_worker.state.intake_entries import MOST_TIMES
 
@@ -45,18 +43,11 @@ def start(local: Local, name: str) -> Part:
 
 
 def test_an_entry_that_kills_every_dispatcher_is_told_and_set_aside_and_all_others_are_delivered(
-    server_binary: ServerBinary, access: Access, tmp_path: Path, wait_until: Callable[..., Any]
+    make_local: Callable[..., Local], tmp_path: Path, wait_until: Callable[..., Any]
 ) -> None:
     files = ["https://example.com/a.pdf"]
     with (
-        Local(
-            tmp_path,
-            dispatchers=0,
-            settings=SETTINGS,
-            sandbox=SANDBOX,
-            binary=server_binary,
-            access=access,
-        ) as local,
+        make_local(tmp_path, dispatchers=0, settings=SETTINGS, sandbox=SANDBOX) as local,
         FaxLine(local.url_of("operator")) as line,
         connect(local.redis_url) as client,
     ):

@@ -7,8 +7,6 @@ from typing import Any
 import pytest
 
 from faxline import Fax, FaxLine
-from faxline_local.redis_access import Access
-from faxline_local.server_binaries import ServerBinary
 from faxline_local.stack import Local
 
 pytestmark = pytest.mark.slow
@@ -54,18 +52,16 @@ def ended(line: FaxLine) -> dict[str, int]:
 
 
 def test_with_polling_alone_every_fax_ends_though_workers_and_dispatchers_are_killed(
-    server_binary: ServerBinary, access: Access, tmp_path: Path, wait_until: Callable[..., Any]
+    make_local: Callable[..., Local], tmp_path: Path, wait_until: Callable[..., Any]
 ) -> None:
     with (
-        Local(
+        make_local(
             tmp_path,
             workers=2,
             dispatchers=2,
             webhooks=0,
             settings=SETTINGS | {"RESULTS": "poll"},
             sandbox=SANDBOX,
-            binary=server_binary,
-            access=access,
         ) as local,
         FaxLine(local.url_of("operator")) as line,
     ):
@@ -82,15 +78,13 @@ def test_with_polling_alone_every_fax_ends_though_workers_and_dispatchers_are_ki
 
 
 def test_with_both_a_webhook_that_comes_twice_and_an_answer_count_once(
-    server_binary: ServerBinary, access: Access, tmp_path: Path, wait_until: Callable[..., Any]
+    make_local: Callable[..., Local], tmp_path: Path, wait_until: Callable[..., Any]
 ) -> None:
     with (
-        Local(
+        make_local(
             tmp_path,
             settings=SETTINGS | {"RESULTS": "both", "POLL__SCHEDULE": "[0.4,0.6,1]"},
             sandbox=SANDBOX,
-            binary=server_binary,
-            access=access,
         ) as local,
         FaxLine(local.url_of("operator")) as line,
     ):

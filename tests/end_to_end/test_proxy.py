@@ -3,7 +3,7 @@
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -11,8 +11,7 @@ import pytest
 
 from faxline import FaxLine, JobNotFound
 from faxline_local.processes import wait_for
-from faxline_local.redis_access import Access, Tls
-from faxline_local.server_binaries import ServerBinary
+from faxline_local.redis_access import Tls
 from faxline_local.stack import Local
 from tests.certificates import certified
 from tests.networks import IFAX, ConnectProxy, TlsFront
@@ -25,6 +24,7 @@ SANDBOX = ("--call-seconds", "0.2", "--page-seconds", "0", "--answer-seconds", "
 ONE_ATTEMPT = {"RETRIES__SUBMISSION__ATTEMPTS": "1"}
 """A fax that spends one on the proxy fails."""
 WAIT = 60.0
+MakeLocal = Callable[..., Local]
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +34,7 @@ def ifax_tls(tmp_path_factory: pytest.TempPathFactory) -> Tls:
 
 @contextmanager
 def running(
-    folder: Path, binary: ServerBinary, access: Access, tls: Tls, authority: Path
+    make_local: MakeLocal, folder: Path, tls: Tls, authority: Path
 ) -> Iterator[tuple[Local, ConnectProxy, FaxLine]]:
     """All processes, whose iFax is reached through the proxy only."""
     with TlsFront(tls) as front, ConnectProxy(front.port, login=LOGIN) as proxy:
@@ -45,7 +45,7 @@ def running(
             "IFAX_CA_FILE": str(authority),
             "NUMBERS__CONCURRENT": "0",
         }
-        local = Local(folder, settings=settings, sandbox=SANDBOX, binary=binary, access=access)
+        local = make_local(folder, settings=settings, sandbox=SANDBOX)
         front.behind = int(local.sandbox_url.rsplit(":", 1)[1])
         with local, FaxLine(local.url_of("operator")) as line:
             yield local, proxy, line
@@ -64,10 +64,10 @@ def push(line: FaxLine, *names: str) -> None:
 
 
 def test_faxes_go_through_the_proxy_and_one_that_is_down_or_refuses_loses_none_and_leaves_none_in_doubt(
-    server_binary: ServerBinary, access: Access, tmp_path: Path, ifax_tls: Tls
+    make_local: MakeLocal, tmp_path: Path, ifax_tls: Tls
 ) -> None:
     names = [f"fax-{i}" for i in range(12)]
-    with running(tmp_path, server_binary, access, ifax_tls, ifax_tls.authority) as (local, proxy, line):
+    with running(make_local, tmp_path, ifax_tls, ifax_tls.authority) as (local, proxy, line):
 
         def logged(reason: str) -> bool:
             return f'"reason": "{reason}"' in local.part("worker-2").log.read_text()
@@ -101,10 +101,10 @@ def test_faxes_go_through_the_proxy_and_one_that_is_down_or_refuses_loses_none_a
 
 
 def test_with_the_wrong_authority_nothing_is_sent_and_the_log_says_why(
-    server_binary: ServerBinary, access: Access, tmp_path: Path, ifax_tls: Tls
+    make_local: MakeLocal, tmp_path: Path, ifax_tls: Tls
 ) -> None:
     other = certified(tmp_path).authority
-    with running(tmp_path, server_binary, access, ifax_tls, other) as (local, proxy, line):
+    with running(make_local, tmp_path, ifax_tls, other) as (local, proxy, line):
         push(line, "fax-1")
         log = local.part("worker-2").log
         assert wait_for(lambda: '"reason": "certificate_untrusted"' in log.read_text(), WAIT)

@@ -2,14 +2,13 @@
 
 import threading
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from faxline import FaxLine, JobState
-from faxline_local.redis_access import Access
-from faxline_local.server_binaries import ServerBinary
 from faxline_local.stack import Local
 
 pytestmark = pytest.mark.slow
@@ -21,15 +20,13 @@ SETTINGS = {"LIMITS__WINDOW": "60", "LIMITS__BURST": "400", "LIMITS__REQUESTS": 
 
 @pytest.mark.parametrize("seconds", [10])
 def test_all_faxes_are_delivered_once_though_redis_was_killed_in_the_middle(
-    server_binary: ServerBinary, access: Access, tmp_path: Path, wait_until: Any, seconds: int
+    make_local: Callable[..., Local], tmp_path: Path, wait_until: Any, seconds: int
 ) -> None:
-    with Local(
+    with make_local(
         tmp_path,
         workers=2,
         settings=SETTINGS,
         sandbox=SANDBOX + MORE,
-        binary=server_binary,
-        access=access,
         appendfsync="always",  # as in production: else what was lately written may be lost
     ) as local:
         with FaxLine(local.url_of("producer")) as line:

@@ -1,12 +1,11 @@
 """What the environment restricts holds in the real processes: the hosts of files, a number's lines."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from faxline import FaxLine, JobRejected, JobState
-from faxline_local.redis_access import Access
-from faxline_local.server_binaries import ServerBinary
 from faxline_local.stack import Local
 
 pytestmark = pytest.mark.slow
@@ -32,10 +31,10 @@ SETTINGS = {
 
 
 def test_a_listed_host_passes_another_is_rejected_and_a_second_fax_to_a_number_is_busy(
-    server_binary: ServerBinary, access: Access, tmp_path: Path
+    make_local: Callable[..., Local], tmp_path: Path
 ) -> None:
     with (
-        Local(tmp_path, settings=SETTINGS, sandbox=SANDBOX, binary=server_binary, access=access) as local,
+        make_local(tmp_path, settings=SETTINGS, sandbox=SANDBOX) as local,
         FaxLine(local.url_of("producer")) as line,
     ):
         wrong = line.send(to="+12025550123", files=["https://evil.example/a.pdf"], id="wrong")

@@ -43,16 +43,14 @@ SETTINGS = {
 
 
 @pytest.fixture
-def local(server_binary: ServerBinary, access: Access, tmp_path: Path) -> Iterator[Local]:
-    with Local(
+def local(make_local: Callable[..., Local], tmp_path: Path) -> Iterator[Local]:
+    with make_local(
         tmp_path,
         workers=2,
         dispatchers=2,
         threads=4,
         settings=SETTINGS,
         sandbox=SANDBOX,
-        binary=server_binary,
-        access=access,
         appendfsync="always",
     ) as running:
         yield running

@@ -1,19 +1,16 @@
 """Secrets are rotated while faxes flow: nothing is lost or sent twice, no process starts again."""
 
 import json
-import threading
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from faxline import FaxLine, JobNotFound, JobState
+from faxline import FaxLine, JobState
 from faxline_local.processes import wait_for
-from faxline_local.redis_access import Access
-from faxline_local.server_binaries import ServerBinary
 from faxline_local.stack import TOKEN, WEBHOOK_SECRET, Local
+from tests.stage.load import Load
 from tests.stage.marks import MARK
 
 pytestmark = pytest.mark.slow
@@ -33,45 +30,7 @@ SETTINGS = {
     "SWEEP": "2",
 }
 WAIT = 90.0
-
-
-class Load:
-    """Faxes that are pushed without a pause until it is told to stop."""
-
-    def __init__(self, line: FaxLine) -> None:
-        self._line = line
-        self._stop = threading.Event()
-        self.jobs: list[str] = []
-
-    @contextmanager
-    def running(self) -> Iterator[None]:
-        thread = threading.Thread(target=self._push)
-        thread.start()
-        try:
-            yield
-        finally:
-            self._stop.set()
-            thread.join()
-
-    def flows(self, more: int = 15) -> None:
-        """Wait until so many faxes more have been pushed and accepted."""
-        enough = len(self.jobs) + more
-        assert wait_for(lambda: len(self.jobs) >= enough, WAIT)
-        last = self.jobs[enough - 1]
-        assert wait_for(lambda: self._accepted(last), WAIT)
-
-    def _accepted(self, name: str) -> bool:
-        try:
-            return self._line.job(name).state in {"submitted", "delivered"}
-        except JobNotFound:  # it still stands in intake
-            return False
-
-    def _push(self) -> None:
-        while not self._stop.wait(0.02):
-            name = f"fax-{len(self.jobs)}"
-            url = "https://example.com/a.pdf"
-            self._line.send(to="+12025550123", files=[url], id=name, subject=name)
-            self.jobs.append(name)
+ACCOUNT = "default"
 
 
 @pytest.fixture
@@ -98,7 +57,7 @@ def replace(path: Path, text: str) -> None:
 
 
 def test_no_fax_and_no_webhook_is_lost_and_no_fax_sent_twice_while_secrets_are_rotated_under_load(
-    server_binary: ServerBinary, access: Access, tmp_path: Path, files: tuple[Path, Path]
+    make_local: Callable[..., Local], tmp_path: Path, files: tuple[Path, Path]
 ) -> None:
     token, secrets = files
     named = {
@@ -106,51 +65,46 @@ def test_no_fax_and_no_webhook_is_lost_and_no_fax_sent_twice_while_secrets_are_r
         "ACCOUNTS__DEFAULT__WEBHOOK_SECRETS_FILE": str(secrets),
     }
     with (
-        Local(
-            tmp_path,
-            workers=2,
-            settings=SETTINGS | named,
-            sandbox=SANDBOX,
-            binary=server_binary,
-            access=access,
-        ) as local,
+        make_local(tmp_path, workers=2, settings=SETTINGS | named, sandbox=SANDBOX) as local,
         FaxLine(local.url_of("operator")) as line,
         FaxLine(local.url_of("producer")) as pusher,
     ):
-        load = Load(pusher)
+        load = Load({ACCOUNT: pusher}, every=0.02)
+        load.accounts = [ACCOUNT]
         with load.running():
-            load.flows()
+            load.flows(ACCOUNT, 15)
 
             # The webhook's secret: both are listed, iFax changes over, the old one goes.
             replace(secrets, json.dumps([WEBHOOK_SECRET, NEW_SECRET]))
             assert wait_for(lambda: read_again(local, "webhook", "WEBHOOK_SECRETS_FILE") == 1, WAIT)
             local.control("PUT", "accounts/default/webhook-secret", NEW_SECRET)
-            signed_before = list(load.jobs)
-            load.flows()
+            signed_before = load.of(ACCOUNT)
+            load.flows(ACCOUNT, 15)
             for job in signed_before:  # what iFax signed with the old one is on its way until then
                 line.wait(job, timeout=WAIT)
             replace(secrets, json.dumps([NEW_SECRET]))
             assert wait_for(lambda: read_again(local, "webhook", "WEBHOOK_SECRETS_FILE") == 2, WAIT)
-            load.flows()
+            load.flows(ACCOUNT, 15)
 
             # The API key: iFax takes both, the file changes, the old one is revoked.
             local.control("PUT", "accounts/default/tokens", [TOKEN, NEW_TOKEN])
             token.write_text(NEW_TOKEN)
             assert wait_for(lambda: read_again(local, "worker", "TOKEN_FILE") == 1, WAIT)
-            load.flows()
+            load.flows(ACCOUNT, 15)
             local.control("PUT", "accounts/default/tokens", [NEW_TOKEN])
-            load.flows()
+            load.flows(ACCOUNT, 15)
 
             # The wrong order: the key is revoked before the daemon has the new one. The account waits.
             local.control("PUT", "accounts/default/tokens", [NEWER_TOKEN])
             assert wait_for(lambda: line.account_state().paused not in {"", "operator"}, WAIT)
             token.write_text(NEWER_TOKEN)
-            load.flows()
-        ended = [line.wait(job, timeout=WAIT) for job in load.jobs]
+            load.flows(ACCOUNT, 15)
+        jobs = load.of(ACCOUNT)
+        ended = [line.wait(job, timeout=WAIT) for job in jobs]
         local.control("POST", "drain?timeout=60", timeout=WAIT)
         assert {job.id for job in ended if job.state is not JobState.DELIVERED} == set()
-        assert [job.attempt for job in ended] == [1] * len(load.jobs)  # a refused key spends no attempt
-        assert Counter(fax["subject"] for fax in local.ledger()) == Counter(load.jobs)
+        assert [job.attempt for job in ended] == [1] * len(jobs)  # a refused key spends no attempt
+        assert Counter(fax["subject"] for fax in local.ledger()) == Counter(jobs)
         webhooks = local.stats()["default"]["webhooks"]
-        assert (webhooks["sent"], webhooks["failed"], webhooks["lost"]) == (len(load.jobs), 0, 0)
+        assert (webhooks["sent"], webhooks["failed"], webhooks["lost"]) == (len(jobs), 0, 0)
         assert local.stats()["(unknown)"]["refused"]["-3009"] > 0

@@ -10,8 +10,6 @@ import pytest
 
 from faxline import FaxLine, JobState
 from faxline.contract.connections.redis_url import connect
-from faxline_local.redis_access import Access
-from faxline_local.server_binaries import ServerBinary
 from faxline_local.stack import Local
 
 pytestmark = pytest.mark.slow
@@ -22,19 +20,11 @@ SANDBOX = ("--answer-seconds", "2", "3", "--call-seconds", "0.1", "--page-second
 
 
 def test_a_worker_that_is_told_to_end_more_than_once_finishes_its_calls_and_nothing_turns_in_doubt(
-    server_binary: ServerBinary, access: Access, tmp_path: Path, wait_until: Callable[..., Any]
+    make_local: Callable[..., Local], tmp_path: Path, wait_until: Callable[..., Any]
 ) -> None:
     jobs = [f"rolling-{i}" for i in range(20)]
     with (
-        Local(
-            tmp_path,
-            workers=2,
-            threads=THREADS,
-            settings=SETTINGS,
-            sandbox=SANDBOX,
-            binary=server_binary,
-            access=access,
-        ) as local,
+        make_local(tmp_path, workers=2, threads=THREADS, settings=SETTINGS, sandbox=SANDBOX) as local,
         FaxLine(local.url_of("producer")) as line,
         connect(local.redis_url) as client,
     ):

@@ -4,7 +4,7 @@ import asyncio
 import json
 import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Self
 
@@ -14,8 +14,6 @@ import pytest
 from faxline.contract.connections.redis_url import connect
 from faxline.contract.redis_keys import RedisKeys
 from faxline_chaos.slow import KINDS, hold
-from faxline_local.redis_access import Access
-from faxline_local.server_binaries import ServerBinary
 from faxline_local.stack import WEBHOOK_SECRET, Local
 from faxline_worker.receipts.signature import HEADER, sign
 
@@ -33,10 +31,8 @@ PATIENCE = 5.0
 
 
 @pytest.fixture
-def local(server_binary: ServerBinary, access: Access, tmp_path: Path) -> Iterator[Local]:
-    with Local(
-        tmp_path, dispatchers=0, workers=0, settings=SETTINGS, binary=server_binary, access=access
-    ) as running:
+def local(make_local: Callable[..., Local], tmp_path: Path) -> Iterator[Local]:
+    with make_local(tmp_path, dispatchers=0, workers=0, settings=SETTINGS) as running:
         yield running
 
 

@@ -9,8 +9,6 @@ import httpx
 import pytest
 
 from faxline import Event, Fax, FaxLine, JobState
-from faxline_local.redis_access import Access
-from faxline_local.server_binaries import ServerBinary
 from faxline_local.stack import TOKEN, Local
 
 pytestmark = pytest.mark.slow
@@ -38,16 +36,12 @@ URL = "https://example.com/a.pdf"
 
 
 @pytest.fixture(scope="module")
-def local(
-    server_binary: ServerBinary, access: Access, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Local]:
-    with Local(
+def local(make_local: Callable[..., Local], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Local]:
+    with make_local(
         tmp_path_factory.mktemp("logs"),
         accounts=("default", "bad", "planless"),
         settings=SETTINGS,
         sandbox=SANDBOX,
-        binary=server_binary,
-        access=access,
     ) as running:
         yield running
 

@@ -13,8 +13,6 @@ import pytest
 
 from faxline import Fax, FaxLine
 from faxline_local.processes import free_port
-from faxline_local.redis_access import Access
-from faxline_local.server_binaries import ServerBinary
 from faxline_local.stack import Local
 
 pytestmark = pytest.mark.slow
@@ -41,14 +39,12 @@ Start = Callable[..., Any]
 
 
 @pytest.fixture
-def start(server_binary: ServerBinary, access: Access, tmp_path: Path) -> Start:
+def start(make_local: Callable[..., Local], tmp_path: Path) -> Start:
     @contextmanager
     def started(**more: Any) -> Iterator[tuple[Local, FaxLine]]:
         settings = OPEN | more.pop("settings", {})
         with (
-            Local(
-                tmp_path, settings=settings, sandbox=QUICK, binary=server_binary, access=access, **more
-            ) as local,
+            make_local(tmp_path, settings=settings, sandbox=QUICK, **more) as local,
             FaxLine(local.url_of("operator")) as line,
         ):
             yield local, line

@@ -16,8 +16,6 @@ from faxline import FaxLine, JobRejected, JobState
 from faxline.contract.connections.redis_url import connect
 from faxline.contract.redis_keys import ACCOUNTS, PROCESSES
 from faxline.reading.processes import ROLES
-from faxline_local.redis_access import Access
-from faxline_local.server_binaries import ServerBinary
 from faxline_local.stack import Local
 from tests.clusters import all_keys
 
@@ -45,27 +43,16 @@ SANDBOX = (*FAST, "--window", "60", "--burst", "400", "--requests", "5000")
 
 
 @pytest.fixture(scope="module")
-def local(
-    server_binary: ServerBinary, access: Access, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Local]:
+def local(make_local: Callable[..., Local], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Local]:
     folder = tmp_path_factory.mktemp("logs")
-    with Local(
-        folder, threads=10, settings=WINDOW, sandbox=SANDBOX, binary=server_binary, access=access
-    ) as running:
+    with make_local(folder, threads=10, settings=WINDOW, sandbox=SANDBOX) as running:
         yield running
 
 
 @pytest.fixture
-def two_of_each(server_binary: ServerBinary, access: Access, tmp_path: Path) -> Iterator[Local]:
-    with Local(
-        tmp_path / "logs",
-        workers=2,
-        dispatchers=2,
-        threads=10,
-        settings=WINDOW,
-        sandbox=SANDBOX,
-        binary=server_binary,
-        access=access,
+def two_of_each(make_local: Callable[..., Local], tmp_path: Path) -> Iterator[Local]:
+    with make_local(
+        tmp_path / "logs", workers=2, dispatchers=2, threads=10, settings=WINDOW, sandbox=SANDBOX
     ) as running:
         yield running
 

@@ -10,8 +10,6 @@ import httpx
 import pytest
 
 from faxline import EventName, FaxLine, JobState
-from faxline_local.redis_access import Access
-from faxline_local.server_binaries import ServerBinary
 from faxline_local.stack import Local
 
 SANDBOX = (
@@ -33,13 +31,9 @@ URL = "https://example.com/a.pdf"
 
 
 @pytest.fixture(scope="module")
-def local(
-    server_binary: ServerBinary, access: Access, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Local]:
+def local(make_local: Callable[..., Local], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Local]:
     folder = tmp_path_factory.mktemp("logs")
-    with Local(
-        folder, settings=SETTINGS, sandbox=(*SANDBOX, *FREE), binary=server_binary, access=access
-    ) as running:
+    with make_local(folder, settings=SETTINGS, sandbox=(*SANDBOX, *FREE)) as running:
         yield running
 
 
@@ -67,7 +61,7 @@ def events_of(line: FaxLine, job: str) -> list[tuple[str, dict[str, Any]]]:
     return [(e.name, dict(e.data)) for e in line.events(after="0", timeout=1) if e.job == job]
 
 
-def test_every_documented_parameter_reaches_iFax_word_for_word(local: Local, line: FaxLine) -> None:  # noqa: N802
+def test_every_documented_parameter_reaches_iFax_word_for_word(local: Local, line: FaxLine) -> None:
     parameters = {
         "callerId": "+12025550111",
         "templateId": "0000",
@@ -99,9 +93,7 @@ def test_a_resend_is_a_job_of_its_own_that_names_its_origin(local: Local, line: 
     assert [fax["toNumber"] for fax in faxes] == [TO, TO, "+12025550199"]
 
 
-def test_a_fax_for_a_date_is_kept_by_iFax_and_delivered_after_it(  # noqa: N802
-    local: Local, line: FaxLine
-) -> None:
+def test_a_fax_for_a_date_is_kept_by_iFax_and_delivered_after_it(local: Local, line: FaxLine) -> None:
     due = soon(3)
     line.send(to=TO, files=[URL], id="later", subject="later", send_at=due)
     await_event(line, "later", EventName.SUBMITTED)
@@ -114,7 +106,7 @@ def test_a_fax_for_a_date_is_kept_by_iFax_and_delivered_after_it(  # noqa: N802
     assert names == ["fax.queued", "fax.submitted", "fax.delivered"]
 
 
-def test_a_fax_that_iFax_keeps_is_canceled_there(  # noqa: N802
+def test_a_fax_that_iFax_keeps_is_canceled_there(
     local: Local, line: FaxLine, wait_until: Callable[..., Any]
 ) -> None:
     # Its webhook comes after the answer to fax-cancel. One that comes first ends the job with its own reason.
@@ -196,14 +188,12 @@ def test_a_fax_delivered_without_all_of_its_pages_is_flagged(local: Local, line:
 
 @pytest.mark.slow
 def test_a_fax_for_a_date_can_be_held_here_until_then(
-    server_binary: ServerBinary, access: Access, tmp_path_factory: pytest.TempPathFactory
+    make_local: Callable[..., Local], tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     folder = tmp_path_factory.mktemp("local")
     settings = SETTINGS | {"SCHEDULE": "local"}
     with (
-        Local(
-            folder, settings=settings, sandbox=(*SANDBOX, *FREE), binary=server_binary, access=access
-        ) as local,
+        make_local(folder, settings=settings, sandbox=(*SANDBOX, *FREE)) as local,
         FaxLine(local.url_of("producer")) as line,
     ):
         due = soon(2)

@@ -10,8 +10,6 @@ import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from faxline import FaxLine, JobState
-from faxline_local.redis_access import Access
-from faxline_local.server_binaries import ServerBinary
 from faxline_local.stack import Local
 
 pytestmark = pytest.mark.slow
@@ -57,20 +55,14 @@ def collector() -> Iterator[tuple[str, list[tuple[str, Any]]]]:
 
 def test_the_spans_of_every_process_are_one_trace_below_the_producers_span(
     collector: tuple[str, list[tuple[str, Any]]],
-    server_binary: ServerBinary,
-    access: Access,
+    make_local: Callable[..., Local],
     tmp_path: Path,
     wait_until: Callable[..., Any],
 ) -> None:
     endpoint, spans = collector
     with (
-        Local(
-            tmp_path,
-            dispatchers=2,
-            settings={"TRACES__ENDPOINT": endpoint},
-            sandbox=SANDBOX,
-            binary=server_binary,
-            access=access,
+        make_local(
+            tmp_path, dispatchers=2, settings={"TRACES__ENDPOINT": endpoint}, sandbox=SANDBOX
         ) as local,
         FaxLine(local.url_of("producer")) as line,
     ):

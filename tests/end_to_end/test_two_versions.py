@@ -19,8 +19,6 @@ import faxline_worker
 from faxline import FaxLine, JobState
 from faxline.contract.connections.redis_url import connect
 from faxline_local.processes import Part, free_port
-from faxline_local.redis_access import Access
-from faxline_local.server_binaries import ServerBinary
 from faxline_local.stack import Local
 from faxline_worker.state.scripts import LAYOUT
 
@@ -83,11 +81,11 @@ def push(line: FaxLine, name: str) -> list[str]:
 
 
 def test_two_versions_work_side_by_side_and_no_fax_is_lost_or_doubled(
-    server_binary: ServerBinary, access: Access, tmp_path: Path, wait_until: Callable[..., Any]
+    make_local: Callable[..., Local], tmp_path: Path, wait_until: Callable[..., Any]
 ) -> None:
     later = later_version(tmp_path / "later", MINOR)
     with (
-        Local(tmp_path, settings=SETTINGS, sandbox=SANDBOX, binary=server_binary, access=access) as local,
+        make_local(tmp_path, settings=SETTINGS, sandbox=SANDBOX) as local,
         FaxLine(local.redis_url) as line,
         connect(local.redis_url) as client,
     ):
@@ -119,12 +117,12 @@ def test_two_versions_work_side_by_side_and_no_fax_is_lost_or_doubled(
 
 
 def test_a_later_major_layout_ends_this_version_and_keeps_it_from_starting(
-    server_binary: ServerBinary, access: Access, tmp_path: Path, wait_until: Callable[..., Any]
+    make_local: Callable[..., Local], tmp_path: Path, wait_until: Callable[..., Any]
 ) -> None:
     later = later_version(tmp_path / "later", MAJOR)
     message = "stored in layout {}.{}, and this version of Faxline knows {}.x".format(*MAJOR, LAYOUT[0])
     with (
-        Local(tmp_path, settings=SETTINGS, sandbox=SANDBOX, binary=server_binary, access=access) as local,
+        make_local(tmp_path, settings=SETTINGS, sandbox=SANDBOX) as local,
         FaxLine(local.redis_url) as line,
     ):
         jobs = push(line, "before")

@@ -69,7 +69,7 @@ class Day:
 
     def __init__(self, local: Local) -> None:
         self._local = local
-        self._random = random.Random(7)  # noqa: S311 - the same picture again
+        self._random = random.Random(7)
         self._sent = 0
         self._lines = {name: FaxLine(local.redis_url, account=name) for name in ACCOUNTS}
 

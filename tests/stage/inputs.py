@@ -345,7 +345,7 @@ def _set_aside(origin: str) -> Input:
 def _redrive(origin: str) -> Input:
     def prepare(actors: Actors) -> Call:
         _set_aside(origin).prepare(actors)()
-        dead: Any = actors.scene.client.xrange(actors.scene.keys.dead)[0]  # type: ignore[index]
+        dead: Any = actors.scene.client.xrange(actors.scene.keys.dead)[0]
         entry = actors.scene.ordered("redrive")
         return lambda: actors.scene.store.orders.redrive(entry, dead[0].decode())
 
@@ -354,7 +354,7 @@ def _redrive(origin: str) -> Input:
 
 def _drop(actors: Actors) -> Call:
     _set_aside("status").prepare(actors)()
-    dead: Any = actors.scene.client.xrange(actors.scene.keys.dead)[0]  # type: ignore[index]
+    dead: Any = actors.scene.client.xrange(actors.scene.keys.dead)[0]
     entry = actors.scene.ordered("drop")
     return lambda: actors.scene.store.orders.drop(entry, dead[0].decode())
 

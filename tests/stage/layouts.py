@@ -170,7 +170,7 @@ def main() -> None:
     with RedisServer() as server, redis.Redis.from_url(server.url(0)) as client:
         scene = Scene(client, **SETTINGS)
         fill(scene)
-        states = {name: scene.record(name)["state"] for name in STATES}
+        states = {name: scene.state(name) for name in STATES}
         assert states == STATES, states
         text = json.dumps(dumped(scene), indent=1, ensure_ascii=False, sort_keys=True)
         Path(sys.argv[1]).write_text(text + "\n", encoding="utf-8")

@@ -7,20 +7,16 @@ import threading
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any, Protocol, Self
-from unittest.mock import Mock, patch
+from unittest.mock import patch
 
 import redis
 
 from faxline import AsyncFaxLine, Event, FaxLine, JobNotFound
 from faxline.testing import AsyncMemoryLine, MemoryLine
 from faxline_worker.config.settings import read_settings
-from faxline_worker.dispatcher.dispatcher import Dispatcher
-from faxline_worker.observability.metrics.dispatcher import DispatcherMetrics
-from faxline_worker.observability.metrics.families import new_registry
-from faxline_worker.processes.common import failure_labels
 from faxline_worker.state.results import Admitted
 from faxline_worker.state.store import Store
-from faxline_worker.wakeups.actors import Wakes
+from tests.stage.daemon import make_dispatcher
 
 SETTINGS = {
     "FAXLINE_ACCOUNTS__DEFAULT__TOKEN": "token",
@@ -108,17 +104,7 @@ class Daemon:
         self._wait_until = wait_until
         self._numbers = itertools.count(1001)
         self._short = ExitStack()
-        self._dispatcher = Dispatcher(
-            redis.Redis.from_url(url),
-            {"default": self._store},
-            Mock(spec=Wakes),
-            DispatcherMetrics(new_registry(), ["default"], failure_labels()),
-            Mock(),
-            consumer="test",
-            takeover=60,
-            sweep=60,
-            wake_lease=60,
-        )
+        self._dispatcher = make_dispatcher(redis.Redis.from_url(url), {"default": self._store})
 
     def __enter__(self) -> Self:
         self._store.timers.run()

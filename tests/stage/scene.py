@@ -1,16 +1,18 @@
 """A scene: a store whose time stands still until it is told otherwise, and everybody who writes to it."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Any, ClassVar
 
 import redis
 
 from faxline.contract.redis_keys import INTAKE_GROUP
-from faxline_worker.config.settings import Settings, read_settings
+from faxline_worker.config.settings import Settings
 from faxline_worker.state.results import Admitted, Receipted
 from faxline_worker.state.store import Store
+from tests.stage.daemon import usual_settings
 
 CLOCK = """
 local now_us = tonumber(redis.call('GET', 'clock{default}'))
@@ -70,20 +72,23 @@ class Event:
     data: dict[str, Any]
 
 
-@cache
+USUAL = {"NUMBERS__CONCURRENT": "0"}
+SHORT = USUAL | {
+    "HTTP_TIMEOUT": "5",
+    "LEASE_GRACE": "1",
+    "SWEEP": "1",
+    "IN_DOUBT__WAIT": "100",
+    "RECEIPT_DEADLINE": "1000",
+    "RETRIES__SUBMISSION__ATTEMPTS": "3",
+}
+
+
+_read = cache(usual_settings)
+
+
 def settings(**changes: str) -> Settings:
     """Settings with short, distinct durations."""
-    environment = {
-        "ACCOUNTS__DEFAULT__TOKEN": "token",
-        "HTTP_TIMEOUT": "5",
-        "LEASE_GRACE": "1",
-        "SWEEP": "1",
-        "IN_DOUBT__WAIT": "100",
-        "RECEIPT_DEADLINE": "1000",
-        "RETRIES__SUBMISSION__ATTEMPTS": "3",
-        "NUMBERS__CONCURRENT": "0",
-    }
-    return read_settings({f"FAXLINE_{name}": value for name, value in (environment | changes).items()})
+    return _read(**(SHORT | changes))
 
 
 @dataclass(frozen=True)
@@ -99,14 +104,26 @@ class Moment:
 class Scene:
     """One account on an empty database; the processes have a clock that does not step with Redis'."""
 
+    usual: ClassVar[Mapping[str, str]] = SHORT
+
     def __init__(self, client: redis.Redis, **changes: str) -> None:
-        self.client = client
+        self.client: Any = client
+        self.settings = _read(**{**self.usual, **changes})
         self.seconds = self.wrong = 0.0
-        self.store = Store(
-            client, settings(**changes), "default", clock=CLOCK, monotonic=lambda: self.seconds
-        )
+        self.store = self.worker("")
         self.keys = self.store.keys
         self.begin()
+
+    def worker(self, who: str) -> Store:
+        """The same account, of another process."""
+        return Store(
+            self.client,
+            self.settings,
+            "default",
+            who=who,
+            clock=CLOCK,
+            monotonic=lambda: self.seconds,
+        )
 
     def begin(self) -> None:
         """Empty the database; it is the first moment again."""
@@ -152,10 +169,22 @@ class Scene:
         self._permits += 1
         return f"permit-{self._permits}"
 
-    def admit(self) -> Admitted:
+    def admit(self, chance: float = 1.0) -> Admitted:
         """Take the best job; there must be one."""
-        admitted = self.store.submission.admit(self.permit(), "")
+        admitted = self.store.submission.admit(self.permit(), "", chance)
         assert isinstance(admitted, Admitted), admitted
+        return admitted
+
+    def call(self) -> Admitted:
+        """The best job's request leaves; there must be one."""
+        admitted = self.admit()
+        self.store.submission.mark(admitted)
+        return admitted
+
+    def submit(self, job_id: str = "77", **more: Any) -> Admitted:
+        """iFax takes the best job's fax under this jobId."""
+        admitted = self.call()
+        self.store.submission.settle(admitted, {"decision": "accepted", "job_id": job_id, **more})
         return admitted
 
     def intake(self, kind: str = "send") -> str:
@@ -185,10 +214,12 @@ class Scene:
             "jobs": [{"id": job, "digest": digest, "rank": RANKS[priority], "fields": values}],
         }
 
-    def push(self, job: str, **more: Any) -> str:
-        """Push a fax and register it: what became of it."""
-        result = str(self.store.intake.register([self.item(self.intake(), job, **more)])[0][0])
-        self.go(0.001)
+    def push(self, *jobs: str, **more: Any) -> str:
+        """Push faxes and register each: what became of the last."""
+        result = ""
+        for job in jobs:
+            result = str(self.store.intake.register([self.item(self.intake(), job, **more)])[0][0])
+            self.go(0.001)
         return result
 
     def receipt(self, job_id: str, outcome: str = "delivered", **more: Any) -> Receipted:
@@ -200,9 +231,17 @@ class Scene:
         raw: Any = self.client.hgetall(self.keys.job(job))
         return {name.decode(): value.decode() for name, value in raw.items()}
 
+    def state(self, job: str) -> str:
+        """The state of a job that there is."""
+        return self.record(job)["state"]
+
     def news(self) -> list[Event]:
         """The events since the last call."""
         return self.events(self.client.xrange(self.keys.events, min=self._read))
+
+    def names(self) -> list[str]:
+        """The names of the events since the last call."""
+        return [event.name for event in self.news()]
 
     def events(self, entries: Any) -> list[Event]:
         """Entries of the events stream that follow those read before."""

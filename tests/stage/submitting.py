@@ -4,13 +4,11 @@ from typing import Any
 from unittest.mock import Mock
 
 from faxline_worker.config.retries import SubmissionRetries
-from faxline_worker.observability.metrics.families import new_registry
-from faxline_worker.observability.metrics.worker import WorkerMetrics
-from faxline_worker.processes.common import failure_labels
 from faxline_worker.state.store import Store
 from faxline_worker.submission.standing import Standing
 from faxline_worker.submission.submitter import Submitter
 from faxline_worker.tracing.spans import NoTraces
+from tests.stage.daemon import worker_metrics
 
 
 def submitter(store: Store, client: Any, **more: Any) -> Submitter:
@@ -26,7 +24,7 @@ def submitter(store: Store, client: Any, **more: Any) -> Submitter:
         "caller_id": None,
         "retries": SubmissionRetries(),
         "wakes": Mock(),
-        "metrics": WorkerMetrics(new_registry(), ["default"], failure_labels()),
+        "metrics": worker_metrics(),
         "log": Mock(),
         "patience": 1,
         "traces": NoTraces(),

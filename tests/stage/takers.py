@@ -12,17 +12,14 @@ from faxline import FaxLine
 from faxline.contract.page_count import digest
 from faxline.contract.redis_keys import INTAKE_GROUP, RedisKeys
 from faxline.testing import MemoryLine
-from faxline_worker.config.settings import read_settings
 from faxline_worker.intake.registrar import Intake
-from faxline_worker.observability.metrics.dispatcher import DispatcherMetrics
-from faxline_worker.observability.metrics.families import new_registry
-from faxline_worker.processes.common import failure_labels
 from faxline_worker.state.results import Admitted
 from faxline_worker.state.store import Store
 from tests.stage.account import create_group
+from tests.stage.daemon import dispatcher_metrics, usual_settings
 
 KEYS = RedisKeys("default")
-SETTINGS = read_settings({"FAXLINE_ACCOUNTS__DEFAULT__TOKEN": "token", "FAXLINE_NUMBERS__CONCURRENT": "0"})
+SETTINGS = usual_settings(NUMBERS__CONCURRENT="0")
 FIRST_JOB_ID = 1001
 """Of the line in memory."""
 
@@ -86,7 +83,7 @@ class InRedis:
         self._client: Any = client
         self._log = Mock()
         self._state = Store(client, SETTINGS, "default")
-        self._metrics = DispatcherMetrics(new_registry(), ["default"], failure_labels())
+        self._metrics = dispatcher_metrics()
         self.line = FaxLine(client)
         self.begin()
 

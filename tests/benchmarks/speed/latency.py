@@ -87,7 +87,7 @@ def _waits(stub: Stub, size: Size, mark: str, push: Callable[[str], None]) -> li
     _await(stub, 1)
     pushed: dict[str, float] = {}
     for i in range(size.probes):
-        time.sleep(random.uniform(*size.gap))  # noqa: S311 - no secret
+        time.sleep(random.uniform(*size.gap))
         name = f"{mark}-{i}"
         pushed[name] = time.time()
         push(name)

@@ -132,7 +132,7 @@ def main() -> None:
     payload = json.loads(sys.stdin.read())
     payload["bodies"] = tuple((body, headers) for body, headers in payload["bodies"])
     answers = asyncio.run(call(Load(**payload)))
-    print(json.dumps(asdict(answers)))  # noqa: T201 - what it is asked for
+    print(json.dumps(asdict(answers)))
 
 
 if __name__ == "__main__":

@@ -71,7 +71,7 @@ class Documents:
     """
 
     def __init__(self, seed: int) -> None:
-        self._chance = random.Random(f"documents:{seed}")  # noqa: S311 - no secret
+        self._chance = random.Random(f"documents:{seed}")
         self._first = iter(_FIRST)
 
     def next(self) -> Document:

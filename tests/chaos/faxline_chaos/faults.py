@@ -172,12 +172,12 @@ def draw_faxes(
         accounts: whose they are, in turn.
     """
     faxes = [
-        replace(_fax(random.Random(f"fax:{seed}:{i}"), i, most), account=account)  # noqa: S311 - no secret
+        replace(_fax(random.Random(f"fax:{seed}:{i}"), i, most), account=account)
         for i, account in zip(range(count), cycle(accounts), strict=False)
     ]
     if profile == "documented":
         return faxes
-    return [_in_field(random.Random(f"field:{seed}:{fax.id}"), fax) for fax in faxes]  # noqa: S311
+    return [_in_field(random.Random(f"field:{seed}:{fax.id}"), fax) for fax in faxes]
 
 
 def answer_faults(fax: Fax) -> list[dict[str, Any]]:

@@ -112,7 +112,7 @@ def run_fuzz(count: int, seed: int, folder: Path, *, binary: ServerBinary | None
         part = local.part(local.names("webhook")[0])
         with redis.Redis.from_url(local.redis_url) as client:
             fuzz = _Fuzz(count, Requests(seed, WEBHOOK_SECRET.encode()), client, part.process.pid)
-            asyncio.run(fuzz.run(local.webhook_port, random.Random(f"slow:{seed}")))  # noqa: S311 - no secret
+            asyncio.run(fuzz.run(local.webhook_port, random.Random(f"slow:{seed}")))
             wait_for(lambda: connections(local) == 0, PATIENCE)
             fuzz.collect()
             keys = {key.decode() for key in client.scan_iter()}

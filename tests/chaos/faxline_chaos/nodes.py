@@ -50,7 +50,7 @@ _LOOK = 0.1
 
 def draw_node_troubles(seed: int, kills: int, kinds: Sequence[str] = tuple(LENGTHS)) -> list[Hit]:
     """The troubles of the nodes, all these kinds in turn, in another order each time."""
-    chance = random.Random(f"nodes:{seed}")  # noqa: S311 - no secret
+    chance = random.Random(f"nodes:{seed}")
     drawn = list[Hit]()
     for _ in range(max(1, kills // KILLS_FOR_ALL)):
         for kind in chance.sample(kinds, len(kinds)):
@@ -79,7 +79,7 @@ class Nodes:
         self._cluster = local.cluster
         self._lines = lines
         accounts = list(lines)
-        random.Random(f"hit nodes:{seed}").shuffle(accounts)  # noqa: S311 - no secret
+        random.Random(f"hit nodes:{seed}").shuffle(accounts)
         self._turns = cycle(accounts)
         self._kinds: Mapping[str, Callable[[float], None]] = {
             KILLED: self._kill,

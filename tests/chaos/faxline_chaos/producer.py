@@ -1,18 +1,16 @@
 """The producer of a run: pushes each fax at its time, whatever happens to Redis."""
 
-import io
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from functools import cache
-
-import pypdfium2
 
 from faxline import FaxLine, QueueUnavailable
 from faxline_chaos.faults import Fax
 from faxline_chaos.schedule import Timetable
+from tests.hostile_files import plain_pdf
 
 URL = "https://example.com/chaos.pdf"
 """Of a fax without a document; the sandbox never fetches it."""
+LETTER = plain_pdf(2)
 AGAIN = 0.1
 """Seconds until the next push of a fax that Redis did not take."""
 _LOOK = 0.02
@@ -91,7 +89,7 @@ def _pushed(line: FaxLine, fax: Fax) -> bool:
     try:
         line.send(
             to=fax.number,
-            files=[("letter.pdf", _pdf()) if fax.document else URL],
+            files=[("letter.pdf", LETTER) if fax.document else URL],
             id=fax.id,
             subject=fax.id,
             priority=fax.priority,
@@ -100,15 +98,3 @@ def _pushed(line: FaxLine, fax: Fax) -> bool:
     except QueueUnavailable:
         return False
     return True
-
-
-@cache
-def _pdf() -> bytes:
-    """A document of two pages."""
-    document = pypdfium2.PdfDocument.new()
-    for _ in range(2):
-        document.new_page(595, 842)
-    buffer = io.BytesIO()
-    document.save(buffer)
-    document.close()
-    return buffer.getvalue()

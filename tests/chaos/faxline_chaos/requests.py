@@ -59,7 +59,7 @@ class Requests:
     """
 
     def __init__(self, seed: int, secret: bytes) -> None:
-        self._chance = random.Random(f"fuzz:{seed}")  # noqa: S311 - no secret
+        self._chance = random.Random(f"fuzz:{seed}")
         self._secret = secret
         self._made = 0
 

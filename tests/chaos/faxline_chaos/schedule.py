@@ -91,7 +91,7 @@ def draw_hits(seed: int, kills: int, names: Sequence[str]) -> list[Hit]:
         kills: how many.
         names: the processes that may be hit; their roles are those of `WEIGHTS`.
     """
-    chance = random.Random(f"hits:{seed}")  # noqa: S311 - no secret
+    chance = random.Random(f"hits:{seed}")
     count = kills + kills // STALLS
     stalls = set(chance.sample(range(count), kills // STALLS))
     size = Counter(name.partition("-")[0] for name in names)
@@ -114,7 +114,7 @@ def draw_hits(seed: int, kills: int, names: Sequence[str]) -> list[Hit]:
 
 def push_times(seed: int, count: int, hits: Sequence[Hit]) -> list[float]:
     """When each fax is pushed: in bursts, spread over the time of the hits."""
-    chance = random.Random(f"pushes:{seed}")  # noqa: S311 - no secret
+    chance = random.Random(f"pushes:{seed}")
     length = hits[-1].at if hits else 1.0
     bursts = [chance.uniform(0, length) for _ in range(max(1, count // 20))]
     return sorted(chance.choice(bursts) for _ in range(count))

@@ -61,7 +61,7 @@ def draw_world(seed: int, hits: Sequence[Hit], kinds: Sequence[str]) -> list[Hit
     drawn = []
     for kind in kinds:
         each = max(1, kills // KILLS_FOR_ONE[kind])
-        chance = random.Random(f"world:{kind}:{seed}")  # noqa: S311 - no secret
+        chance = random.Random(f"world:{kind}:{seed}")
         slot = length / each
         for i in range(each):
             down = min(chance.uniform(*LENGTHS[kind]), slot * 0.8)

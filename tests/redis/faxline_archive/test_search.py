@@ -282,7 +282,7 @@ def test_faxes_are_found_by_all_pairs_and_some_triples_of_things_in_the_order_of
     """Also where PostgreSQL has too many of them to sort (`most`), and where the first few fill the page."""
     monkeypatch.setattr(intersection, "MOST", most)
     monkeypatch.setattr(intersection, "FIRST", 4)
-    random = Random(20)  # noqa: S311 - no secret
+    random = Random(20)
     made = [
         StagedFax(
             f"fax-{number}",

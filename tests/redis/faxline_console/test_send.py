@@ -102,7 +102,7 @@ def test_a_fax_of_somebody_with_a_department_has_its_value(
         ({"send_at": "31.11.2026"}, "send_at", "A date and a time"),
     ],
 )
-def test_what_is_wrong_stands_beside_its_field_which_keeps_what_was_typed(  # noqa: PLR0917 - fixtures and cases
+def test_what_is_wrong_stands_beside_its_field_which_keeps_what_was_typed(
     console: Console,
     redis_client: redis.Redis,
     letter: Any,

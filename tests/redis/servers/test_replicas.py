@@ -164,7 +164,7 @@ def test_a_job_whose_mark_no_replica_has_goes_back_to_its_place_without_an_attem
     assert not any(map(scene.client.exists, (scene.keys.permits, scene.keys.answers)))  # no limit counts it
     pair.replica.resume()
     assert turn(scene).called
-    assert scene.record("one")["state"] == "submitted"
+    assert scene.state("one") == "submitted"
 
 
 def test_a_mark_that_is_there_already_is_written_and_asked_about_again(pair: Pair, scene: Scene) -> None:

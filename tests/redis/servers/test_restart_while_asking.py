@@ -16,9 +16,7 @@ JOBS = ("answered", "in-line", "lost")
 def submit(scene: Scene) -> None:
     for n, job in enumerate(JOBS):
         scene.push(job)
-        admitted = scene.admit()
-        scene.store.submission.mark(admitted)
-        scene.store.submission.settle(admitted, {"decision": "accepted", "job_id": str(77 + n)})
+        scene.submit(str(77 + n))
 
 
 def ask(scene: Scene) -> Admitted:
@@ -63,4 +61,4 @@ def test_questions_that_are_under_way_outlive_the_server(
         assert (again.job, again.permit != lost.permit) == ("lost", True)
         assert answer(scene, again) == "applied"
         assert answer(scene, lost) == "repeated"
-        assert [event.name for event in scene.news()].count("fax.delivered") == len(JOBS)
+        assert scene.names().count("fax.delivered") == len(JOBS)

@@ -17,10 +17,10 @@ from redis.exceptions import AskError, MovedError, TryAgainError
 from faxline.contract.redis_keys import INTAKE_GROUP, RedisKeys
 from faxline_local.redis_cluster import RedisCluster
 from faxline_local.server_binaries import ServerBinary
-from faxline_worker.config.settings import read_settings
 from faxline_worker.state.scripts import FLAGS, Scripts
 from faxline_worker.state.store import SCRIPTS, Store
 from tests.stage.account import create_group
+from tests.stage.daemon import usual_settings
 
 pytestmark = pytest.mark.slow
 EVERY_SCRIPT = (*SCRIPTS, "tick")
@@ -97,7 +97,7 @@ def _id(node: Any) -> Any:
 
 def _push(client: Any) -> Store:
     """An account with a fax that is queued."""
-    store = Store(client, read_settings({"FAXLINE_ACCOUNTS__DEFAULT__TOKEN": "token"}), "default")
+    store = Store(client, usual_settings(), "default")
     create_group(store)
     store.timers.run()
     entry = client.xadd(store.keys.intake, {"send": "{}"})
@@ -153,5 +153,5 @@ def test_once_the_slot_has_moved_the_target_runs_the_scripts_on_all_that_there_w
     move.complete()
     assert move.content() == [{}, before]
     _refuses_all(move.source, move.keys, MovedError)
-    store = Store(move.target, read_settings({"FAXLINE_ACCOUNTS__DEFAULT__TOKEN": "token"}), "default")
+    store = Store(move.target, usual_settings(), "default")
     assert getattr(store.submission.admit("token", ""), "job", None) == "a"

@@ -7,9 +7,9 @@ import pytest
 
 from faxline.contract.entries import FaxFile, FaxRequest
 from faxline.contract.errors import Rejection
-from faxline_worker.config.settings import read_settings
 from faxline_worker.ifax.codes import CLIENT_ERROR, CODES, REDIRECTED, SERVER_ERROR, STATUSES, Decision, Row
 from tests.stage import codes
+from tests.stage.daemon import usual_settings
 
 ROOT = Path(__file__).parents[3]
 PAGE = (ROOT / "docs" / "ifax.md").read_text(encoding="utf-8")
@@ -153,7 +153,7 @@ def test_every_limit_has_its_line_with_the_reason_of_its_rejection() -> None:
 def test_the_retries_of_a_webhook_are_told_with_their_times() -> None:
     rows = dict(table("webhooks"))
     row = rows["5 retries, after 5, 10, 20, 30 and 60 minutes"]
-    settings = read_settings({"FAXLINE_ACCOUNTS__DEFAULT__TOKEN": "t"})
+    settings = usual_settings()
     assert f"{sum((5, 10, 20, 30, 60))} minutes" in row
     assert f"`FAXLINE_RECEIPT_DEADLINE` is {settings.receipt_deadline.total_seconds() / 60:g}" in row
 

@@ -31,13 +31,6 @@ def sandbox() -> Iterator[SandboxServer]:
         yield running
 
 
-@pytest.fixture
-def client(sandbox: SandboxServer) -> Iterator[httpx.Client]:
-    headers = {"accessToken": "t"}
-    with httpx.Client(base_url=f"{sandbox.url}/customer", headers=headers, trust_env=False) as made:
-        yield made
-
-
 def fax(number: str = NUMBER, **members: Any) -> dict[str, Any]:
     return {"faxNumber": number, "faxData": [FILE], **members}
 

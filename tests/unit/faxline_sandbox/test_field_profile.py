@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from faxline_sandbox import Account, ConfigError, Limits, SandboxConfig, SandboxServer
-from tests.unit.faxline_sandbox.test_webhooks import Receiver
+from tests.stage.sandboxes import Receiver
 
 LIMITS = Limits(requests=100_000, window=1, concurrency=1000, burst=100_000)
 FILE = {"fileName": "a.pdf", "fileUrl": "https://example.com/a.pdf"}
@@ -36,13 +36,6 @@ class Site:
         self.send(number)
         self.sandbox.drain()
         return [json.loads(body) for _, body, _ in self.receiver.received]
-
-
-@pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    made = Receiver()
-    yield made
-    made.close()
 
 
 @pytest.fixture

@@ -96,7 +96,7 @@ def test_a_request_with_an_older_stamp_counts_from_the_latest_arrival() -> None:
 
 
 def test_no_window_ever_holds_more_than_allowed_whatever_the_arrivals() -> None:
-    chance = random.Random(7)  # noqa: S311 - the same arrivals each time
+    chance = random.Random(7)
     keeper = LimitKeeper(Limits(requests=20, window=1, concurrency=20, burst=8))
     at, admitted = 0, []
     for _ in range(5000):

@@ -6,11 +6,9 @@ import hmac
 import json
 import logging
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import pairwise
 from typing import Any
 
@@ -19,60 +17,11 @@ import pytest
 
 from faxline_sandbox import Account, Limits, SandboxConfig, SandboxServer
 from faxline_sandbox.webhooks import RETRY_WAITS
+from tests.stage.sandboxes import Receiver
 
 SECRET = "whsec-ü"
 LIMITS = Limits(requests=100_000, window=1, concurrency=1000, burst=100_000)
 NUMBER = "+12025550123"
-
-
-class Receiver:
-    """Takes webhooks, with the answers it is told; afterwards 204."""
-
-    def __init__(self) -> None:
-        self.received: list[tuple[dict[str, str], bytes, float]] = []
-        self.answers: list[int] = []
-        self.proceed = threading.Event()
-        self.proceed.set()
-        receiver = self
-
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["Content-Length"]))
-                headers = {name.lower(): value for name, value in self.headers.items()}
-                receiver.received.append((headers | {":path": self.path}, body, time.time()))
-                receiver.proceed.wait(30)
-                self.send_response(receiver.answers.pop(0) if receiver.answers else 204)
-                self.send_header("Content-Length", "0")
-                self.send_header("Connection", "close")
-                self.end_headers()
-                self.close_connection = True
-
-            def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class's name
-                del format, args
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = False
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
-        self._thread.start()
-        self.url = f"http://127.0.0.1:{self._server.server_address[1]}/webhooks/ifax/default"
-
-    def payloads(self) -> list[dict[str, Any]]:
-        return [json.loads(body) for _, body, _ in self.received]
-
-    def close(self) -> None:
-        self.proceed.set()
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
-
-
-@pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    made = Receiver()
-    yield made
-    made.close()
 
 
 StartSandbox = Callable[..., tuple[SandboxServer, httpx.Client]]

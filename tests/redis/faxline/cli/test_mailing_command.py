@@ -1,13 +1,10 @@
-"""`faxline send --csv`, `faxline group` and what the other commands make of a group, on a real server."""
+"""`faxline send --csv` and its like: what is pushed, what is said of rows and numbers, on a real server."""
 
 import json
 import os
 import re
 import subprocess
 import sys
-import threading
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,96 +13,7 @@ import redis
 import redis.client
 
 from faxline.cli.recipients import read_recipients
-from faxline.cli.running import run
-from faxline.contract.redis_keys import RedisKeys
-from faxline.reading.processes import ROLES
-from tests.stage.heartbeats import beating
-
-NUMBER, OTHER, THIRD = "+13105550147", "+13105550148", "+13105550149"
-KEYS = RedisKeys("default")
-PLAIN = f"to,to_name\n{NUMBER},Ann\n{OTHER},Bob\n"
-
-
-@dataclass(frozen=True)
-class Result:
-    code: int
-    out: str
-    err: str
-
-    @property
-    def lines(self) -> list[Any]:
-        return [json.loads(line) for line in self.out.splitlines()]
-
-
-Cli = Callable[..., Result]
-
-
-@pytest.fixture
-def cli(
-    redis_url: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> Cli:
-    """The command, in a folder with letter.txt."""
-    for name in [name for name in os.environ if name.startswith("FAXLINE_")]:
-        monkeypatch.delenv(name)
-    monkeypatch.chdir(tmp_path)
-    Path("letter.txt").write_text("Hello")
-
-    def call(*arguments: str) -> Result:
-        capsys.readouterr()
-        with beating(redis_url, ROLES):
-            code = run(["--redis", redis_url, *arguments])
-        captured = capsys.readouterr()
-        for number in (NUMBER, OTHER, THIRD):
-            assert number[-10:] not in captured.out + captured.err
-        return Result(code, captured.out, captured.err)
-
-    return call
-
-
-@pytest.fixture
-def mail(cli: Cli) -> Cli:
-    def send(csv: str | bytes, *arguments: str, file: bool = True) -> Result:
-        Path("r.csv").write_bytes(csv if isinstance(csv, bytes) else csv.encode())
-        return cli("send", "--csv", "r.csv", *(["--file", "letter.txt"] if file else []), *arguments)
-
-    return send
-
-
-@pytest.fixture
-def daemon(redis_url: str) -> Iterator[Callable[[dict[str, dict[str, Any]]], None]]:
-    """`daemon(ends)`: register each entry that is pushed, and end the jobs of these ids so."""
-    threads = []
-
-    def start(ends: dict[str, dict[str, Any]]) -> None:
-        def work() -> None:
-            left, last = set(ends), "0"
-            with redis.Redis.from_url(redis_url) as client:
-                while left:
-                    reply: Any = client.xread({KEYS.intake: last}, block=20_000)
-                    assert reply, f"nobody pushed {left}"
-                    for entry, fields in reply[0][1]:
-                        last = entry
-                        fax = json.loads(fields[b"send"])
-                        end(client, entry.decode(), fax, ends[fax["id"]])
-                        left.discard(fax["id"])
-
-        threads.append(threading.Thread(target=work))
-        threads[-1].start()
-
-    yield start
-    for thread in threads:
-        thread.join(30)
-
-
-def end(client: Any, entry: str, fax: dict[str, Any], said: dict[str, Any]) -> None:
-    name, state = fax["id"], said["state"]
-    if state == "rejected":
-        data = said | {"member": "id", "message": "taken", "entry": entry}
-        client.xadd(KEYS.events, {"event": "fax.rejected", "job": name, "at": 1, "data": json.dumps(data)})
-        return
-    client.hset(KEYS.job(name), mapping={"group": fax["group"], "number": NUMBER, "n": 0, **said})
-    client.sadd(KEYS.group(fax["group"]), name)
-    client.xadd(KEYS.events, {"event": f"fax.{state}", "job": name, "at": 1, "data": "{}"})
+from tests.stage.command_line import KEYS, NUMBER, OTHER, PLAIN, THIRD, Cli
 
 
 def pushed(client: redis.Redis) -> list[dict[str, Any]]:
@@ -303,32 +211,34 @@ def test_an_error_shows_its_example_and_no_number(mail: Cli) -> None:
     assert "scientific notation" in mail("to\n+1.20255E+10\n").err
 
 
-def test_a_number_on_the_command_line_is_read_as_people_write_it(cli: Cli, redis_client: redis.Redis) -> None:
-    done = cli("send", "--to", "(310) 555-0147", "letter.txt", "--region", "US", "--json")
+def test_a_number_of_the_command_line_is_read_as_people_write_it(
+    noisy: Cli, redis_client: redis.Redis
+) -> None:
+    done = noisy("send", "--to", "(310) 555-0147", "letter.txt", "--region", "US", "--json")
     assert (done.code, done.err) == (0, "faxline: the number is read as +1 …0147\n")
     (job,) = done.lines
     assert (job["to"], pushed(redis_client)[0]["fax"]["faxNumber"]) == ("…0147", NUMBER)
     redis_client.hset(KEYS.job("a"), mapping={"state": "failed", "job_id": 7})
-    assert cli("resend", "a", "--to", "+1 310 555 0148").err == "faxline: the number is read as +1 …0148\n"
-    done = cli("send", "--to", "(310) 555-0147", "letter.txt", "--region", "Texas")
+    assert noisy("resend", "a", "--to", "+1 310 555 0148").err == "faxline: the number is read as +1 …0148\n"
+    done = noisy("send", "--to", "(310) 555-0147", "letter.txt", "--region", "Texas")
     assert (done.code, done.err) == (
         *(2, "faxline: --region is a country by its two letters, such as US or DE\n"),
     )
 
 
 def test_a_number_that_is_given_twice_is_told_and_sent_to_once_where_that_is_asked_for(
-    cli: Cli, redis_client: redis.Redis
+    noisy: Cli, redis_client: redis.Redis
 ) -> None:
     twice = ("send", "--to", NUMBER, "--to", OTHER, "--to", NUMBER, "letter.txt")
-    assert "a number is given twice" in cli(*twice).err
-    assert cli(*twice, "--unique").err == ""
+    assert "a number is given twice" in noisy(*twice).err
+    assert noisy(*twice, "--unique").err == ""
     assert [len(entry["fax"]["faxNumber"]) for entry in pushed(redis_client)] == [3, 2]
 
 
-def test_a_url_may_be_named_and_its_pages_selected(cli: Cli, redis_client: redis.Redis) -> None:
+def test_a_url_may_be_named_and_its_pages_selected(noisy: Cli, redis_client: redis.Redis) -> None:
     url = "https://h.example/9f86?x=1/2"
     named, pages = f"invoice.pdf={url}", f"invoice.pdf={url}=1-2"
-    assert cli("send", "--to", NUMBER, named, url, "--pages", pages).code == 0
+    assert noisy("send", "--to", NUMBER, named, url, "--pages", pages).code == 0
     assert pushed(redis_client)[0]["fax"]["faxData"] == [
         {"fileName": "invoice.pdf", "fileUrl": url, "pages": ["1-2"]},
         {"fileName": "9f86", "fileUrl": url},
@@ -353,50 +263,6 @@ def test_json_is_one_line_a_job_and_a_last_one_that_sums_up(mail: Cli) -> None:
         *(("june.1", "intake", "june"), ("june.2", "intake", "june")),
     ]
     assert last == {"group": "june", "pushed": 2, "skipped": 0}
-
-
-def test_a_mailing_is_waited_for_to_its_end(mail: Cli, daemon: Callable[..., None]) -> None:
-    daemon(
-        {
-            "june.1": {"state": "delivered", "pages": 3, "transferred": 3},
-            "june.2": {"state": "failed", "reason": "busy", "code": 17, "pages": 3, "transferred": 0},
-            "june.3": {"state": "failed", "reason": "busy", "code": 17},
-            "june.4": {"state": "rejected", "reason": "id_reused"},
-        }
-    )
-    done = mail(PLAIN + f"{THIRD},Cy\n+13105550150,Di\n", "--group", "june", "--wait", "--timeout", "20")
-    assert (done.code, done.err) == (1, "")
-    rows = [line.split() for line in done.out.splitlines()]
-    assert done.out.startswith("group june on account default: 4 faxes pushed, has ended\n")
-    for row in (
-        *(["delivered", "1"], ["failed", "2"], ["rejected", "1"]),
-        *(["pages:", "3", "of", "6", "transferred"], ["busy", "2"], ["rejected:", "id_reused", "1"]),
-        *(["june.2", "failed", "…0147", "busy", "17"], ["june.4", "rejected", "id_reused"]),
-    ):
-        assert row in rows
-
-
-def test_a_mailing_that_is_delivered_whole_is_exit_code_0(mail: Cli, daemon: Callable[..., None]) -> None:
-    said = {"state": "delivered", "pages": 1, "transferred": 1}
-    daemon({"june.1": said, "june.2": said})
-    done = mail(PLAIN, "--group", "june", "--wait", "--timeout", "20", "--json")
-    assert (done.code, done.err) == (0, "")
-    *jobs, last = done.lines
-    assert [(job["id"], job["state"]) for job in jobs] == [("june.1", "delivered"), ("june.2", "delivered")]
-    assert (last["counts"], last["failures"], last["pages"], last["skipped"]) == ({"delivered": 2}, {}, 2, 0)
-
-
-def test_a_progress_bar_is_shown_on_a_terminal(
-    mail: Cli, daemon: Callable[..., None], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    said = {"state": "delivered"}
-    daemon({"june.1": said, "june.2": said})
-    monkeypatch.setenv("FORCE_COLOR", "1")
-    monkeypatch.setattr(type(sys.stderr), "isatty", lambda _: True, raising=False)
-    done = mail(PLAIN, "--group", "june", "--wait", "--timeout", "20")
-    assert "pushed" in done.err
-    assert "2/2" in done.err
-    assert "ended" in done.err
 
 
 def test_a_redis_that_goes_away_is_told_with_what_to_do(
@@ -434,15 +300,15 @@ def test_a_redis_that_goes_away_is_told_with_what_to_do(
         (["send", "--to", NUMBER, "a", "--subject", "x", "--param", "subject=y"], "subject is given twice"),
     ],
 )
-def test_bad_usage_of_send_is_one_line_and_exit_code_2(cli: Cli, arguments: list[str], says: str) -> None:
-    done = cli(*arguments)
+def test_bad_usage_of_send_is_one_line_and_exit_code_2(noisy: Cli, arguments: list[str], says: str) -> None:
+    done = noisy(*arguments)
     assert (done.code, done.out, len(done.err.splitlines())) == (2, "", 1)
     assert says in done.err
 
 
-def test_every_parameter_of_fax_send_can_be_given(cli: Cli, redis_client: redis.Redis) -> None:
+def test_every_parameter_of_fax_send_can_be_given(noisy: Cli, redis_client: redis.Redis) -> None:
     options = ("--template-id", "7", "--smart-document-id", "8", "--param", "subject=a=b", "--group", "june")
-    done = cli("send", "--to", NUMBER, "--file", "letter.txt", *options, "--param", "faxQuality=HD")
+    done = noisy("send", "--to", NUMBER, "--file", "letter.txt", *options, "--param", "faxQuality=HD")
     assert done.code == 0
     (entry,) = pushed(redis_client)
     assert entry["group"] == "june"
@@ -451,88 +317,14 @@ def test_every_parameter_of_fax_send_can_be_given(cli: Cli, redis_client: redis.
     }
 
 
-def test_pages_of_a_file_can_be_selected(cli: Cli, redis_client: redis.Redis) -> None:
+def test_pages_of_a_file_can_be_selected(noisy: Cli, redis_client: redis.Redis) -> None:
     url = "https://example.com/a.pdf"
-    assert cli("send", "--to", NUMBER, url, "--pages", "1-5,7", "--pages", "9").code == 0
+    assert noisy("send", "--to", NUMBER, url, "--pages", "1-5,7", "--pages", "9").code == 0
     options = ("--pages", f"{url}=1", "--pages", f"{url}=3-4")
-    assert cli("send", "--to", NUMBER, url, "letter.txt", *options).code == 0
+    assert noisy("send", "--to", NUMBER, url, "letter.txt", *options).code == 0
     first, second = (entry["fax"]["faxData"] for entry in pushed(redis_client))
     assert [file.get("pages") for file in first] == [["1-5", "7", "9"]]
     assert [file.get("pages") for file in second] == [["1", "3-4"], None]
-
-
-@pytest.mark.parametrize("command", [("wait", "{}"), ("group", "{}"), ("send", "{}")])
-def test_a_delivery_without_all_of_its_pages_is_told_and_is_exit_code_1(
-    mail: Cli, cli: Cli, daemon: Callable[..., None], command: tuple[str, str]
-) -> None:
-    whole, partial = ({"state": "delivered", "pages": 3, "transferred": sent} for sent in (3, 1))
-    daemon({"june.1": whole, "june.2": partial})
-    done = mail(PLAIN, "--group", "june", "--wait", "--timeout", "20")
-    if command[0] != "send":
-        done = cli(command[0], "june")
-        (payload,) = cli(command[0], "june", "--json").lines
-        assert (payload["state"], payload["partly_delivered"]) == ("delivered", 1)
-        assert [job["partial"] for job in payload["jobs"]] == [False, True]
-    assert done.code == 1
-    rows = [" ".join(line.split()) for line in done.out.splitlines()]
-    for row in ("delivered 1", "partly delivered 1", "june.2 partly delivered …0147 1 of 3 pages"):
-        assert row in rows
-
-
-@pytest.fixture
-def june(redis_client: redis.Redis) -> None:
-    """A group of three, of which one is queued."""
-    for name, state, more in (
-        ("june.1", "delivered", {"pages": 2, "transferred": 2}),
-        ("june.2", "failed", {"reason": "busy", "code": 17}),
-        ("june.3", "queued", {}),
-    ):
-        fields: Any = {"state": state, "group": "june", "number": NUMBER, "n": 0, **more}
-        redis_client.hset(KEYS.job(name), mapping=fields)
-        redis_client.sadd(KEYS.group("june"), name)
-
-
-@pytest.mark.parametrize("command", ["group", "show"])
-@pytest.mark.usefixtures("june")
-def test_a_group_is_shown_with_its_counts_and_what_failed(cli: Cli, command: str) -> None:
-    done = cli(command, "june")
-    assert done.code == (command == "group")  # which tells by it that one failed
-    assert done.out.startswith("group june on account default: 3 jobs, 2 of 3 have ended\n")
-    rows = [line.split() for line in done.out.splitlines()]
-    assert [row for row in rows if row[:1] in (["queued"], ["delivered"], ["failed"])] == [
-        *(["queued", "1"], ["delivered", "1"], ["failed", "1"]),
-    ]
-    assert ["june.2", "failed", "…0147", "busy", "17"] in rows
-    (payload,) = cli(command, "june", "--json").lines
-    assert (payload["group"], payload["total"], payload["final"]) == ("june", 3, False)
-    assert payload["counts"] == {"queued": 1, "delivered": 1, "failed": 1}
-    assert [job["id"] for job in payload["jobs"]] == ["june.1", "june.2", "june.3"]
-
-
-@pytest.mark.usefixtures("june")
-def test_a_group_is_waited_for_by_its_name(cli: Cli, redis_client: redis.Redis) -> None:
-    done = cli("wait", "june", "--timeout", "0.05")
-    assert (done.code, done.out) == (3, "")
-    assert "1 of 3 jobs of group 'june' did not end within 0.05 s" in done.err
-    redis_client.hset(KEYS.job("june.3"), "state", "delivered")
-    done = cli("wait", "june")
-    assert (done.code, done.out.splitlines()[0]) == (1, "group june on account default: 3 jobs, has ended")
-    assert cli("wait", "june", "--json").lines[0]["counts"] == {"delivered": 2, "failed": 1}
-    redis_client.hset(KEYS.job("june.2"), "state", "delivered")
-    assert cli("wait", "june").code == 0
-
-
-@pytest.mark.usefixtures("june")
-def test_explaining_a_group_points_to_a_job_that_waits(cli: Cli) -> None:
-    done = cli("explain", "june")
-    assert (done.code, done.out) == (2, "")
-    assert "june is a group of 3 jobs: explain one of them, such as june.3" in done.err
-
-
-def test_a_group_that_does_not_exist_is_exit_code_4(cli: Cli) -> None:
-    done = cli("group", "june")
-    assert (done.code, done.out) == (4, "")
-    assert "no group 'june' on account 'default'" in done.err
 
 
 @pytest.mark.parametrize(("words", "offered"), [("faxline gr", "group"), ("faxline send --cs", "--csv")])

@@ -2,7 +2,7 @@
 
 import json
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -28,12 +28,6 @@ from tests.stage.heartbeats import beat
 
 TO = "+12345678901"
 URL = "https://example.com/a.pdf"
-
-
-@pytest.fixture
-def line(redis_url: str) -> Iterator[FaxLine]:
-    with FaxLine(redis_url) as line:
-        yield line
 
 
 @pytest.fixture

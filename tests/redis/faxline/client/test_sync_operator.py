@@ -11,26 +11,14 @@ import redis
 from faxline import FaxLine, Hold, JobState, OrderTimeout, QueueUnavailable
 from faxline.contract.redis_keys import ACCOUNTS, INTAKE_GROUP
 from faxline.reading.account_state import OPERATOR, RANKS
-from faxline_worker.config.settings import read_settings
 from faxline_worker.state.results import Admitted
 from faxline_worker.state.store import Store
-
-
-@pytest.fixture
-def line(redis_url: str) -> Iterator[FaxLine]:
-    with FaxLine(redis_url) as line:
-        yield line
+from tests.stage.daemon import usual_settings
 
 
 @pytest.fixture
 def store(redis_client: redis.Redis) -> Store:
-    settings = read_settings(
-        {
-            "FAXLINE_ACCOUNTS__DEFAULT__TOKEN": "token",
-            "FAXLINE_IN_DOUBT__WAIT": "600",
-            "FAXLINE_NUMBERS__CONCURRENT": "0",
-        }
-    )
+    settings = usual_settings(IN_DOUBT__WAIT="600", NUMBERS__CONCURRENT="0")
     made = Store(redis_client, settings, "default")
     redis_client.xgroup_create(made.keys.intake, INTAKE_GROUP, id="0", mkstream=True)
     made.timers.run()

@@ -3,22 +3,17 @@
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any
-from unittest.mock import Mock
 
 import pytest
 import redis
 
-from faxline import FaxLine
 from faxline.cli.running import run
 from faxline.contract.redis_keys import INTAKE_GROUP
 from faxline_worker.config.settings import read_settings
 from faxline_worker.dispatcher.dispatcher import Dispatcher
-from faxline_worker.observability.metrics.dispatcher import DispatcherMetrics
-from faxline_worker.observability.metrics.families import new_registry
-from faxline_worker.processes.common import failure_labels
 from faxline_worker.state.results import Admitted
 from faxline_worker.state.store import Store
-from faxline_worker.wakeups.actors import Wakes
+from tests.stage.daemon import make_dispatcher
 
 SETTINGS = {
     "FAXLINE_ACCOUNTS__DEFAULT__TOKEN": "token",
@@ -36,26 +31,10 @@ def store(redis_client: Any) -> Store:
 
 
 @pytest.fixture
-def line(redis_url: str) -> Iterator[FaxLine]:
-    with FaxLine(redis_url) as line:
-        yield line
-
-
-@pytest.fixture
 def dispatcher(redis_url: str, store: Store) -> Iterator[Dispatcher]:
     """One of which only the orders are at work."""
     with redis.Redis.from_url(redis_url) as client:
-        made = Dispatcher(
-            client,
-            {"default": store},
-            Mock(spec=Wakes),
-            DispatcherMetrics(new_registry(), ["default"], failure_labels()),
-            Mock(),
-            consumer="test",
-            takeover=60,
-            sweep=60,
-            wake_lease=60,
-        )
+        made = make_dispatcher(client, {"default": store})
         stopping = threading.Event()
 
         def carry_out() -> None:

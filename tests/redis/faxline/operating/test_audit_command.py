@@ -11,16 +11,16 @@ import redis
 
 from faxline.cli.running import run
 from faxline.contract.redis_keys import INTAKE_GROUP
-from faxline_worker.config.settings import read_settings
 from faxline_worker.state.results import Admitted
 from faxline_worker.state.store import Store
+from tests.stage.daemon import usual_settings
 
 Faxline = Callable[..., list[str]]
 
 
 @pytest.fixture
 def store(redis_client: Any) -> Store:
-    settings = read_settings({"FAXLINE_ACCOUNTS__DEFAULT__TOKEN": "token"})
+    settings = usual_settings()
     made = Store(redis_client, settings, "default", who="pod-1:7")
     redis_client.xgroup_create(made.keys.intake, INTAKE_GROUP, id="0", mkstream=True)
     entry = redis_client.xadd(made.keys.intake, {"send": "{}"})

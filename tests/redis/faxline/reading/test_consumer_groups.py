@@ -4,7 +4,6 @@ import asyncio
 import json
 import os
 import socket
-from collections.abc import Iterator
 from contextlib import aclosing
 from typing import Any
 
@@ -15,14 +14,8 @@ from faxline import AsyncFaxLine, EventsMissed, FaxLine, NotAllowed
 from faxline.cli.running import run
 from faxline.reading import consumer_groups
 from faxline.reading.unread_events import unread
-from faxline_worker.config.settings import read_settings
 from faxline_worker.state.store import Store
-
-
-@pytest.fixture
-def line(redis_url: str) -> Iterator[FaxLine]:
-    with FaxLine(redis_url) as made:
-        yield made
+from tests.stage.daemon import usual_settings
 
 
 class Stream:
@@ -189,7 +182,7 @@ def behind(line: FaxLine) -> tuple[str, str]:
 def test_the_doctor_and_the_gauge_tell_how_far_the_groups_are_behind(
     line: FaxLine, stream: Stream, redis_client: redis.Redis
 ) -> None:
-    store = Store(redis_client, read_settings({"FAXLINE_ACCOUNTS__DEFAULT__TOKEN": "token"}), "default")
+    store = Store(redis_client, usual_settings(), "default")
     assert store.streams.events_unread() == 0
     assert behind(line) == ("ok", "there are none yet")
     stream.add(*map(str, range(10)))

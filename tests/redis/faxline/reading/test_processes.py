@@ -22,12 +22,6 @@ from faxline_worker.receipts.refused_webhooks import RefusedWebhooks
 from tests.stage.heartbeats import beat
 
 
-@pytest.fixture
-def line(redis_url: str) -> Iterator[FaxLine]:
-    with FaxLine(redis_url) as line:
-        yield line
-
-
 def only(line: FaxLine) -> Process:
     (found,) = line.processes()
     return found

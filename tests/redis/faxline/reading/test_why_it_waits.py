@@ -2,7 +2,7 @@
 
 import json
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
@@ -32,12 +32,6 @@ def store(redis_client: redis.Redis) -> Store:
     redis_client.xgroup_create(made.keys.intake, INTAKE_GROUP, id="0", mkstream=True)
     made.timers.run()
     return made
-
-
-@pytest.fixture
-def line(redis_url: str) -> Iterator[FaxLine]:
-    with FaxLine(redis_url) as made:
-        yield made
 
 
 @pytest.fixture
@@ -195,7 +189,7 @@ def answered_by_ifax(store: Store, line: FaxLine, redis_client: Any, decision: s
     ],
     ids=["canceled", "too late", "no answer"],
 )
-def test_canceling_a_fax_that_the_provider_keeps_tells_what_the_provider_said(  # noqa: PLR0917 - fixtures
+def test_canceling_a_fax_that_the_provider_keeps_tells_what_the_provider_said(
     store: Store,
     line: FaxLine,
     redis_client: Any,

@@ -7,15 +7,13 @@ from unittest.mock import Mock
 
 import pytest
 import redis
-import structlog
 
 from faxline_worker.config.settings import read_settings
 from faxline_worker.dispatcher import account_listener
 from faxline_worker.dispatcher.dispatcher import Dispatcher
-from faxline_worker.observability.metrics.dispatcher import DispatcherMetrics
-from faxline_worker.observability.metrics.families import new_registry
 from faxline_worker.state.store import Store
 from faxline_worker.wakeups.actors import Wakes
+from tests.stage.daemon import make_dispatcher
 
 ACCOUNTS = ("default", "acme", "globex")
 ENTRY = '{"id":"%s","fax":{"faxNumber":"+12025550123","faxData":[{"fileName":"a.pdf","fileUrl":"https://x.eu/a"}]}}'
@@ -58,13 +56,10 @@ def dispatcher(
     redis_client: redis.Redis, stores: dict[str, Store], wakes: Any, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Dispatcher]:
     monkeypatch.setattr("faxline_worker.dispatcher.dispatcher.MANY", 2)
-    made = Dispatcher(
+    made = make_dispatcher(
         redis_client,
         stores,
-        wakes,
-        DispatcherMetrics(new_registry(), ACCOUNTS, [("intake", None, "expired")]),
-        structlog.get_logger("test"),
-        consumer="test",
+        wakes=wakes,
         takeover=QUIET,
         sweep=QUIET,
         wake_lease=QUIET,

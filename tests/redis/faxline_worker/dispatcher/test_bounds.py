@@ -15,6 +15,7 @@ from faxline_worker.state.orders import ORDERS_AT_ONCE
 from faxline_worker.state.results import Admitted, Polled, WakePlan
 from faxline_worker.state.store import Store
 from faxline_worker.state.timers import DUE
+from tests.stage.daemon import make_dispatcher
 from tests.stage.scene import CLOCK, NUMBER, Scene, settings
 from tests.stage.states import JOB, JOB_ID, LEASE, RETRY, WAIT, Actors, put
 
@@ -61,11 +62,11 @@ def test_a_policy_waits_for_a_receipt_of_its_recipient_however_many_others_stand
     scene.receipt("99", to=NUMBER)
     scene.go(3)
     assert not scene.store.timers.run().changes
-    assert scene.record(JOB)["state"] == "in_doubt"
+    assert scene.state(JOB) == "in_doubt"
     scene.go(FIRST_MATCH)
     while scene.client.zscore(scene.keys.unmatched, "99") is not None:
         scene.store.receipts.match()
-    assert scene.record(JOB)["state"] == "delivered"
+    assert scene.state(JOB) == "delivered"
 
 
 def test_a_policy_is_applied_once_the_receipts_of_its_recipient_met_no_doubt(make: Make) -> None:
@@ -118,8 +119,7 @@ def test_what_an_older_process_tried_or_nobody_did_in_its_time_holds_no_policy_b
 def test_a_receipt_that_is_claimed_leaves_its_recipient(make: Make) -> None:
     scene = make()
     scene.push(JOB)
-    admitted = scene.admit()
-    scene.store.submission.mark(admitted)
+    admitted = scene.call()
     scene.receipt(JOB_ID, to=NUMBER)
     assert untried(scene) == {JOB_ID}
     scene.store.submission.settle(admitted, {"decision": "accepted", "job_id": JOB_ID})
@@ -152,7 +152,7 @@ def test_a_run_of_the_timers_moves_a_piece_of_each_kind_and_is_to_be_called_agai
     scene.admit()
     scene.go(LEASE)
     run = scene.store.timers.run()
-    assert scene.record("lost")["state"] == "queued"  # it waits behind none of another kind
+    assert scene.state("lost") == "queued"  # it waits behind none of another kind
     assert run.next <= 0.001
     assert scene.client.zcard(scene.keys.delayed) == 2 * DUE
     scene.store.timers.run()
@@ -171,7 +171,7 @@ def test_a_match_leaves_what_would_take_too_long_to_the_next_turn(make: Make) ->
     while not scene.store.receipts.match():
         turns += 1
     assert turns > 2
-    assert scene.record("job-0")["state"] == "delivered"
+    assert scene.state("job-0") == "delivered"
 
 
 def test_a_receipt_looks_only_at_doubts_of_its_time(make: Make) -> None:
@@ -190,7 +190,7 @@ def test_a_receipt_looks_only_at_doubts_of_its_time(make: Make) -> None:
 
 def dispatcher_of(stores: Mapping[str, Any]) -> Dispatcher:
     times: Any = {"takeover": 60.0, "sweep": 10.0, "wake_lease": 5.0}
-    return Dispatcher(Mock(), stores, Mock(), Mock(), Mock(), consumer="test", **times)
+    return make_dispatcher(Mock(), stores, metrics=Mock(), **times)
 
 
 def test_two_accounts_with_many_questions_take_turns() -> None:

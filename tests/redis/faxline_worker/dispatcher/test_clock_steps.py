@@ -90,16 +90,13 @@ def test_wake_ups_that_were_lost_are_sent_again_after_a_step_back(make: Make) ->
 def test_a_gate_and_a_pause_last_as_long(make: Make, by: float, closes: dict[str, Any]) -> None:
     scene = make(PROBE__FIRST="5")
     scene.push(JOB)
-    admitted = scene.admit()
-    scene.store.submission.mark(admitted)
+    admitted = scene.call()
     scene.store.submission.settle(admitted, {"reason": "r", **closes})
     scene.step(by)
     scene.go(4.9)
     assert isinstance(scene.store.submission.admit(scene.permit(), ""), Held)
     scene.go(0.2)
-    probe = scene.admit()
-    scene.store.submission.mark(probe)
-    scene.store.submission.settle(probe, {"decision": "accepted", "job_id": JOB_ID})
+    scene.submit(JOB_ID)
     assert scene.store.state().paused == ""
 
 
@@ -115,10 +112,10 @@ def test_a_lease_runs_out_in_its_time_and_not_before(
     scene.store.timers.run()
     scene.go(LEASE - 0.2)
     scene.store.timers.run()
-    assert scene.record(JOB)["state"] == "submitting"
+    assert scene.state(JOB) == "submitting"
     scene.go(0.2)
     scene.store.timers.run()
-    assert scene.record(JOB)["state"] == ("queued" if state == "submitting" else "in_doubt")
+    assert scene.state(JOB) == ("queued" if state == "submitting" else "in_doubt")
 
 
 @pytest.mark.parametrize("by", [-WRONG, WRONG, 86400.0])
@@ -132,10 +129,10 @@ def test_a_doubt_waits_as_long_for_its_receipt_before_the_policy_applies(make: M
     scene.step(by)
     scene.go(WAIT - 0.2)
     scene.store.timers.run()
-    assert scene.record(JOB)["state"] == "in_doubt"
+    assert scene.state(JOB) == "in_doubt"
     scene.go(0.2)
     scene.store.timers.run()
-    assert scene.record(JOB)["state"] == "queued"
+    assert scene.state(JOB) == "queued"
 
 
 @pytest.mark.parametrize("by", [-WRONG, WRONG])
@@ -167,11 +164,11 @@ def test_no_policy_is_applied_while_words_wait_that_came_before_the_clock_steppe
     scene.client.xadd(scene.keys.status, {"body": b"{}", "kind": "receipt"}, id=ahead)
     scene.go(2)
     scene.store.timers.run()
-    assert scene.record(JOB)["state"] == "in_doubt"
+    assert scene.state(JOB) == "in_doubt"
     scene.status()  # more comes, and the first is read
     scene.client.xdel(scene.keys.status, ahead)
     scene.store.timers.run()
-    assert scene.record(JOB)["state"] == "queued"
+    assert scene.state(JOB) == "queued"
 
 
 @pytest.mark.parametrize("by", [-WRONG, WRONG])

@@ -18,13 +18,12 @@ from faxline_worker.dispatcher.leftovers import AGAIN
 from faxline_worker.intake.pdfs import Pdfs
 from faxline_worker.intake.registrar import Intake
 from faxline_worker.observability.metrics.dispatcher import DispatcherMetrics
-from faxline_worker.observability.metrics.families import new_registry
 from faxline_worker.observability.pulse import Loops
-from faxline_worker.processes.common import failure_labels
 from faxline_worker.state.account_starts import AT_ONCE, init_accounts
 from faxline_worker.state.intake_entries import MOST_TIMES, Entry, size_of
 from faxline_worker.state.store import Store
 from tests.stage.account import create_group
+from tests.stage.daemon import dispatcher_metrics, usual_settings
 
 FAX = {"faxNumber": "+12025550123", "faxData": [{"fileName": "a", "fileUrl": "https://example.com/a"}]}
 SIZE = 3_000_000
@@ -37,7 +36,7 @@ class KilledError(BaseException):
 
 @pytest.fixture
 def store(redis_client: redis.Redis) -> Store:
-    settings = read_settings({"FAXLINE_ACCOUNTS__DEFAULT__TOKEN": "t", "FAXLINE_ACCOUNTS__ACME__TOKEN": "u"})
+    settings = usual_settings(ACCOUNTS__ACME__TOKEN="u")
     made = Store(redis_client, settings, "default")
     create_group(made)
     return made
@@ -45,7 +44,7 @@ def store(redis_client: redis.Redis) -> Store:
 
 @pytest.fixture
 def metrics() -> DispatcherMetrics:
-    return DispatcherMetrics(new_registry(), ["default"], failure_labels())
+    return dispatcher_metrics()
 
 
 @pytest.fixture
@@ -127,7 +126,7 @@ def test_small_entries_come_by_hundreds(
 def test_of_several_accounts_each_is_read_though_one_has_much_that_waits(
     store: Store, redis_client: Any, metrics: DispatcherMetrics
 ) -> None:
-    settings = read_settings({"FAXLINE_ACCOUNTS__DEFAULT__TOKEN": "t", "FAXLINE_ACCOUNTS__ACME__TOKEN": "u"})
+    settings = usual_settings(ACCOUNTS__ACME__TOKEN="u")
     stores = {"default": store, "acme": Store(redis_client, settings, "acme")}
     create_group(stores["acme"])
     order: list[str] = []

@@ -15,6 +15,7 @@ from faxline_worker.dispatcher.dispatcher import Dispatcher
 from faxline_worker.dispatcher.served import Served
 from faxline_worker.processes.draining import drain_by_redis
 from faxline_worker.state.store import Store
+from tests.stage.daemon import make_dispatcher
 
 KEYS = RedisKeys("west")
 LATER = 200 * 86_400.0
@@ -30,13 +31,7 @@ def served(redis_client: redis.Redis) -> Served:
 @pytest.fixture
 def dispatcher(redis_client: redis.Redis, served: Served) -> Dispatcher:
     """A dispatcher that has begun with its accounts, and whose threads do not run."""
-    made = Dispatcher(
-        *(redis_client, served, Mock(), Mock(), Mock()),
-        consumer="test",
-        takeover=60,
-        sweep=60,
-        wake_lease=60,
-    )
+    made = make_dispatcher(redis_client, served, metrics=Mock())
     made.intake._follow(Mock())
     return made
 

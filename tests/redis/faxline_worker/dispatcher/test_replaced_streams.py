@@ -16,14 +16,10 @@ from faxline.contract.redis_keys import INTAKE_GROUP, RedisKeys
 from faxline_local.redis_access import Access
 from faxline_local.redis_server import RedisServer
 from faxline_local.server_binaries import ServerBinary
-from faxline_worker.config.settings import read_settings
-from faxline_worker.dispatcher.dispatcher import Dispatcher
 from faxline_worker.dispatcher.stream_watch import WRITERS, StreamWatch
 from faxline_worker.intake.registrar import Intake
 from faxline_worker.observability.metrics.dispatcher import DispatcherMetrics
 from faxline_worker.observability.metrics.families import new_registry
-from faxline_worker.observability.metrics.worker import WorkerMetrics
-from faxline_worker.processes.common import failure_labels
 from faxline_worker.receipts.reconciler import Reconciler
 from faxline_worker.state import streams as streams_module
 from faxline_worker.state.results import Registration, Replaced
@@ -31,6 +27,13 @@ from faxline_worker.state.store import Store
 from faxline_worker.wakeups.actors import Wakes
 from faxline_worker.wakeups.broker import WakeBroker
 from tests.stage.account import create_group
+from tests.stage.daemon import (
+    dispatcher_metrics,
+    make_dispatcher,
+    make_intake,
+    usual_settings,
+    worker_metrics,
+)
 
 MOST = 2**64 - 1
 DAY = 86_400_000
@@ -63,7 +66,7 @@ QUICK = [HOW[0], *(pytest.param(how, marks=pytest.mark.slow) for how in HOW[1:])
 
 @pytest.fixture
 def store(redis_client: redis.Redis) -> Store:
-    made = Store(redis_client, read_settings({"FAXLINE_ACCOUNTS__DEFAULT__TOKEN": "token"}), "default")
+    made = Store(redis_client, usual_settings(), "default")
     create_group(made)
     return made
 
@@ -179,7 +182,7 @@ def test_an_entry_with_that_many_fields_is_set_aside_like_any_other(
     fields: Any = {f"f{i}": "v" for i in range(10_000)}
     entry: Any = redis_client.xadd(STREAMS[name], fields)
     if name == "status":
-        metrics = WorkerMetrics(new_registry(), ["default"], failure_labels())
+        metrics = worker_metrics()
         Reconciler(store, Mock(), metrics, Mock()).turn()
     else:
         assert store.streams.set_aside(name, entry.decode(), "KeyError")
@@ -188,7 +191,7 @@ def test_an_entry_with_that_many_fields_is_set_aside_like_any_other(
 
 
 def taker(store: Store) -> Intake:
-    return Intake(store, DispatcherMetrics(new_registry(), ["default"], failure_labels()), Mock())
+    return make_intake(store)
 
 
 def read(client: redis.Redis, consumer: str) -> list[tuple[str, dict[bytes, bytes]]]:
@@ -223,7 +226,7 @@ def test_a_receipt_that_a_worker_works_on_is_applied_once(redis_client: redis.Re
     use_up(redis_client, KEYS.status)
     store.streams.replace("status")
     receipt = {"job_id": "7", "outcome": "delivered"}
-    metrics = WorkerMetrics(new_registry(), ["default"], failure_labels())
+    metrics = worker_metrics()
     assert [store.receipts.apply([(entry, receipt)])[0].result for entry, _ in in_work] == ["unmatched"]
     Reconciler(store, Mock(), metrics, Mock()).turn()
     assert redis_client.zrange(KEYS.unmatched, 0, -1) == [b"7"]
@@ -327,16 +330,14 @@ def dispatching(server: RedisServer, count: int) -> Iterator[list[DispatcherMetr
             client = stack.enter_context(redis.Redis.from_url(server.url(0, "dispatcher"), protocol=2))
             broker = WakeBroker(redis.Redis.from_url(server.url(1, "dispatcher"), protocol=2), [])
             stack.callback(broker.close)
-            metrics.append(DispatcherMetrics(new_registry(), ["default"], failure_labels()))
-            settings = read_settings({"FAXLINE_ACCOUNTS__DEFAULT__TOKEN": "token"})
-            dispatcher = Dispatcher(
+            metrics.append(dispatcher_metrics())
+            settings = usual_settings()
+            dispatcher = make_dispatcher(
                 client,
                 {"default": Store(client, settings, "default")},
-                Wakes(broker),
-                metrics[-1],
-                Mock(),
+                wakes=Wakes(broker),
+                metrics=metrics[-1],
                 consumer=f"test-{i}",
-                takeover=60,
                 sweep=0.5,
                 wake_lease=0.5,
             )
@@ -438,7 +439,7 @@ def test_what_was_put_aside_by_a_dispatcher_that_died_is_moved_by_the_next(
     with FaxLine(guarded.url(0, "producer")) as line:
         for i in range(5):
             line.send(to="+12025550123", files=[URL], id=f"a{i}")
-        settings = read_settings({"FAXLINE_ACCOUNTS__DEFAULT__TOKEN": "token"})
+        settings = usual_settings()
         aside(admin, Store(admin, settings, "default"), "intake", monkeypatch)
         with dispatching(guarded, 1):
             wait_until(lambda: admin.zcard(KEYS.ready) == 5)
@@ -446,9 +447,7 @@ def test_what_was_put_aside_by_a_dispatcher_that_died_is_moved_by_the_next(
 
 def test_the_log_names_who_could_have_done_it(redis_client: redis.Redis, store: Store) -> None:
     log = Mock()
-    watch = StreamWatch(
-        {"default": store}, DispatcherMetrics(new_registry(), ["default"], failure_labels()), log
-    )
+    watch = StreamWatch({"default": store}, dispatcher_metrics(), log)
     for name, stream in STREAMS.items():
         use_up(redis_client, stream)
         assert watch.look("default")
@@ -459,9 +458,7 @@ def test_the_log_names_who_could_have_done_it(redis_client: redis.Redis, store: 
 
 def test_how_much_waits_in_intake_and_since_when_is_told(redis_client: redis.Redis, store: Store) -> None:
     registry = new_registry()
-    watch = StreamWatch(
-        {"default": store}, DispatcherMetrics(registry, ["default"], failure_labels()), Mock()
-    )
+    watch = StreamWatch({"default": store}, dispatcher_metrics(registry), Mock())
 
     def gauges() -> Sequence[float | None]:
         watch.look("default")

@@ -12,22 +12,18 @@ import redis
 
 from faxline import FaxLine
 from faxline_local.redis_server import RedisServer
-from faxline_worker.config.settings import read_settings
-from faxline_worker.dispatcher.dispatcher import Dispatcher
 from faxline_worker.intake import slow_documents
 from faxline_worker.intake.entry_items import EntryItems
 from faxline_worker.intake.registrar import Intake
 from faxline_worker.maintenance.erasure_and_rotation import Maintenance
-from faxline_worker.observability.metrics.dispatcher import DispatcherMetrics
-from faxline_worker.observability.metrics.families import new_registry
 from faxline_worker.observability.pulse import Loops
-from faxline_worker.processes.common import failure_labels
 from faxline_worker.state.orders import OrderStore
 from faxline_worker.state.redis_clients import broker_client
 from faxline_worker.state.store import Store
 from faxline_worker.wakeups.account_concurrency import AccountConcurrency
 from faxline_worker.wakeups.actors import Wakes, declare_actors
 from faxline_worker.wakeups.broker import WakeBroker
+from tests.stage.daemon import dispatcher_metrics, make_dispatcher, usual_settings
 from tests.stage.proxies import TcpProxy
 
 BOUND = 3.0
@@ -37,17 +33,13 @@ BOUND = 3.0
 @contextmanager
 def dispatching(client: redis.Redis, broker_url: str) -> Iterator[Loops]:
     """A dispatcher in this process; its loops."""
-    settings = read_settings({"FAXLINE_ACCOUNTS__DEFAULT__TOKEN": "token"})
+    settings = usual_settings()
     loops = Loops(BOUND)
     broker = WakeBroker(redis.Redis.from_url(broker_url), [])
-    dispatcher = Dispatcher(
+    dispatcher = make_dispatcher(
         client,
         {"default": Store(client, settings, "default")},
-        Wakes(broker),
-        DispatcherMetrics(new_registry(), ["default"], failure_labels()),
-        Mock(),
-        consumer="test",
-        takeover=60,
+        wakes=Wakes(broker),
         sweep=0.5,
         wake_lease=0.5,
         loops=loops,
@@ -101,7 +93,7 @@ def test_a_dispatcher_is_ready_before_there_is_a_slow_document(
         pytest.param(Maintenance, "carry_out", "maintenance", marks=pytest.mark.slow),
     ],
 )
-def test_a_thread_of_a_dispatcher_that_hangs_is_named_and_the_others_go_on(  # noqa: PLR0917 - of pytest
+def test_a_thread_of_a_dispatcher_that_hangs_is_named_and_the_others_go_on(
     redis_client: redis.Redis,
     broker_url: str,
     redis_url: str,
@@ -126,12 +118,12 @@ def test_a_thread_of_a_dispatcher_that_hangs_is_named_and_the_others_go_on(  # n
 def test_a_batch_and_an_order_that_take_their_time_beat_on_their_way(
     redis_client: redis.Redis, redis_url: str
 ) -> None:
-    settings = read_settings({"FAXLINE_ACCOUNTS__DEFAULT__TOKEN": "token"})
+    settings = usual_settings()
     store = Store(redis_client, settings, "default")
     beats: list[str] = []
     intake = Intake(
         store,
-        DispatcherMetrics(new_registry(), ["default"], failure_labels()),
+        dispatcher_metrics(),
         Mock(),
         beat=lambda: beats.append("intake"),
     )

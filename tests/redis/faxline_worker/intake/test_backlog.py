@@ -60,8 +60,7 @@ def test_a_job_that_ends_gives_its_place_back_once(redis_client: redis.Redis, en
     if end == "canceled":
         scene.store.intake.cancel(scene.intake("cancel"), "a")
     else:
-        admitted = scene.admit()
-        scene.store.submission.mark(admitted)
+        admitted = scene.call()
         decision = "refuse" if end == "failed" else "accepted"
         scene.store.submission.settle(admitted, {"decision": decision, "reason": "r", "job_id": "77"})
         if end == "delivered":

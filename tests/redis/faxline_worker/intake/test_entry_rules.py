@@ -3,46 +3,33 @@
 import base64
 import copy
 import json
-from collections.abc import Callable, Iterator, Mapping
-from datetime import datetime
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pytest
-import redis
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from faxline.contract.entries import CancelEntry, FaxFile, FaxRequest, ResendEntry, SendEntry
 from faxline.contract.errors import Rejection
 from faxline.contract.page_count import digest
-from faxline_local.redis_server import RedisServer
 from tests.hostile_files import absurd_ifd, big_tiff, many_ifds, plain_pdf
-from tests.stage.samples import SAMPLE
+from tests.stage.entry_cases import (
+    COURSES,
+    FILE,
+    FULL,
+    NUMBER,
+    OTHER,
+    STORED,
+    Begin,
+    dates,
+    events_of,
+    nested,
+    push,
+    send,
+)
 from tests.stage.takers import KEYS, InMemory, InRedis, TakenEvent, Taker, document
 
-NUMBER, OTHER = "+12025550123", "+12025550124"
-FILE = {"fileName": "a.pdf", "fileUrl": "https://example.com/a.pdf"}
-STORED = b"a text that is stored"
-FULL: dict[str, Any] = {
-    "id": "full",
-    "priority": "urgent",
-    "expires_at": "2130-01-31T12:00:00Z",
-    "in_doubt": "hold",
-    "attempts": 3,
-    "group": "g",
-    "group_size": 30,
-    "metadata": {"customer": 7},
-    "fax": {
-        **SAMPLE,
-        "faxNumber": NUMBER,
-        "callerId": OTHER,
-        "faxData": [
-            FILE | {"pages": ["1-5", "2", "1-10"]},
-            {"fileName": "b.txt", "fileData": "aGVsbG8="},
-            {"fileName": "c.txt", "document": digest(STORED), "upload": "u" * 16},
-        ],
-    },
-}
 RESEND: dict[str, Any] = {
     "id": "b",
     "of": "a",
@@ -60,43 +47,6 @@ ELSEWHERE = {
 """Reasons that need more than an entry, and where they are tried."""
 
 
-@pytest.fixture(scope="module")
-def daemon(redis_server: RedisServer) -> Iterator[InRedis]:
-    with redis.Redis.from_url(redis_server.url(0)) as client:
-        yield InRedis(client)
-
-
-Begin = Callable[[], Taker]
-
-
-@pytest.fixture(params=["MemoryLine", "the daemon"])
-def begin(request: pytest.FixtureRequest, daemon: InRedis) -> Begin:
-    """Begin anew: nothing was taken yet, and one document is stored."""
-
-    def empty() -> Taker:
-        made: Taker = InMemory()
-        if request.param == "the daemon":
-            daemon.begin()
-            made = daemon
-        document(made, STORED)
-        return made
-
-    return empty
-
-
-@pytest.fixture
-def taker(begin: Begin) -> Taker:
-    return begin()
-
-
-def push(taker: Taker, kind: str, content: Any) -> None:
-    taker.push({kind: content if isinstance(content, bytes) else json.dumps(content).encode()})
-
-
-def events_of(taker: Taker) -> list[str]:
-    return [str(event) for event in taker.events()]
-
-
 def changed(kind: str, path: str, value: Any = None, *, gone: bool = False) -> dict[str, Any]:
     """A full entry in which the member at a path, such as `fax.faxData[0].pages`, is another, or gone."""
     content = copy.deepcopy(ENTRIES[kind])
@@ -111,13 +61,6 @@ def changed(kind: str, path: str, value: Any = None, *, gone: bool = False) -> d
     else:
         target[last] = value
     return content
-
-
-def nested(levels: int) -> dict[str, Any]:
-    inner: Any = 1
-    for _ in range(levels - 1):
-        inner = [inner]
-    return {"x": inner}
 
 
 ROOM = 4096 - len('{"x":""}')
@@ -162,7 +105,6 @@ TAKEN = [
     *edge("send", "fax.faxData[2].upload", None),
 ]
 """A kind, a member, and a value at the edge of its rule."""
-
 REJECTED = [
     *broken("send", "id", "bad_id", "", "a" * 129, "a b", "a\n", "é", "\0"),
     *broken("send", "id", "bad_value", None, 7, []),
@@ -235,7 +177,6 @@ REJECTED = [
     *broken("cancel", "why", "unknown_member", ""),
 ]
 """A kind, a member, the reason, and a value that breaks the rule."""
-
 REQUIRED = [
     *(("send", path) for path in ("id", "fax", "fax.faxNumber", "fax.faxData", "fax.faxData[0].fileName")),
     *(("resend", path) for path in ("id", "of")),
@@ -345,7 +286,7 @@ DOCUMENTS = [
 
 @pytest.mark.parametrize("stored", [False, True], ids=["inside", "stored"])
 @pytest.mark.parametrize(("data", "name", "pages", "reason", "words"), DOCUMENTS, ids=label)
-def test_a_document_that_cannot_be_faxed_is_rejected(  # noqa: PLR0917
+def test_a_document_that_cannot_be_faxed_is_rejected(
     taker: Taker, data: bytes, name: str, pages: Any, reason: str, words: str, *, stored: bool
 ) -> None:
     content = {"document": document(taker, data)} if stored else {"fileData": base64.b64encode(data).decode()}
@@ -362,252 +303,6 @@ def test_200_pages_are_taken(taker: Taker, pages: Any) -> None:
     name = document(taker, plain_pdf(300 if pages else 200))
     push(taker, *send(faxData=[{"fileName": "a.pdf", "document": name, "pages": pages}]))
     assert events_of(taker) == ["queued a"]
-
-
-def send(name: str = "a", **fax: Any) -> tuple[str, dict[str, Any]]:
-    return "send", {"id": name, "fax": {"faxNumber": NUMBER, "faxData": [FILE], **fax}}
-
-
-def resend(name: str, of: str, **more: Any) -> tuple[str, dict[str, Any]]:
-    return "resend", {"id": name, "of": of, **more}
-
-
-def cancel(name: str) -> tuple[str, dict[str, Any]]:
-    return "cancel", {"id": name}
-
-
-def with_file(name: str, **file: Any) -> tuple[str, dict[str, Any]]:
-    return send(name, faxData=[{"fileName": "a.txt", **file}])
-
-
-def expiring(name: str, **fax: Any) -> tuple[str, dict[str, Any]]:
-    return "send", send(name, **fax)[1] | {"expires_at": "2020-01-01T00:00:00Z"}
-
-
-TWO = [NUMBER, OTHER]
-TEXT, MISSING = base64.b64encode(b"inside an entry").decode(), digest(b"nobody stored it")
-UPLOADS = {"u" * 16: STORED + b", and another", "v" * 16: b"an upload"}
-UPLOADED, ALTERED = digest(b"an upload"), digest(b"another than is uploaded")
-COURSES: dict[str, tuple[list[tuple[str, Any]], list[str]]] = {
-    "a repeat": ([send(), send()], ["queued a"]),
-    "a repeat that is written otherwise": (
-        [send(), ("send", dict(reversed((send()[1] | {"priority": "normal", "metadata": {}}).items())))],
-        ["queued a"],
-    ),
-    "an id that is used again": ([send(), send(subject="x")], ["queued a", "rejected a id id_reused"]),
-    "an id of a job that has ended": (
-        [send(), cancel("a"), send(), send(subject="x")],
-        ["queued a", "canceled a canceled_before_sending", "rejected a id id_reused"],
-    ),
-    "a list of numbers": ([send(faxNumber=TWO), send(faxNumber=TWO)], ["queued a.1", "queued a.2"]),
-    "a list of one": ([send(faxNumber=[NUMBER])], ["queued a.1"]),
-    "a list with one number fifteen times": (
-        [send(faxNumber=[NUMBER] * 15)],
-        [f"queued a.{i}" for i in range(1, 16)],
-    ),
-    "a list whose ids are too long": (
-        [send("a" * 126, faxNumber=[NUMBER] * 9), send("b" * 126, faxNumber=[NUMBER] * 10)],
-        [*(f"queued {'a' * 126}.{i}" for i in range(1, 10)), f"rejected {'b' * 126} id bad_id"],
-    ),
-    "a list with a number that is none": (
-        [send(faxNumber=[NUMBER, "12345"]), send(faxNumber=[NUMBER, 7])],
-        ["rejected a fax.faxNumber[1] bad_number", "rejected a fax.faxNumber[1] bad_value"],
-    ),
-    "a list with a group": (
-        [("send", send(faxNumber=TWO)[1] | {"group": "g"})],
-        ["rejected a group bad_value"],
-    ),
-    "a list of which one id is taken": (
-        [send("a.2"), send(faxNumber=TWO)],
-        ["queued a.2", "rejected a.2 id id_reused"],
-    ),
-    "an id of a list's job": (
-        [send(faxNumber=TWO), send("a.1")],
-        ["queued a.1", "queued a.2", "rejected a.1 id id_reused"],
-    ),
-    "a cancel of what nobody knows": ([cancel("x")], ["cancel_refused x unknown_job"]),
-    "a cancel of a list by its name": (
-        [send(faxNumber=TWO), cancel("a")],
-        ["queued a.1", "queued a.2", "cancel_refused a unknown_job"],
-    ),
-    "a cancel, and another": (
-        [send(), cancel("a"), cancel("a")],
-        ["queued a", "canceled a canceled_before_sending", "cancel_refused a final"],
-    ),
-    "a cancel that comes too late": (
-        [send(), ("submit", "a"), cancel("a")],
-        ["queued a", "submitted a", "cancel_refused a submitted"],
-    ),
-    "a resend of what nobody knows": ([resend("b", "x")], ["rejected b of unknown_job"]),
-    "a resend of itself": ([resend("b", "b")], ["rejected b of unknown_job"]),
-    "a resend of what has no jobId": (
-        [send(), resend("b", "a")],
-        ["queued a", "rejected b of unknown_job"],
-    ),
-    "a resend, its repeat, and its id again": (
-        [send(), ("submit", "a"), resend("b", "a"), resend("b", "a"), resend("b", "a", faxNumber=OTHER)],
-        ["queued a", "submitted a", "queued b", "rejected b id id_reused"],
-    ),
-    "a resend by the id of a fax": (
-        [send(), send("b"), resend("b", "x")],
-        ["queued a", "queued b", "rejected b id id_reused"],
-    ),
-    "a resend of a resend": (
-        [send(), ("submit", "a"), resend("b", "a"), ("submit", "b"), resend("c", "b")],
-        ["queued a", "submitted a", "queued b", "submitted b", "queued c"],
-    ),
-    "a fax that has expired": ([expiring("a"), expiring("a")], ["queued a", "failed a expired"]),
-    "a list that has expired": (
-        [expiring("a", faxNumber=TWO)],
-        ["queued a.1", "queued a.2", "failed a.1 expired", "failed a.2 expired"],
-    ),
-    "a cancel of a fax that has expired": (
-        [expiring("a"), cancel("a")],
-        ["queued a", "failed a expired", "cancel_refused a final"],
-    ),
-    "a fax for a date that has expired": (
-        [expiring("a", send_at="2130-01-01T00:00:00Z")],
-        ["queued a", "failed a expired"],
-    ),
-    "a document that came inside an entry, and its name": (
-        [with_file("a", fileData=TEXT), with_file("b", document=digest(b"inside an entry"))],
-        ["queued a", "queued b"],
-    ),
-    "a document that is not stored": (
-        [with_file("a", document=MISSING)],
-        ["rejected a fax.faxData[0].document document_missing"],
-    ),
-    "an upload, and the document's name": (
-        [with_file("a", document=UPLOADED, upload="v" * 16), with_file("b", document=UPLOADED)],
-        ["queued a", "queued b"],
-    ),
-    "an upload that is another document": (
-        [with_file("a", document=ALTERED, upload="v" * 16)],
-        ["rejected a fax.faxData document_altered"],
-    ),
-    "another rule that is broken, beside an upload that is another document": (
-        [
-            send(
-                "a",
-                faxNumber=[NUMBER] * 16,
-                faxData=[{"fileName": "a", "document": ALTERED, "upload": "v" * 16}],
-            )
-        ],
-        ["rejected a fax.faxNumber too_many_recipients"],
-    ),
-}
-"""What is pushed in a course, and what is told."""
-
-
-@pytest.mark.parametrize("course", COURSES)
-def test_a_course_of_entries_is_told(taker: Taker, course: str) -> None:
-    steps, should = COURSES[course]
-    for name, data in UPLOADS.items():
-        taker.store(KEYS.upload(name), data)
-    for kind, content in steps:
-        taker.submit(content) if kind == "submit" else push(taker, kind, content)
-    assert sorted(events_of(taker)) == sorted(should)
-    assert [event for event in events_of(taker) if event.startswith("queued")] == [
-        event for event in should if event.startswith("queued")
-    ]
-
-
-ECHOED: dict[str, tuple[list[tuple[str, Any]], Any]] = {
-    "a broken rule elsewhere": (
-        [("send", send(faxNumber="1")[1] | {"metadata": {"x": [1, {}]}})],
-        {"x": [1, {}]},
-    ),
-    "an unknown member": ([("resend", {"id": "b", "of": "a", "metadata": {"x": "é"}, "y": 1})], {"x": "é"}),
-    "an id that is used again": (
-        [send(), ("send", send(subject="x")[1] | {"metadata": {"x": 2**70}})],
-        {"x": 2**70},
-    ),
-    "a resend of what nobody knows": ([resend("b", "x", metadata={"x": 1})], {"x": 1}),
-    "a document that nobody stored": (
-        [("send", with_file("a", document=MISSING)[1] | {"metadata": {"x": 1}})],
-        {"x": 1},
-    ),
-    "metadata that breaks a rule": ([("send", send()[1] | {"metadata": nested(33)})], None),
-    "metadata that is no object": ([("send", send(faxNumber="1")[1] | {"metadata": [1]})], None),
-    "no metadata": ([("send", send(faxNumber="1")[1] | {"metadata": {}})], None),
-    "an entry that is no object": ([("send", [{"metadata": {"x": 1}}])], None),
-}
-
-
-@pytest.mark.parametrize("course", ECHOED)
-def test_a_rejection_echoes_the_metadata_where_that_is_valid(taker: Taker, course: str) -> None:
-    entries, metadata = ECHOED[course]
-    for kind, content in entries:
-        push(taker, kind, content)
-    event = taker.events()[-1]
-    assert (event.event, event.data.get("metadata")) == ("fax.rejected", metadata)
-
-
-def test_a_number_that_json_does_not_know_is_no_metadata_to_echo(taker: Taker) -> None:
-    taker.push(
-        {"send": b'{"id":"a","metadata":{"x":NaN}}'}, {"send": b'{"id":"a","y":1,"metadata":{"x":1e999}}'}
-    )
-    assert [event.data.get("metadata") for event in taker.events()] == [None, None]
-
-
-def test_a_queued_fax_tells_the_digests_of_its_documents_and_who_ordered_it(taker: Taker) -> None:
-    name = document(taker, STORED)
-    files = [FILE, {"fileName": "a.txt", "fileData": TEXT}, {"fileName": "b.txt", "document": name}]
-    push(taker, *send(faxData=[*files, files[1]]))
-    taker.submit("a")
-    push(taker, *resend("b", "a", by="jane", user="clerk"))
-    push(taker, "cancel", {"id": "b", "by": "jane"})
-    found = [(event.event, event.data.get("documents"), event.data.get("by")) for event in taker.events()]
-    digests = [digest(data).removeprefix("sha256:") for data in (base64.b64decode(TEXT), STORED)]
-    assert found == [
-        ("fax.queued", digests, None),
-        ("fax.submitted", None, None),
-        ("fax.queued", None, "clerk"),
-        ("fax.canceled", None, "jane"),
-    ]
-
-
-def test_of_a_member_that_is_not_given_the_default_holds(taker: Taker) -> None:
-    push(taker, *send())
-    push(taker, "send", FULL | {"id": "full"})
-    plain, full = taker.line.job("a"), taker.line.job("full")
-    assert (plain.priority, plain.group, plain.metadata, plain.send_at) == ("normal", None, {}, None)
-    assert (full.priority, full.group, full.metadata) == ("urgent", "g", {"customer": 7})
-    assert {event.job: event.data.get("metadata") for event in taker.events()} == {
-        "a": None,
-        "full": {"customer": 7},
-    }
-
-
-def test_a_list_of_numbers_is_a_group_with_a_job_for_each(taker: Taker) -> None:
-    push(taker, *send(faxNumber=TWO))
-    jobs = [taker.line.job(name) for name in ("a.1", "a.2")]
-    assert [(job.to, job.group) for job in jobs] == [("…0123", "a"), ("…0124", "a")]
-
-
-def test_a_resend_goes_to_its_own_number_or_that_of_the_first(taker: Taker) -> None:
-    push(taker, *send())
-    taker.submit("a")
-    push(taker, *resend("same", "a"))
-    push(taker, *resend("other", "a", faxNumber=OTHER, priority="urgent", metadata={"x": 1}))
-    same, other = taker.line.job("same"), taker.line.job("other")
-    assert (same.to, same.priority, same.metadata) == ("…0123", "normal", {})
-    assert (other.to, other.priority, other.metadata) == ("…0124", "urgent", {"x": 1})
-
-
-def test_a_resend_that_two_people_push_under_one_id_is_one_fax_and_nobody_is_refused(taker: Taker) -> None:
-    push(taker, *send())
-    taker.submit("a")
-    for who in ("ada: was busy", "bob: no answer"):
-        push(taker, *resend("a.r1", "a", by=who, metadata={"x": 1}))
-    assert [event.event for event in taker.events() if event.job == "a.r1"] == ["fax.queued"]
-
-
-def test_a_date_to_come_is_told_in_milliseconds_and_one_that_is_over_is_not(taker: Taker) -> None:
-    for name, date in (("to-come", "2130-01-01T00:00:00.9996Z"), ("over", "2020-01-01T00:00:00Z")):
-        push(taker, *send(name, send_at=date))
-    dates = {event.job: event.data.get("send_at") for event in taker.events()}
-    assert dates == {"to-come": 5049129600999, "over": None}
 
 
 def test_every_reason_and_every_member_stands_in_the_tables() -> None:
@@ -674,12 +369,6 @@ json_values = st.recursive(
     | st.sampled_from([*RAW]),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
     max_leaves=5,
-)
-FAR = datetime(5138, 1, 1)  # noqa: DTZ001 - the offset is drawn beside it
-dates = st.builds(
-    lambda moment, offset: moment.isoformat() + offset,
-    st.datetimes(max_value=FAR),  # behind it Redis' JSON rounds the milliseconds of an event
-    st.sampled_from(["Z", "", "+23:59", "-23:59", "+00:00:01", "-24:00"]),
 )
 
 

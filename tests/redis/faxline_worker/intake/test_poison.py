@@ -15,19 +15,15 @@ from faxline.contract.event_data import ReceivedData
 from faxline.contract.events import Event
 from faxline.contract.page_count import Pages
 from faxline.contract.redis_keys import INTAKE_GROUP
-from faxline_worker.config.settings import read_settings
 from faxline_worker.ifax.receipts import Inbound, Nonsense, Receipt, read_receipt
 from faxline_worker.intake import entry_items
 from faxline_worker.intake.registrar import Intake
-from faxline_worker.observability.metrics.dispatcher import DispatcherMetrics
-from faxline_worker.observability.metrics.families import new_registry
-from faxline_worker.observability.metrics.worker import WorkerMetrics
-from faxline_worker.processes.common import failure_labels
 from faxline_worker.receipts import reconciler as reconciling
 from faxline_worker.receipts.reconciler import BATCH, Reconciler
 from faxline_worker.state.failure_counter import TRIES
 from faxline_worker.state.results import Admitted
 from faxline_worker.state.store import Store
+from tests.stage.daemon import make_intake, usual_settings, worker_metrics
 
 FAX = {"faxNumber": "+12025550123", "faxData": [{"fileName": "a", "fileUrl": "https://example.com/a"}]}
 
@@ -36,7 +32,7 @@ FAX = {"faxNumber": "+12025550123", "faxData": [{"fileName": "a", "fileUrl": "ht
 def store(redis_client: redis.Redis) -> Store:
     made = Store(
         redis_client,
-        read_settings({"FAXLINE_ACCOUNTS__DEFAULT__TOKEN": "token", "FAXLINE_NUMBERS__CONCURRENT": "0"}),
+        usual_settings(NUMBERS__CONCURRENT="0"),
         "default",
     )
     redis_client.xgroup_create(made.keys.intake, INTAKE_GROUP, id="0", mkstream=True)
@@ -45,12 +41,12 @@ def store(redis_client: redis.Redis) -> Store:
 
 @pytest.fixture
 def taker(store: Store) -> Intake:
-    return Intake(store, DispatcherMetrics(new_registry(), ["default"], failure_labels()), Mock())
+    return make_intake(store)
 
 
 @pytest.fixture
 def reconciler(store: Store) -> Reconciler:
-    return Reconciler(store, Mock(), WorkerMetrics(new_registry(), ["default"], failure_labels()), Mock())
+    return Reconciler(store, Mock(), worker_metrics(), Mock())
 
 
 @pytest.fixture

@@ -1,42 +1,29 @@
 """Intake's checks of a fax: what breaks a rule is rejected with its reason before it could take a slot."""
 
 import base64
-import io
 import json
 from collections.abc import Callable
 from typing import Any
 from unittest.mock import Mock
 
-import pypdfium2
 import pytest
 import redis
 
 from faxline.contract.page_count import digest
 from faxline.contract.redis_keys import INTAKE_GROUP
-from faxline_worker.config.settings import read_settings
 from faxline_worker.intake.registrar import AT_ONCE, Intake
-from faxline_worker.observability.metrics.dispatcher import DispatcherMetrics
-from faxline_worker.observability.metrics.families import new_registry
 from faxline_worker.processes.common import failure_labels
 from faxline_worker.state.results import Admitted, Idle
 from faxline_worker.state.store import Store
+from tests.hostile_files import plain_pdf
+from tests.stage.daemon import dispatcher_metrics, usual_settings
 
 NUMBER = "+12025550123"
 
 
-def pdf(pages: int) -> bytes:
-    document = pypdfium2.PdfDocument.new()
-    for _ in range(pages):
-        document.new_page(595, 842).close()
-    out = io.BytesIO()
-    document.save(out)
-    document.close()
-    return out.getvalue()
-
-
 @pytest.fixture
 def store(redis_client: redis.Redis) -> Store:
-    made = Store(redis_client, read_settings({"FAXLINE_ACCOUNTS__DEFAULT__TOKEN": "token"}), "default")
+    made = Store(redis_client, usual_settings(), "default")
     redis_client.xgroup_create(made.keys.intake, INTAKE_GROUP, id="0", mkstream=True)
     return made
 
@@ -47,7 +34,7 @@ Push = Callable[..., None]
 @pytest.fixture
 def push(store: Store, redis_client: Any) -> Push:
     """Push a fax with these files, and have intake take it."""
-    metrics = DispatcherMetrics(new_registry(), ["default"], failure_labels())
+    metrics = dispatcher_metrics()
 
     def pushed(
         *files: dict[str, Any],
@@ -77,7 +64,7 @@ def events(client: Any, store: Store) -> list[tuple[str, dict[str, Any]]]:
 def test_a_document_inside_an_entry_is_stored_once_and_named_by_its_digest(
     push: Push, store: Store, redis_client: Any
 ) -> None:
-    data = pdf(2)
+    data = plain_pdf(2)
     push(inline(data), inline(data, "again.pdf"), id="a")
     push(inline(data), id="b")
     keys = list(redis_client.scan_iter(store.keys.document("*")))
@@ -125,7 +112,7 @@ def take(store: Store, redis_client: Any) -> Callable[..., Mock]:
             redis_client.xadd(store.keys.intake, {kind: json.dumps(value)})
         reply = redis_client.xreadgroup(INTAKE_GROUP, "test", {store.keys.intake: ">"})
         log = Mock()
-        metrics = DispatcherMetrics(new_registry(), ["default"], failure_labels())
+        metrics = dispatcher_metrics()
         Intake(store, metrics, log).take([(entry.decode(), fields) for entry, fields in reply[0][1]])
         return log
 

@@ -4,7 +4,6 @@ import json
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any
-from unittest.mock import Mock
 
 import pytest
 import redis
@@ -13,23 +12,13 @@ from faxline import Fax, FaxLine, GroupNotFound, JobState, Rejection, WaitTimeou
 from faxline.cli.running import run
 from faxline.contract.redis_keys import INTAKE_GROUP, RedisKeys
 from faxline.testing import MemoryLine
-from faxline_worker.config.settings import read_settings
-from faxline_worker.intake.registrar import Intake
-from faxline_worker.observability.metrics.dispatcher import DispatcherMetrics
-from faxline_worker.observability.metrics.families import new_registry
-from faxline_worker.processes.common import failure_labels
 from faxline_worker.state.store import Store
+from tests.stage.daemon import make_intake, usual_settings
 from tests.stage.scene import Scene
 
 TO, BAD = "+12025550123", "+1202555"
 URL = "https://example.com/a.pdf"
 KEYS = RedisKeys("default")
-
-
-@pytest.fixture
-def line(redis_url: str) -> Iterator[FaxLine]:
-    with FaxLine(redis_url) as line:
-        yield line
 
 
 Take = Callable[..., int]
@@ -39,10 +28,10 @@ Take = Callable[..., int]
 def take(redis_client: redis.Redis) -> Take:
     """Have intake take so many entries, or all of them, under a ceiling of 20 jobs: how many there were."""
     client: Any = redis_client
-    settings = read_settings({"FAXLINE_ACCOUNTS__DEFAULT__TOKEN": "token", "FAXLINE_CEILINGS__JOBS": "20"})
+    settings = usual_settings(CEILINGS__JOBS="20")
     store = Store(client, settings, "default")
     client.xgroup_create(KEYS.intake, INTAKE_GROUP, id="0", mkstream=True)
-    intake = Intake(store, DispatcherMetrics(new_registry(), ["default"], failure_labels()), Mock())
+    intake = make_intake(store)
 
     def taken(count: int | None = None) -> int:
         reply = client.xreadgroup(INTAKE_GROUP, "test", {KEYS.intake: ">"}, count=count)

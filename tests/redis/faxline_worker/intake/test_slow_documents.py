@@ -21,13 +21,11 @@ from faxline_worker.intake.pdf_time import OWED, SAVED, SHARE, TimeShare
 from faxline_worker.intake.pdfs import OpenLater
 from faxline_worker.intake.pending_entries import PendingEntries
 from faxline_worker.intake.slow_documents import SlowDocuments
-from faxline_worker.observability.metrics.dispatcher import DispatcherMetrics
 from faxline_worker.observability.metrics.families import new_registry
 from faxline_worker.observability.pulse import Loops
-from faxline_worker.processes.common import failure_labels
 from faxline_worker.state.store import Store
-from faxline_worker.wakeups.actors import Wakes
 from tests.hostile_files import page_tree, plain_pdf, xref_stream
+from tests.stage.daemon import dispatcher_metrics, make_dispatcher
 
 ACCOUNTS = ("good", "hostile")
 GOOD, HOSTILE = (RedisKeys(name) for name in ACCOUNTS)
@@ -50,12 +48,10 @@ def start(redis_client: redis.Redis, registry: Any) -> Iterator[Start]:
     def dispatcher(
         name: str = "first", *, timeout: float = 0.5, takeover: float = 60.0, **more: Any
     ) -> Dispatcher:
-        made = Dispatcher(
+        made = make_dispatcher(
             redis_client,
             {account: Store(redis_client, settings, account) for account in ACCOUNTS},
-            Mock(spec=Wakes),
-            DispatcherMetrics(registry if not started else new_registry(), ACCOUNTS, failure_labels()),
-            structlog.get_logger("test"),
+            metrics=dispatcher_metrics(registry if not started else new_registry(), accounts=ACCOUNTS),
             consumer=name,
             takeover=takeover,
             sweep=1.0,
@@ -95,7 +91,7 @@ def jobs(client: redis.Redis, keys: RedisKeys) -> Sequence[str]:
     return [name.decode() for name in found]
 
 
-def test_a_flood_of_hostile_pdfs_of_one_account_holds_up_no_other_account(
+def test_a_flood_of_hostile_pdfs_of_usual_settings_holds_up_no_other_account(
     redis_client: redis.Redis, start: Start, wait_until: Callable[..., Any]
 ) -> None:
     for i in range(100):
@@ -288,7 +284,7 @@ def test_entries_of_an_account_that_is_served_no_more_wait_no_more(registry: Any
     client: Any = Mock(xrange=Mock(return_value=[]))
     slow = SlowDocuments(
         *(client, partial(PdfReader, children=1)),
-        *(DispatcherMetrics(registry, ACCOUNTS, failure_labels()), structlog.get_logger("test")),
+        *(dispatcher_metrics(registry, accounts=ACCOUNTS), structlog.get_logger("test")),
         consumer="test",
         every=1.0,
     )
@@ -346,7 +342,7 @@ def test_the_child_that_a_pdf_ended_is_replaced_in_the_time_of_its_own_account(
     monkeypatch.setattr(pdf_process, "_start", started)
     slow = SlowDocuments(
         *(Mock(), partial(PdfReader, children=1)),
-        *(DispatcherMetrics(registry, ACCOUNTS, failure_labels()), structlog.get_logger("test")),
+        *(dispatcher_metrics(registry, accounts=ACCOUNTS), structlog.get_logger("test")),
         consumer="test",
         every=1.0,
         clock=lambda: now[0],

@@ -13,13 +13,10 @@ from faxline.contract.page_count import digest, open_document
 from faxline.contract.redis_keys import INTAKE_GROUP
 from faxline.contract.sealing.keyring import new_key
 from faxline.contract.sealing.stream import MAGIC, is_sealed
-from faxline_worker.config.settings import read_settings
 from faxline_worker.intake.registrar import Intake
-from faxline_worker.observability.metrics.dispatcher import DispatcherMetrics
-from faxline_worker.observability.metrics.families import new_registry
-from faxline_worker.processes.common import failure_labels
 from faxline_worker.state.store import Store
 from tests.stage.account import create_group
+from tests.stage.daemon import make_intake, usual_settings
 
 KEY, NEWER = new_key("one"), new_key("two")
 NUMBER = "+12025550123"
@@ -43,7 +40,7 @@ def store(redis_client: redis.Redis, keys: str) -> Store:
 def store_of(client: redis.Redis, keys: str) -> Store:
     made = Store(
         client,
-        read_settings({"FAXLINE_ACCOUNTS__DEFAULT__TOKEN": "t", "FAXLINE_SEALING_KEYS": keys}),
+        usual_settings(SEALING_KEYS=keys),
         "default",
     )
     create_group(made)
@@ -56,7 +53,7 @@ def intake(store: Store) -> Intake:
 
 
 def intake_of(store: Store) -> Intake:
-    return Intake(store, DispatcherMetrics(new_registry(), ["default"], failure_labels()), Mock())
+    return make_intake(store)
 
 
 def take(intake: Intake, client: Any) -> list[tuple[str, str, str]]:

@@ -14,14 +14,11 @@ from faxline.contract.page_count import digest
 from faxline.contract.redis_keys import RedisKeys
 from faxline.contract.sealing.keyring import new_key
 from faxline_worker.config.settings import read_settings
-from faxline_worker.dispatcher.dispatcher import Dispatcher
 from faxline_worker.maintenance import erasure_and_rotation
 from faxline_worker.maintenance.erasure_and_rotation import Maintenance, MaintenanceBusyError
-from faxline_worker.observability.metrics.dispatcher import DispatcherMetrics
-from faxline_worker.observability.metrics.families import new_registry
-from faxline_worker.processes.common import failure_labels
 from faxline_worker.state.results import Admitted
 from faxline_worker.state.store import Store
+from tests.stage.daemon import make_dispatcher
 
 ONE, TWO = new_key("one"), new_key("two")
 BOTH = f"{TWO}\n{ONE}"
@@ -44,7 +41,7 @@ def store_of(client: redis.Redis, keys: str = ONE) -> Store:
 @pytest.fixture
 def running(redis_url: str) -> Iterator[Callable[..., Store]]:
     """`running(keys)`: a dispatcher with these keys, in the place of the one before; its store."""
-    made: list[tuple[Dispatcher, redis.Redis]] = []
+    made: list[Any] = []
 
     def stop() -> None:
         while made:
@@ -56,17 +53,7 @@ def running(redis_url: str) -> Iterator[Callable[..., Store]]:
         stop()
         client = redis.Redis.from_url(redis_url)
         store = store_of(client, keys)
-        dispatcher = Dispatcher(
-            client,
-            {"default": store},
-            Mock(),
-            DispatcherMetrics(new_registry(), ["default"], failure_labels()),
-            Mock(),
-            consumer=f"dispatcher-{len(made)}",
-            takeover=60,
-            sweep=60,
-            wake_lease=60,
-        )
+        dispatcher = make_dispatcher(client, {"default": store}, consumer=f"dispatcher-{len(made)}")
         dispatcher.start()
         made.append((dispatcher, client))
         return store

@@ -1,182 +1,30 @@
-"""A Redis that goes back: each process holds what it did against the state, and nothing goes twice."""
+"""A Redis that goes back: each process holds what it did against the state, and nothing is sent meanwhile."""
 
-import json
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from types import SimpleNamespace
+from collections.abc import Callable
 from typing import Any, cast
-from unittest.mock import Mock
 
 import pytest
 import redis
 
-from faxline import FaxLine
-from faxline.cli.app import AWAY, BAD_USAGE, ENDED_OTHERWISE, NO_SUCH_JOB
-from faxline.cli.running import run
-from faxline.contract.orders import Order
-from faxline.operating.rollback import Rollback
 from faxline.reading.account_state import ROLLED_BACK
-from faxline_worker.maintenance import erasure_and_rotation
 from faxline_worker.maintenance import rollback_watch as rollback
-from faxline_worker.maintenance.erasure_and_rotation import Maintenance, MaintenanceBusyError
-from faxline_worker.maintenance.rollback_watch import RollbackGuard
 from faxline_worker.state.recent_work import KEPT, MOST, Memory
-from faxline_worker.state.results import Admitted, Held, Mark
-from faxline_worker.state.store import Store
-from tests.stage.scene import CLOCK, NUMBER, Scene, settings
+from faxline_worker.state.results import Admitted, Held
+from tests.stage.rollbacks import (
+    OVER,
+    WAIT,
+    Process,
+    Server,
+    goes_back,
+    lose_all_of_it,
+    lost,
+    paused,
+    pushed,
+    recover,
+    shown,
+)
+from tests.stage.scene import NUMBER, Scene
 from tests.stage.states import DEADLINE
-
-WAIT = 2.0
-OVER = WAIT + 0.1
-
-
-@dataclass
-class Server:
-    """The server as the processes know it: its run id."""
-
-    run: str = "first"
-
-    def changes(self) -> None:
-        """It is another one, or was started anew."""
-        self.run += "'"
-
-
-@dataclass
-class Process:
-    """A process that watches: its store, its memory and its guard."""
-
-    scene: Scene
-    server: Server
-    log: Mock = field(default_factory=Mock)
-
-    def __post_init__(self) -> None:
-        self.log.bind.return_value = self.log
-        self.guard = RollbackGuard("default", WAIT, self.log, clock=CLOCK)
-        self.store = Store(
-            self.scene.client,
-            settings(),
-            "default",
-            who="it",
-            clock=CLOCK,
-            monotonic=lambda: self.scene.seconds,
-            memory=self.guard.memory("default"),
-        )
-        self.guard.stores = {"default": self.store}
-        self._connection = self.scene.client.connection_pool.get_connection()
-        self.connect()
-
-    def connect(self) -> None:
-        """A connection is made."""
-        self.guard.connected(self._connection)
-
-    def look(self) -> None:
-        """The look that a thread takes now and then."""
-        self.guard.look(self.scene.client)
-
-    def comes_back(self) -> None:
-        """It sees that the server is another one."""
-        self.connect()
-        self.look()
-
-    @contextmanager
-    def undone(self) -> Iterator[None]:
-        """Redis loses what happens meanwhile, and the process notices."""
-        moment = self.scene.save()
-        yield
-        goes_back(self.scene, self.server, moment)
-        self.comes_back()
-
-    def send(self, permit: str) -> Admitted:
-        """Admit the best job and write the mark."""
-        admitted = self.store.submission.admit(permit, "")
-        assert isinstance(admitted, Admitted), admitted
-        assert self.store.submission.mark(admitted) is Mark.MARKED
-        return admitted
-
-    def accepted(self, permit: str, job_id: str) -> Admitted:
-        """Send the best job; iFax takes it."""
-        admitted = self.send(permit)
-        self.store.submission.settle(admitted, {"decision": "accepted", "job_id": job_id})
-        return admitted
-
-    def close(self) -> None:
-        self.scene.client.connection_pool.release(self._connection)
-
-
-@pytest.fixture
-def server(monkeypatch: pytest.MonkeyPatch) -> Server:
-    known = Server()
-    monkeypatch.setattr(rollback, "_run_of", lambda _: known.run)
-    return known
-
-
-@pytest.fixture
-def scene(redis_client: redis.Redis) -> Scene:
-    return Scene(redis_client)
-
-
-@pytest.fixture
-def process(scene: Scene, server: Server) -> Iterator[Callable[[], Process]]:
-    """Starts a process."""
-    started: list[Process] = []
-
-    def start() -> Process:
-        started.append(Process(scene, server))
-        return started[-1]
-
-    yield start
-    for each in started:
-        each.close()
-
-
-@pytest.fixture
-def a(process: Callable[[], Process]) -> Process:
-    return process()
-
-
-@pytest.fixture
-def b(process: Callable[[], Process]) -> Process:
-    return process()
-
-
-def paused(scene: Scene) -> str:
-    return scene.store.state().paused
-
-
-def lost(scene: Scene) -> Rollback:
-    found = shown(scene)
-    assert found is not None
-    return found
-
-
-def shown(scene: Scene) -> Rollback | None:
-    with FaxLine(url_of(scene)) as line:
-        return line.rollback()
-
-
-def url_of(scene: Scene) -> str:
-    options = scene.client.connection_pool.connection_kwargs
-    return f"redis://{options['host']}:{options['port']}/{options['db']}"
-
-
-def recover(scene: Scene) -> dict[str, Any]:
-    """Order that the account goes on, once all have looked. Returns the reply."""
-    scene.go(WAIT)
-    entry = scene.ordered(Order.RECOVER)
-    house = Maintenance(scene.store, Mock(), "dispatcher")
-    assert house.carry_out(entry, {"order": Order.RECOVER, "by": "jane"}) == "done"
-    reply: Any = scene.client.xrange(scene.keys.reply(entry))
-    return dict(json.loads(reply[0][1][b"told"]))
-
-
-def goes_back(scene: Scene, server: Server, moment: Any) -> None:
-    """A file is restored, or a replica that lagged takes over: no time is undone."""
-    seconds, permits = scene.seconds, scene._permits
-    scene.restore(moment)
-    scene.seconds, scene._permits = seconds, permits
-    scene.go(0.5)
-    server.changes()
 
 
 def test_a_call_that_redis_lost_pauses_the_account_and_nothing_is_sent(
@@ -187,7 +35,7 @@ def test_a_call_that_redis_lost_pauses_the_account_and_nothing_is_sent(
     moment = scene.save()
     a.accepted("p", "77")
     goes_back(scene, server, moment)
-    assert scene.record("sent")["state"] == "queued"
+    assert scene.state("sent") == "queued"
     a.comes_back()
     assert paused(scene) == ROLLED_BACK
     scene.go(OVER)
@@ -265,9 +113,9 @@ def test_an_answer_that_alone_is_lost_is_told_again(scene: Scene, server: Server
     moment = scene.save()
     a.store.submission.settle(admitted, {"decision": "accepted", "job_id": "77"})
     goes_back(scene, server, moment)
-    assert scene.record("sent")["state"] == "submitting"
+    assert scene.state("sent") == "submitting"
     a.comes_back()
-    assert (scene.record("sent")["state"], scene.record("sent")["job_id"]) == ("submitted", "77")
+    assert (scene.state("sent"), scene.record("sent")["job_id"]) == ("submitted", "77")
     assert paused(scene) == ""
 
 
@@ -326,7 +174,7 @@ def test_the_answer_of_a_call_that_followed_a_lost_failure_settles_the_job(scene
     assert scene.receipt("78").result == "applied"
     record = scene.record("sent")
     assert (record["state"], record["job_id"], record["attempt"]) == ("delivered", "78", "2")
-    assert "fax.duplicate" not in [event.name for event in scene.news()]
+    assert "fax.duplicate" not in scene.names()
 
 
 def test_a_call_under_way_that_is_lost_pauses_the_account(scene: Scene, a: Process) -> None:
@@ -361,14 +209,7 @@ def test_a_stale_answer_of_a_lease_that_ran_out_is_no_loss(scene: Scene, a: Proc
     )
     a.look()
     a.look()
-    assert (paused(scene), scene.record("sent")["state"]) == ("", "in_doubt")
-
-
-def pushed(scene: Scene, process: Process, job: str) -> str:
-    """A process registers a fax: the entry of intake."""
-    entry = scene.intake()
-    process.store.intake.register([scene.item(entry, job)])
-    return entry
+    assert (paused(scene), scene.state("sent")) == ("", "in_doubt")
 
 
 def test_a_fax_that_was_accepted_and_is_gone_is_named(scene: Scene, a: Process) -> None:
@@ -402,7 +243,7 @@ def test_a_fax_that_was_canceled_and_is_queued_again_is_canceled_again(scene: Sc
         a.store.intake.cancel(scene.intake("cancel"), "unwanted")
     assert lost(scene).canceled == ("unwanted",)
     assert recover(scene)["canceled"] == ["unwanted"]
-    assert scene.record("unwanted")["state"] == "canceled"
+    assert scene.state("unwanted") == "canceled"
 
 
 def test_receipts_that_redis_lost_are_put_back(scene: Scene, server: Server, a: Process) -> None:
@@ -415,7 +256,7 @@ def test_receipts_that_redis_lost_are_put_back(scene: Scene, server: Server, a: 
     assert a.store.receipts.apply([(entry.decode(), receipt)], [body])[0].result == "applied"
     a.guard.memory("default").received([body], 1 << 52)  # by Redis' own clock, which the events have
     goes_back(scene, server, moment)
-    assert scene.record("sent")["state"] == "submitted"
+    assert scene.state("sent") == "submitted"
     a.comes_back()
     back: Any = scene.client.xrange(scene.keys.status)
     assert body in [fields for _, fields in back]
@@ -499,148 +340,6 @@ def test_what_is_forgotten_by_now_is_told_as_unknown(scene: Scene, process: Call
     assert (lost(scene).unknown, lost(scene).pushed) == (True, ())
 
 
-@pytest.mark.parametrize("decision", ["in_doubt", "accepted"])
-def test_what_was_sent_is_not_sent_again_after_the_order_to_go_on(
-    scene: Scene, a: Process, decision: str
-) -> None:
-    scene.push("sent")
-    with a.undone():
-        admitted = a.send("p")
-        answer = {"decision": decision, "reason": "r"} | ({"job_id": "77"} if decision == "accepted" else {})
-        a.store.submission.settle(admitted, answer)
-    state = "submitted" if decision == "accepted" else "in_doubt"
-    assert recover(scene)[state] == ["sent"]
-    record = scene.record("sent")
-    assert (record["state"], record["attempt"]) == (state, "1")
-    scene.go(OVER)
-    scene.store.timers.run()
-    assert not isinstance(a.store.submission.admit("q", ""), Admitted)
-    assert scene.client.zcard(scene.keys.answers) == 1  # it counts under the limits
-    assert scene.receipt("77", to=NUMBER).result in {"applied", "unmatched"}
-    scene.go(30)
-    scene.store.receipts.match()
-    assert scene.record("sent")["state"] == "delivered"
-
-
-def test_a_late_answer_settles_what_was_put_in_doubt(scene: Scene, a: Process) -> None:
-    scene.push("sent")
-    with a.undone():
-        admitted = a.send("p")
-    assert recover(scene)["in_doubt"] == ["sent"]
-    assert a.store.submission.settle(admitted, {"decision": "accepted", "job_id": "77"}).result == "resolved"
-    assert scene.record("sent")["state"] == "submitted"
-
-
-def lose_all_of_it(scene: Scene, process: Process, **answer: Any) -> None:
-    """A fax is pushed and sent in the stretch that is lost; its push is not remembered, as another did it."""
-    with process.undone():
-        scene.push("sent")
-        admitted = process.send("p")
-        if answer:
-            process.store.submission.settle(admitted, answer)
-
-
-def test_a_fax_that_was_sent_and_is_gone_does_not_go_twice_when_it_is_pushed_again(
-    scene: Scene, a: Process
-) -> None:
-    lose_all_of_it(scene, a, decision="accepted", job_id="77")
-    assert recover(scene)["submitted"] == ["sent"]
-    assert scene.push("sent", digest="whatever") == "repeated"
-    scene.go(OVER)
-    assert not isinstance(a.store.submission.admit("q", ""), Admitted)
-    assert scene.receipt("77").result == "applied"
-    assert scene.record("sent")["state"] == "delivered"
-    assert scene.store.state().backlog["jobs"].used == 0
-
-
-def test_a_receipt_settles_the_doubt_about_a_fax_that_is_gone_once_it_was_pushed_again(
-    scene: Scene, a: Process
-) -> None:
-    lose_all_of_it(scene, a)
-    assert recover(scene)["in_doubt"] == ["sent"]
-    assert scene.receipt("77", to=NUMBER).result == "unmatched"
-    scene.go(30)
-    assert scene.store.receipts.match() == []
-    assert scene.push("sent", metadata='{"of":"billing"}') == "repeated"
-    scene.go(60)
-    scene.store.receipts.match()
-    assert scene.record("sent")["state"] == "delivered"
-    assert scene.news()[-1].data["metadata"] == {"of": "billing"}
-    assert scene.client.zcard(scene.keys.doubts) == scene.client.zcard(scene.keys.doubts_until)
-
-
-@pytest.mark.parametrize("outcome", ["delivered", "failed"])
-def test_of_several_calls_of_a_fax_that_is_gone_the_last_one_counts(
-    scene: Scene, a: Process, outcome: str
-) -> None:
-    with a.undone():
-        scene.push("sent")
-        a.accepted("p", "77")
-        scene.receipt("77", "failed", again="busy", to=NUMBER)
-        scene.go(200)
-        scene.store.timers.run()
-        a.accepted("q", "78")
-    for job_id, end in (("77", "failed"), ("78", outcome)):
-        assert scene.receipt(job_id, end, to=NUMBER).result == "unmatched"
-    scene.news()
-    assert recover(scene)["settled"] == ["sent"]
-    record = scene.record("sent")
-    assert (record["state"], record["job_id"], record["attempt"]) == (outcome, "78", "2")
-    assert [event.name for event in scene.news()] == ["fax.submitted", f"fax.{outcome}"]
-    assert scene.receipt("77", "failed").result == "repeated"
-    assert scene.client.zcard(scene.keys.unmatched) == 0
-
-
-def test_a_late_answer_settles_the_doubt_about_a_fax_that_is_gone_and_was_pushed_again(
-    scene: Scene, a: Process
-) -> None:
-    with a.undone():
-        scene.push("sent")
-        admitted = a.send("p")
-    assert recover(scene)["in_doubt"] == ["sent"]
-    assert scene.push("sent") == scene.push("sent", digest="other") == "repeated"
-    assert a.store.submission.settle(admitted, {"decision": "accepted", "job_id": "77"}).result == "resolved"
-    assert scene.client.zcard(scene.keys.doubts) == scene.client.zcard(scene.keys.doubts_until) == 0
-
-
-def test_a_fax_that_was_sent_and_is_gone_is_not_lost_by_a_failed_delivery(scene: Scene, a: Process) -> None:
-    """Nothing is left of its content, so it ends."""
-    lose_all_of_it(scene, a, decision="accepted", job_id="77")
-    recover(scene)
-    scene.receipt("77", "failed", again="busy")
-    assert scene.record("sent")["state"] == "failed"
-
-
-def test_a_doubt_about_a_fax_that_is_gone_cannot_be_settled_by_sending_it_again(
-    scene: Scene, a: Process
-) -> None:
-    lose_all_of_it(scene, a)
-    assert recover(scene)["in_doubt"] == ["sent"]
-    with FaxLine(url_of(scene)) as line:
-        assert line.job("sent").policy == "hold"
-        entry = scene.ordered("resolve")
-        assert scene.store.orders.resolve(entry, "sent", "resend", "") == "lost"
-        assert scene.record("sent")["state"] == "in_doubt"
-        assert scene.store.orders.resolve(scene.ordered("resolve"), "sent", "fail", "") == "done"
-    assert scene.push("sent") == "repeated"
-
-
-def test_a_fax_that_was_pushed_again_before_the_order_is_put_in_doubt(scene: Scene, a: Process) -> None:
-    lose_all_of_it(scene, a)
-    assert scene.push("sent") == "registered"
-    assert recover(scene)["in_doubt"] == ["sent"]
-    scene.go(OVER)
-    assert not isinstance(a.store.submission.admit("q", ""), Admitted)
-
-
-def test_what_ifax_refused_is_not_in_doubt(scene: Scene, a: Process) -> None:
-    scene.push("sent")
-    with a.undone():
-        a.store.submission.settle(a.send("p"), {"decision": "refuse", "reason": "r"})
-    assert recover(scene)["known"] == ["sent"]
-    assert scene.record("sent")["state"] == "queued"
-
-
 def test_nothing_is_decided_while_the_state_may_be_old(scene: Scene, a: Process) -> None:
     scene.push("doubted", in_doubt="fail", expires_at=str(scene.now + 150_000))
     a.send("p")
@@ -655,10 +354,10 @@ def test_nothing_is_decided_while_the_state_may_be_old(scene: Scene, a: Process)
     run = scene.store.timers.run()
     assert run.next >= 1
     jobs = ("doubted", "expires", "expired")
-    assert [scene.record(job)["state"] for job in jobs] == ["in_doubt", "queued", "queued"]
+    assert [scene.state(job) for job in jobs] == ["in_doubt", "queued", "queued"]
     recover(scene)
     scene.store.timers.run()
-    assert [scene.record(job)["state"] for job in jobs] == ["failed"] * 3
+    assert [scene.state(job) for job in jobs] == ["failed"] * 3
 
 
 def test_no_job_becomes_unconfirmed_while_the_state_may_be_old(scene: Scene, a: Process) -> None:
@@ -669,126 +368,10 @@ def test_no_job_becomes_unconfirmed_while_the_state_may_be_old(scene: Scene, a: 
         a.accepted("q", "78")
     scene.go(DEADLINE)
     assert scene.store.timers.run().next >= 1
-    assert scene.record("overdue")["state"] == "submitted"
+    assert scene.state("overdue") == "submitted"
     recover(scene)
     scene.store.timers.run()
-    assert scene.record("overdue")["state"] == "unconfirmed"
-
-
-def test_a_receipt_for_a_call_that_is_lost_is_no_word_on_another_doubt(scene: Scene, a: Process) -> None:
-    scene.push("doubted")
-    a.send("p")
-    scene.go(10)
-    scene.store.timers.run()
-    scene.push("sent")
-    with a.undone():
-        a.accepted("q", "78")
-    scene.receipt("78", to=NUMBER)
-    scene.go(60)
-    assert scene.store.receipts.match() == []
-    recover(scene)
-    assert (scene.record("doubted")["state"], scene.record("sent")["state"]) == ("in_doubt", "delivered")
-
-
-def test_a_receipt_that_waited_while_the_state_was_old_settles_its_doubt_before_the_policy_does(
-    scene: Scene, a: Process
-) -> None:
-    scene.push("doubted", in_doubt="fail")
-    a.send("p")
-    scene.go(10)
-    scene.store.timers.run()
-    assert scene.receipt("77", to=NUMBER).result == "unmatched"
-    with a.undone():
-        scene.push("sent")
-        a.accepted("q", "78")
-    scene.go(200)
-    assert scene.store.receipts.match() == []
-    recover(scene)
-    scene.store.timers.run()
-    assert scene.record("doubted")["state"] == "in_doubt"
-    scene.go(1)
-    assert scene.store.timers.run().match
-    scene.store.receipts.match()
-    assert scene.record("doubted")["state"] == "delivered"
-
-
-def test_resume_alone_does_not_open_an_account_whose_state_went_back(scene: Scene, a: Process) -> None:
-    lose_all_of_it(scene, a)
-    assert scene.store.orders.pause_or_resume(scene.ordered("resume"), "resume") == "rolled_back"
-    assert paused(scene) == ROLLED_BACK
-
-
-def test_an_account_that_an_operator_has_paused_stays_paused(
-    scene: Scene, server: Server, a: Process
-) -> None:
-    moment = scene.save()
-    pushed(scene, a, "gone")
-    scene.store.orders.pause_or_resume(scene.ordered("pause"), "pause")
-    goes_back(scene, server, moment)
-    scene.store.orders.pause_or_resume(scene.ordered("pause"), "pause")
-    a.comes_back()
-    assert paused(scene) == ROLLED_BACK
-    assert recover(scene)["paused"] == "operator"
-    assert paused(scene) == "operator"
-
-
-def test_an_operator_may_pause_an_account_whose_state_went_back(scene: Scene, a: Process) -> None:
-    lose_all_of_it(scene, a)
-    assert scene.store.orders.pause_or_resume(scene.ordered("pause"), "pause") == "done"
-    assert recover(scene)["paused"] == "operator"
-
-
-def test_an_answer_of_ifax_does_not_open_it(scene: Scene, a: Process, b: Process) -> None:
-    scene.push("known")
-    under_way = b.send("k")
-    scene.push("sent")
-    with a.undone():
-        a.accepted("p", "77")
-    b.store.submission.settle(under_way, {"decision": "accepted", "job_id": "78"})
-    b.store.submission.settle(under_way, {"decision": "pause", "reason": "invalid_key"})
-    assert paused(scene) == ROLLED_BACK
-
-
-def command(scene: Scene, *words: str) -> int:
-    return run(["--redis", url_of(scene), "accounts", "rollback", "default", *words])
-
-
-def test_the_command_asks_where_more_was_lost_than_is_remembered(
-    scene: Scene, server: Server, a: Process, capsys: pytest.CaptureFixture[str]
-) -> None:
-    scene.push("waits")
-    b = Process(scene, server)
-    scene.client.flushdb()
-    scene.go(0.5)
-    server.changes()
-    b.comes_back()
-    b.close()
-    del a
-    assert command(scene) == 0
-    assert "came back empty" in capsys.readouterr().out
-    assert command(scene, "--resume") == BAD_USAGE
-    assert "add --yes" in capsys.readouterr().err
-    assert command(scene, "--resume", "--yes", "--timeout", "0.1") == AWAY  # no dispatcher runs here
-    assert paused(scene) == ROLLED_BACK
-
-
-@pytest.mark.parametrize("words", [("show",), ("explain",), ("wait", "--timeout", "0")])
-def test_a_fax_that_redis_lost_is_told_as_lost(
-    scene: Scene, a: Process, capsys: pytest.CaptureFixture[str], words: tuple[str, ...]
-) -> None:
-    with a.undone():
-        pushed(scene, a, "gone")
-    then = "when it went back to an older state; `faxline accounts rollback default` shows what was lost"
-    assert run(["--redis", url_of(scene), words[0], "gone", *words[1:]]) == NO_SUCH_JOB
-    output = capsys.readouterr().err
-    assert output.startswith(f"faxline: no job 'gone' on account 'default': Redis lost it {then}")
-    assert run(["--redis", url_of(scene), words[0], "other", *words[1:]]) == NO_SUCH_JOB
-    assert f"its retention is over, or Redis lost it {then}" in capsys.readouterr().err
-
-
-def test_the_command_tells_where_nothing_went_back(scene: Scene, capsys: pytest.CaptureFixture[str]) -> None:
-    assert command(scene) == ENDED_OTHERWISE
-    assert "was not rolled back" in capsys.readouterr().err
+    assert scene.state("overdue") == "unconfirmed"
 
 
 def test_an_older_process_beside_ours_does_not_probe(scene: Scene, a: Process) -> None:
@@ -796,100 +379,6 @@ def test_an_older_process_beside_ours_does_not_probe(scene: Scene, a: Process) -
     assert scene.store.state().probe_at > (scene.now + 10**11) * 1000
     recover(scene)
     assert scene.store.state().probe_at <= scene.now * 1000
-
-
-def test_nothing_is_put_in_order_before_every_process_has_looked(
-    scene: Scene, server: Server, a: Process
-) -> None:
-    lose_all_of_it(scene, a)
-    server.changes()
-    a.connect()  # to yet another server: the others may know more
-    with pytest.raises(MaintenanceBusyError):
-        Maintenance(scene.store, Mock(), "dispatcher").carry_out(
-            scene.ordered(Order.RECOVER), {"order": Order.RECOVER, "by": "jane"}
-        )
-    assert lost(scene).calls
-    recover(scene)
-    assert shown(scene) is None
-
-
-def gone(scene: Scene, process: Process, count: int = 5) -> list[str]:
-    """Redis loses some faxes that were accepted."""
-    jobs = [f"gone{i}" for i in range(count)]
-    with process.undone():
-        for job in jobs:
-            pushed(scene, process, job)
-    scene.go(WAIT)
-    return jobs
-
-
-def told(scene: Scene, house: Maintenance, entry: str) -> dict[str, Any]:
-    """What the operator is told of the recovery that a dispatcher carries out."""
-    assert house.carry_out(entry, {"order": Order.RECOVER, "by": "jane"}) == "done"
-    reply: Any = scene.client.xrange(scene.keys.reply(entry))
-    return dict(json.loads(reply[0][1][b"told"]))
-
-
-def test_a_recovery_whose_replies_are_lost_tells_all_that_is_gone(
-    scene: Scene, a: Process, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    jobs, context = gone(scene, a), scene.store.lineage._context
-
-    def again(name: str, *arguments: Any) -> Any:
-        first, second = context.run(name, *arguments), context.run(name, *arguments)
-        assert name != "recover" or first == second
-        return second
-
-    twice = SimpleNamespace(run=again, options=context.options)
-    monkeypatch.setattr(scene.store.lineage, "_context", twice)
-    entry = scene.ordered(Order.RECOVER)
-    assert told(scene, Maintenance(scene.store, Mock(), "dispatcher"), entry) == {"gone": jobs, "paused": ""}
-    assert not scene.client.exists(scene.keys.lost)
-
-
-def test_a_copy_of_the_order_whose_reply_was_lost_is_told_the_same(scene: Scene, a: Process) -> None:
-    jobs, house = gone(scene, a), Maintenance(scene.store, Mock(), "dispatcher")
-    fields: Any = {"order": Order.RECOVER, "by": "jane", "token": "token"}
-    added: Any = [scene.client.xadd(scene.keys.orders, fields) for _ in range(2)]
-    order, copy = (entry.decode() for entry in added)
-    assert told(scene, house, order) == {"gone": jobs, "paused": ""}
-    assert house.carry_out(copy, {"order": Order.RECOVER, "by": "jane"}) == "gone"
-    reply: Any = scene.client.xrange(scene.keys.reply(copy))
-    assert json.loads(reply[0][1][b"told"])["gone"] == jobs
-
-
-@pytest.mark.parametrize("before", ["operator", ""])
-@pytest.mark.parametrize("steps", range(2, 8))
-def test_a_recovery_whose_dispatcher_stops_anywhere_tells_all_that_is_gone(
-    scene: Scene, a: Process, monkeypatch: pytest.MonkeyPatch, steps: int, before: str
-) -> None:
-    monkeypatch.setattr(erasure_and_rotation, "PIECE", 2)
-    if before:
-        scene.store.orders.pause_or_resume(scene.ordered("pause"), "pause", "jane")
-    jobs, entry, left = gone(scene, a), scene.ordered(Order.RECOVER), iter(range(1, steps))
-
-    def stops(*_: object) -> bool:
-        return next(left, None) is None
-
-    def die(*_: object) -> str:
-        raise MaintenanceBusyError
-
-    dying = Maintenance(scene.store, Mock(), "dispatcher", stops)
-    monkeypatch.setattr(dying.store.maintenance, "complete_order", die)
-    with pytest.raises(MaintenanceBusyError):
-        dying.carry_out(entry, {"order": Order.RECOVER, "by": "jane"})
-    monkeypatch.undo()
-    next_one = Maintenance(scene.store, Mock(), "dispatcher")
-    assert told(scene, next_one, entry) == {"gone": jobs, "paused": before}
-    assert not scene.client.exists(scene.keys.lost)
-    with FaxLine(url_of(scene)) as line:
-        assert [one.job for one in line.audit() if (one.what, one.outcome) == ("recover", "gone")] == jobs
-
-
-def test_the_order_is_refused_where_nothing_went_back(scene: Scene) -> None:
-    entry = scene.ordered(Order.RECOVER)
-    house = Maintenance(scene.store, Mock(), "dispatcher")
-    assert house.carry_out(entry, {"order": Order.RECOVER, "by": "jane"}) == "refused"
 
 
 def test_a_clock_that_is_ahead_on_the_new_server_does_not_keep_the_account_closed(

@@ -11,14 +11,12 @@ import redis
 from faxline import FaxLine
 from faxline.reading.account_state import BacklogState
 from faxline_worker.maintenance import schema_version as layout
-from faxline_worker.observability.metrics.families import new_registry
-from faxline_worker.observability.metrics.worker import WorkerMetrics
-from faxline_worker.processes.common import failure_labels
 from faxline_worker.receipts.reconciler import NEWER, Reconciler
 from faxline_worker.state import scripts
 from faxline_worker.state.redis_clients import unserved
 from faxline_worker.state.results import Admitted, Held, Idle, Mark, WakePlan
 from faxline_worker.state.schema import NewerLayoutError
+from tests.stage.daemon import worker_metrics
 from tests.stage.layouts import FOLDER, SETTINGS, STATES, fill, restored
 from tests.stage.ledger import FINAL
 from tests.stage.scene import Scene
@@ -42,7 +40,7 @@ def stored(request: pytest.FixtureRequest, redis_client: redis.Redis) -> Scene:
 
 
 def states(scene: Scene) -> dict[str, str]:
-    return {name: scene.record(name)["state"] for name in STATES}
+    return {name: scene.state(name) for name in STATES}
 
 
 def finish(scene: Scene) -> None:
@@ -69,7 +67,7 @@ def finish(scene: Scene) -> None:
         store.receipts.match()
         scene.go(200)
     for name in STATES:
-        if scene.record(name)["state"] == "in_doubt":
+        if scene.state(name) == "in_doubt":
             store.orders.resolve(scene.ordered("resolve"), name, "fail", "")
 
 
@@ -122,7 +120,7 @@ def test_what_todays_code_stores_has_the_fields_of_its_layouts_file(redis_client
     today: Any = {key.decode(): None for key in scene.client.scan_iter(match="fax:*")}
     assert set(today) == set(kept)
     for key in [k for k in today if kept[k]["kind"] == "hash"]:
-        assert {f.decode() for f in scene.client.hkeys(key)} == set(kept[key]["content"]), key  # type: ignore[union-attr]
+        assert {f.decode() for f in scene.client.hkeys(key)} == set(kept[key]["content"]), key
 
 
 def test_an_older_version_beside_us_miscounts_and_a_dispatcher_that_starts_counts_anew(
@@ -148,7 +146,7 @@ def test_a_dispatcher_that_starts_finds_the_open_jobs_counted(redis_client: redi
     scene.store.timers.run()
     changed = {k for k, v in scene.content().items() if before.get(k) != v}
     assert changed <= {scene.keys.account_state}
-    assert "ceiling_jobs" in {f.decode() for f in scene.client.hkeys(scene.keys.account_state)}  # type: ignore[union-attr]
+    assert "ceiling_jobs" in {f.decode() for f in scene.client.hkeys(scene.keys.account_state)}
     assert scene.store.state().backlog["jobs"].used == (state not in FINAL)
 
 
@@ -174,9 +172,7 @@ def test_fields_and_members_of_a_newer_minor_layout_are_left_and_kept(redis_clie
     scene.push("a", v="1.999", newer_field="kept")
     scene.client.hset(scene.keys.account_state, mapping={"layout": "1.999", "newer_field": "kept"})
     scene.store.schema.init_account()
-    admitted = scene.admit()
-    scene.store.submission.mark(admitted)
-    scene.store.submission.settle(admitted, {"decision": "accepted", "job_id": "77", "newer_member": 1})
+    scene.submit("77", newer_member=1)
     entry: Any = scene.client.xadd(scene.keys.status, {"body": b"{}", "kind": "receipt", "newer_field": "1"})
     receipt = {"job_id": "77", "outcome": "delivered", "code": 0, "reason": "r", "newer_member": [1]}
     assert scene.store.receipts.apply([(entry.decode(), receipt)])[0].result == "applied"
@@ -247,17 +243,15 @@ def test_receipts_of_a_newer_major_layout_are_left_to_a_newer_worker_and_others_
     scene, wakes = Scene(redis_client), Mock()
     for job, job_id in (("newer", "77"), ("ours", "78")):
         scene.push(job)
-        admitted = scene.admit()
-        scene.store.submission.mark(admitted)
-        scene.store.submission.settle(admitted, {"decision": "accepted", "job_id": job_id})
+        scene.submit(job_id)
         body = json.dumps({"jobId": int(job_id), "faxStatus": "delivered", "later": [1]})
         scene.client.xadd(scene.keys.status, {"kind": "receipt", "body": body, "later": "1"})
     scene.client.hset(scene.keys.job("newer"), "v", "2.0")
-    metrics = WorkerMetrics(new_registry(), ["default"], failure_labels())
+    metrics = worker_metrics()
     reconciler = Reconciler(scene.store, wakes, metrics, Mock())
     for _ in range(5):
         reconciler.turn()
-    assert (scene.record("newer")["state"], scene.record("ours")["state"]) == ("submitted", "delivered")
+    assert (scene.state("newer"), scene.state("ours")) == ("submitted", "delivered")
     assert (scene.client.xlen(scene.keys.status), scene.client.xlen(scene.keys.dead)) == (1, 0)
     assert not wakes.reconcile.called  # so that this worker and that receipt do not chase each other
 
@@ -296,7 +290,7 @@ def test_a_job_of_a_newer_major_layout_that_waits_for_a_line_stays_there(redis_c
     scene.client.hset(scene.keys.job("b"), "v", "2.0")
     scene.store.submission.mark(admitted)
     settled = scene.store.submission.settle(admitted, {"decision": "refuse", "reason": "r"})
-    assert (settled.result, scene.record("a")["state"]) == ("settled", "failed")
+    assert (settled.result, scene.state("a")) == ("settled", "failed")
     waiting: Any = scene.client.zrange(scene.keys.waiting, 0, -1)
     assert [member.rpartition(b"|")[2] for member in waiting] == [b"b"]
 

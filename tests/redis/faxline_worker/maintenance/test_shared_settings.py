@@ -109,8 +109,7 @@ def test_a_dispatcher_with_a_shorter_window_forgets_no_answer(redis_client: redi
     for i in range(20):
         scene.push(f"job-{i}")
     for _ in range(6):
-        taken = scene.admit()
-        scene.store.submission.mark(taken)
+        taken = scene.call()
         scene.store.submission.settle(taken, {"decision": "refuse", "reason": "r"})
     scene.go(50)
     dispatcher.timers.run()
@@ -134,7 +133,7 @@ def test_a_dispatcher_with_another_policy_sends_no_doubt_again_that_another_hold
     actors.settle("in_doubt")
     scene.go(WAIT)
     resends.timers.run()
-    assert scene.record(JOB)["state"] == "in_doubt"
+    assert scene.state(JOB) == "in_doubt"
 
 
 def test_a_worker_with_a_shorter_timeout_matches_no_receipt_that_another_may_still_claim(

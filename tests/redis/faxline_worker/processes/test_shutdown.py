@@ -8,19 +8,15 @@ from unittest.mock import Mock
 import dramatiq
 import pytest
 import redis
-import structlog
 from dramatiq.middleware import Middleware
 
 from faxline.contract.redis_keys import INTAKE_GROUP, RedisKeys
-from faxline_worker.config.settings import read_settings
-from faxline_worker.dispatcher.dispatcher import Dispatcher
-from faxline_worker.observability.metrics.dispatcher import DispatcherMetrics
-from faxline_worker.observability.metrics.families import new_registry
 from faxline_worker.state.store import Store
 from faxline_worker.wakeups.account_concurrency import AccountConcurrency
 from faxline_worker.wakeups.actors import QUEUE, Wakes, declare_actors
 from faxline_worker.wakeups.broker import WakeBroker, queue_key
 from faxline_worker.wakeups.shutdown import Shutdown
+from tests.stage.daemon import make_dispatcher, usual_settings
 
 ENTRY = (
     '{"id":"%s","fax":{"faxNumber":"+12025550123","faxData":[{"fileName":"a","fileUrl":"https://x.eu/a"}]}}'
@@ -108,17 +104,13 @@ def test_a_dispatcher_that_stops_leaves_no_entry_pending_and_no_consumer(
 ) -> None:
     store = Store(
         redis_client,
-        read_settings({"FAXLINE_ACCOUNTS__DEFAULT__TOKEN": "token", "FAXLINE_NUMBERS__CONCURRENT": "0"}),
+        usual_settings(NUMBERS__CONCURRENT="0"),
         "default",
     )
-    dispatcher = Dispatcher(
+    dispatcher = make_dispatcher(
         redis_client,
         {"default": store},
-        Mock(spec=Wakes),
-        DispatcherMetrics(new_registry(), ["default"], [("intake", None, "expired")]),
-        structlog.get_logger("test"),
         consumer="stops",
-        takeover=60,
         sweep=1.0,
         wake_lease=5.0,
     )

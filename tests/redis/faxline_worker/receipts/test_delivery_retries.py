@@ -20,14 +20,21 @@ def scene(redis_client: redis.Redis) -> Scene:
 
 def submit(scene: Scene, job_id: str) -> dict[str, Any]:
     """The job's fax is taken under this jobId; what was asked of iFax."""
-    admitted = scene.admit()
-    scene.store.submission.mark(admitted)
-    scene.store.submission.settle(admitted, {"decision": "accepted", "job_id": job_id})
+    admitted = scene.submit(job_id)
     return {"kind": admitted.kind, "attempt": admitted.attempt, **admitted.request}
 
 
 def fail(scene: Scene, job_id: str, again: str | None = "busy", **more: Any) -> None:
     scene.receipt(job_id, "failed", to=NUMBER, again=again, code=17, reason="busy", **more)
+
+
+def fail_once(scene: Scene, **fields: Any) -> None:
+    """The first delivery failed, and the time of the next one has come."""
+    scene.push(JOB, **fields)
+    submit(scene, "77")
+    fail(scene, "77")
+    scene.go(180)
+    scene.store.timers.run()
 
 
 @pytest.mark.parametrize(("again", "delay"), DELAYS.items())
@@ -71,7 +78,7 @@ def test_the_event_of_a_failed_delivery_tells_why_and_when_the_next_one_is(scene
     }
 
 
-def test_each_retry_resends_the_job_that_iFax_had_last_until_the_attempts_are_used_up(  # noqa: N802
+def test_each_retry_resends_the_job_that_iFax_had_last_until_the_attempts_are_used_up(
     scene: Scene,
 ) -> None:
     scene.push(JOB)
@@ -86,14 +93,14 @@ def test_each_retry_resends_the_job_that_iFax_had_last_until_the_attempts_are_us
     fail(scene, "79")
     event = scene.news()[0]
     assert (event.name, event.data["stage"], event.data["delivery"]) == ("fax.failed", "delivery", 3)
-    assert scene.record(JOB)["state"] == "failed"
+    assert scene.state(JOB) == "failed"
 
 
 def test_a_job_may_have_deliveries_of_its_own_number(scene: Scene) -> None:
     scene.push(JOB, attempts="1")
     submit(scene, "77")
     fail(scene, "77")
-    assert scene.record(JOB)["state"] == "failed"
+    assert scene.state(JOB) == "failed"
 
 
 def waits_of(scene: Scene, causes: list[str]) -> list[float]:
@@ -158,9 +165,7 @@ def lowered(scene: Scene, job_id: str) -> dict[str, Any]:
     fail(scene, job_id, "other", lower=True)
     scene.go(60)
     scene.store.timers.run()
-    admitted = scene.admit()
-    scene.store.submission.mark(admitted)
-    scene.store.submission.settle(admitted, {"decision": "accepted", "job_id": str(int(job_id) + 1)})
+    admitted = scene.submit(str(int(job_id) + 1))
     return {"kind": admitted.kind, "quality": admitted.quality, **admitted.request}
 
 
@@ -192,7 +197,7 @@ def test_a_resend_of_another_fax_takes_no_quality_and_is_given_up(scene: Scene) 
     scene.push(JOB, kind="resend", of="origin")
     submit(scene, "77")
     fail(scene, "77", "other", lower=True)
-    assert scene.record(JOB)["state"] == "failed"
+    assert scene.state(JOB) == "failed"
 
 
 def test_a_lowered_fax_stays_so_is_told_and_is_sent_once(scene: Scene) -> None:
@@ -218,7 +223,7 @@ def test_a_lowered_fax_that_was_delivered_after_all_is_not_sent_again(scene: Sce
     submit(scene, "77")
     fail(scene, "77", "other", lower=True)
     scene.receipt("77", "delivered", to=NUMBER)
-    assert scene.record(JOB)["state"] == "delivered"
+    assert scene.state(JOB) == "delivered"
     scene.go(1000)
     assert not scene.store.timers.run().ready
 
@@ -229,17 +234,16 @@ def test_a_lowered_fax_that_ifax_refuses_as_not_found_fails(scene: Scene) -> Non
     fail(scene, "77", "other", lower=True)
     scene.go(60)
     scene.store.timers.run()
-    admitted = scene.admit()
-    scene.store.submission.mark(admitted)
+    admitted = scene.call()
     scene.store.submission.settle(admitted, {"decision": "refuse", "reason": "not_found"})
-    assert scene.record(JOB)["state"] == "failed"
+    assert scene.state(JOB) == "failed"
 
 
 def test_a_final_cause_is_not_tried_again(scene: Scene) -> None:
     scene.push(JOB)
     submit(scene, "77")
     fail(scene, "77", None)
-    assert scene.record(JOB)["state"] == "failed"
+    assert scene.state(JOB) == "failed"
 
 
 def test_a_delivery_that_would_come_after_expires_at_is_not_tried(scene: Scene) -> None:
@@ -247,8 +251,8 @@ def test_a_delivery_that_would_come_after_expires_at_is_not_tried(scene: Scene) 
         scene.push(name, expires_at=str(scene.now + seconds * 1000))
         submit(scene, str(job_id))
         scene.receipt(str(job_id), "failed", again="busy")
-    assert scene.record("soon")["state"] == "failed"
-    assert scene.record("late")["state"] == "queued"
+    assert scene.state("soon") == "failed"
+    assert scene.state("late") == "queued"
 
 
 def test_a_job_that_waits_for_its_next_delivery_can_expire_and_can_be_canceled(scene: Scene) -> None:
@@ -261,16 +265,12 @@ def test_a_job_that_waits_for_its_next_delivery_can_expire_and_can_be_canceled(s
     scene.client.zadd(scene.keys.delayed, {"expires": scene.now + 10_000_000})
     scene.go(200)
     scene.store.timers.run()
-    assert scene.record("canceled")["state"] == "canceled"
-    assert (scene.record("expires")["state"], scene.record("expires")["reason"]) == ("failed", "expired")
+    assert scene.state("canceled") == "canceled"
+    assert (scene.state("expires"), scene.record("expires")["reason"]) == ("failed", "expired")
 
 
 def test_a_receipt_that_comes_again_says_nothing_about_the_next_delivery(scene: Scene) -> None:
-    scene.push(JOB)
-    submit(scene, "77")
-    fail(scene, "77")
-    scene.go(180)
-    scene.store.timers.run()
+    fail_once(scene)
     repeat_changes_nothing(scene)
     again = scene.admit()
     repeat_changes_nothing(scene)
@@ -299,7 +299,7 @@ def test_a_job_is_not_sent_again_where_its_failed_delivery_proves_delivered_afte
     submit(scene, "77")
     fail(scene, "77")
     scene.receipt("77", "delivered")
-    assert scene.record(JOB)["state"] == "delivered"
+    assert scene.state(JOB) == "delivered"
     scene.go(200)
     scene.store.timers.run()
     assert scene.client.zcard(scene.keys.ready) == 0
@@ -310,34 +310,24 @@ def test_a_late_failure_of_an_unconfirmed_job_is_its_end(scene: Scene) -> None:
     submit(scene, "77")
     scene.go(1001)
     scene.store.timers.run()
-    assert scene.record(JOB)["state"] == "unconfirmed"
+    assert scene.state(JOB) == "unconfirmed"
     fail(scene, "77")
-    assert scene.record(JOB)["state"] == "failed"
+    assert scene.state(JOB) == "failed"
 
 
-def test_a_resend_that_is_refused_because_iFax_has_the_job_no_more_becomes_a_whole_send(  # noqa: N802
+def test_a_resend_that_is_refused_because_iFax_has_the_job_no_more_becomes_a_whole_send(
     scene: Scene,
 ) -> None:
-    scene.push(JOB, request='{"faxNumber":"+12345678901"}')
-    submit(scene, "77")
-    fail(scene, "77")
-    scene.go(180)
-    scene.store.timers.run()
-    admitted = scene.admit()
-    scene.store.submission.mark(admitted)
+    fail_once(scene, request='{"faxNumber":"+12345678901"}')
+    admitted = scene.call()
     scene.store.submission.settle(admitted, {"decision": "refuse", "code": -5, "reason": "not_found"})
     admitted = scene.admit()
     assert (admitted.kind, admitted.request) == ("send", {"faxNumber": "+12345678901"})
 
 
 def test_a_resend_that_is_not_taken_is_retried_as_the_resend_it_is(scene: Scene) -> None:
-    scene.push(JOB)
-    submit(scene, "77")
-    fail(scene, "77")
-    scene.go(180)
-    scene.store.timers.run()
-    admitted = scene.admit()
-    scene.store.submission.mark(admitted)
+    fail_once(scene)
+    admitted = scene.call()
     scene.store.submission.settle(admitted, {"decision": "retry", "reason": "unavailable", "retry": 1000})
     scene.go(1)
     scene.store.timers.run()

@@ -17,11 +17,10 @@ def scene(redis_client: redis.Redis) -> Scene:
 
 def lost(scene: Scene) -> Admitted:
     """A worker sends, and dies: the job is in doubt."""
-    admitted = scene.admit()
-    scene.store.submission.mark(admitted)
+    admitted = scene.call()
     scene.go(LEASE)
     scene.store.timers.run()
-    assert state(scene) == "in_doubt"
+    assert scene.state(JOB) == "in_doubt"
     return admitted
 
 
@@ -40,21 +39,12 @@ def sent_again(scene: Scene, **entry: str) -> Admitted:
 def sent_twice(scene: Scene, **entry: str) -> tuple[Admitted, Admitted]:
     """Both attempts; the second one's call is under way."""
     older = sent_again(scene, **entry)
-    newer = scene.admit()
-    scene.store.submission.mark(newer)
+    newer = scene.call()
     return older, newer
 
 
 def accepted(scene: Scene, admitted: Admitted, job_id: str) -> str:
     return scene.store.submission.settle(admitted, {"decision": "accepted", "job_id": job_id}).result
-
-
-def state(scene: Scene) -> str:
-    return scene.record(JOB)["state"]
-
-
-def names(scene: Scene) -> list[str]:
-    return [event.name for event in scene.news()]
 
 
 def test_a_job_whose_older_attempt_was_accepted_is_not_sent_a_third_time(scene: Scene) -> None:
@@ -66,7 +56,7 @@ def test_a_job_whose_older_attempt_was_accepted_is_not_sent_a_third_time(scene: 
     scene.store.timers.run()
     assert isinstance(scene.store.submission.admit("permit-x", ""), Idle)
     assert scene.receipt("77").result == "applied"
-    assert names(scene) == ["fax.submitted", "fax.delivered"]
+    assert scene.names() == ["fax.submitted", "fax.delivered"]
 
 
 @pytest.mark.parametrize("decision", ["defer", "pause", "released", "retry", "refuse"])
@@ -79,7 +69,7 @@ def test_a_job_whose_older_attempt_was_accepted_is_not_sent_again_when_the_newer
     assert scene.store.submission.settle(newer, answer).state == "submitted"
     assert scene.record(JOB)["job_id"] == "77"
     assert scene.receipt("77").result == "applied"
-    assert state(scene) == "delivered"
+    assert scene.state(JOB) == "delivered"
 
 
 def test_nor_when_the_newer_attempts_lease_runs_out_before_its_first_byte(scene: Scene) -> None:
@@ -88,7 +78,7 @@ def test_nor_when_the_newer_attempts_lease_runs_out_before_its_first_byte(scene:
     assert accepted(scene, older, "77") == "duplicate"
     scene.go(LEASE)
     scene.store.timers.run()
-    assert (state(scene), scene.record(JOB)["job_id"]) == ("submitted", "77")
+    assert (scene.state(JOB), scene.record(JOB)["job_id"]) == ("submitted", "77")
 
 
 @pytest.mark.parametrize("policy", ["resend", "fail"])
@@ -96,10 +86,10 @@ def test_nor_by_the_policy_when_the_newer_attempt_is_in_doubt(scene: Scene, poli
     older, newer = sent_twice(scene, in_doubt=policy)
     assert accepted(scene, older, "77") == "duplicate"
     scene.store.submission.settle(newer, {"decision": "in_doubt", "reason": "read_timeout"})
-    assert state(scene) == "in_doubt"
+    assert scene.state(JOB) == "in_doubt"
     scene.go(WAIT + LEASE)
     scene.store.timers.run()
-    assert (state(scene), scene.record(JOB)["job_id"]) == ("submitted", "77")
+    assert (scene.state(JOB), scene.record(JOB)["job_id"]) == ("submitted", "77")
 
 
 def test_a_doubt_about_an_attempt_that_proves_not_taken_is_forgotten(scene: Scene) -> None:
@@ -107,7 +97,7 @@ def test_a_doubt_about_an_attempt_that_proves_not_taken_is_forgotten(scene: Scen
     scene.store.submission.settle(scene.admit(), {"decision": "released"})
     assert scene.store.submission.settle(older, {"decision": "refuse", "reason": "r"}).result == "stale"
     assert scene.client.zcard(scene.keys.doubts) == scene.client.zcard(scene.keys.doubts_until) == 0
-    assert state(scene) == "queued"
+    assert scene.state(JOB) == "queued"
 
 
 def test_a_duplicate_that_a_receipt_told_is_not_told_again_by_the_late_answer(scene: Scene) -> None:
@@ -117,7 +107,7 @@ def test_a_duplicate_that_a_receipt_told_is_not_told_again_by_the_late_answer(sc
     scene.go(MATCH)
     assert [m.result for m in scene.store.receipts.match()] == ["duplicate"]
     assert accepted(scene, older, "77") == "repeated"
-    assert names(scene).count("fax.duplicate") == 1
+    assert scene.names().count("fax.duplicate") == 1
 
 
 def test_a_duplicate_is_told_once_though_the_newer_attempt_is_answered_between_two_calls(
@@ -127,7 +117,7 @@ def test_a_duplicate_is_told_once_though_the_newer_attempt_is_answered_between_t
     assert accepted(scene, older, "77") == "duplicate"
     assert accepted(scene, newer, "78") == "settled"
     assert accepted(scene, older, "77") == "repeated"
-    assert names(scene).count("fax.duplicate") == 1
+    assert scene.names().count("fax.duplicate") == 1
 
 
 def test_a_late_acceptance_whose_failure_is_known_does_not_wait_for_a_receipt_again(scene: Scene) -> None:
@@ -136,7 +126,7 @@ def test_a_late_acceptance_whose_failure_is_known_does_not_wait_for_a_receipt_ag
     scene.go(MATCH)
     scene.store.receipts.match()
     assert accepted(scene, older, "77") == "repeated"
-    assert state(scene) == "queued"
+    assert scene.state(JOB) == "queued"
 
 
 def test_a_failed_receipt_of_an_older_attempt_leaves_the_doubt_about_the_newer_one(scene: Scene) -> None:
@@ -149,10 +139,10 @@ def test_a_failed_receipt_of_an_older_attempt_leaves_the_doubt_about_the_newer_o
     scene.receipt("77", "failed", to=NUMBER, started=sent)
     scene.go(MATCH)
     assert [m.result for m in scene.store.receipts.match()] == ["duplicate"]
-    assert state(scene) == "in_doubt"
+    assert scene.state(JOB) == "in_doubt"
     assert accepted(scene, newer, "78") == "resolved"
     assert scene.receipt("78").result == "applied"
-    assert state(scene) == "delivered"
+    assert scene.state(JOB) == "delivered"
 
 
 def test_a_job_that_expired_while_it_was_in_doubt_is_not_sent_again(scene: Scene) -> None:
@@ -162,7 +152,7 @@ def test_a_job_that_expired_while_it_was_in_doubt_is_not_sent_again(scene: Scene
     scene.store.timers.run()
     scene.go(WAIT)
     scene.store.timers.run()
-    assert (state(scene), scene.record(JOB)["reason"]) == ("failed", "expired")
+    assert (scene.state(JOB), scene.record(JOB)["reason"]) == ("failed", "expired")
     assert isinstance(scene.store.submission.admit("permit-x", ""), Idle)
 
 
@@ -173,7 +163,7 @@ def test_a_job_that_was_put_back_out_of_a_doubt_expires_in_time(scene: Scene) ->
     scene.store.timers.run()
     assert scene.store.submission.settle(worker, {"decision": "defer", "cooldown": 1000}).state == "queued"
     scene.store.timers.run()
-    assert (state(scene), scene.record(JOB)["reason"]) == ("failed", "expired")
+    assert (scene.state(JOB), scene.record(JOB)["reason"]) == ("failed", "expired")
 
 
 @pytest.mark.parametrize("looked_at", [True, False], ids=["after the timers", "before the timers"])
@@ -193,8 +183,7 @@ def test_a_worker_that_asks_again_for_a_question_that_became_needless_goes_on(
 ) -> None:
     scene = Scene(redis_client, STATUS_CALL="true")
     scene.push(JOB)
-    admitted = scene.admit()
-    scene.store.submission.mark(admitted)
+    admitted = scene.call()
     accepted(scene, admitted, "77")
     scene.go(DEADLINE)
     scene.store.timers.run()
@@ -214,8 +203,8 @@ def test_the_receipt_of_an_older_attempt_that_came_first_ends_the_job_when_the_n
     scene.go(MATCH)
     assert scene.store.receipts.match() == []
     scene.store.submission.settle(newer, {"decision": "refuse", "reason": "r"})
-    assert state(scene) == outcome
-    assert names(scene).count("fax.duplicate") == 1
+    assert scene.state(JOB) == outcome
+    assert scene.names().count("fax.duplicate") == 1
 
 
 def test_a_job_that_waits_for_its_next_delivery_is_not_sent_where_an_older_attempt_was_delivered(
@@ -225,9 +214,9 @@ def test_a_job_that_waits_for_its_next_delivery_is_not_sent_where_an_older_attem
     assert accepted(scene, older, "77") == "duplicate"
     accepted(scene, newer, "78")
     scene.receipt("78", "failed", again="busy")
-    assert state(scene) == "queued"
+    assert scene.state(JOB) == "queued"
     scene.receipt("77")
-    assert state(scene) == "delivered"
+    assert scene.state(JOB) == "delivered"
     assert scene.client.zcard(scene.keys.delayed) == 0
 
 
@@ -242,9 +231,9 @@ def test_the_delivery_of_an_older_attempt_settles_the_doubt_about_the_newer_one(
     assert accepted(scene, older, "77") == "duplicate"
     scene.store.submission.settle(newer, {"decision": "in_doubt", "reason": "read_timeout"})
     if not receipt_first:
-        assert state(scene) == "in_doubt"
+        assert scene.state(JOB) == "in_doubt"
         assert scene.receipt("77").result == "resolved_doubt"
-    assert (state(scene), scene.record(JOB)["job_id"]) == ("delivered", "77")
+    assert (scene.state(JOB), scene.record(JOB)["job_id"]) == ("delivered", "77")
     scene.go(WAIT + LEASE)
     scene.store.timers.run()
     assert isinstance(scene.store.submission.admit("permit-x", ""), Idle)
@@ -261,7 +250,7 @@ def test_the_failure_of_an_older_attempt_leaves_the_doubt_about_the_newer_one(
     scene.store.submission.settle(newer, {"decision": "in_doubt", "reason": "read_timeout"})
     if not receipt_first:
         assert scene.receipt("77", "failed").result == "repeated"
-    assert state(scene) == "in_doubt"
+    assert scene.state(JOB) == "in_doubt"
 
 
 def test_an_unconfirmed_job_is_delivered_where_an_older_attempt_was(scene: Scene) -> None:
@@ -270,9 +259,9 @@ def test_an_unconfirmed_job_is_delivered_where_an_older_attempt_was(scene: Scene
     accepted(scene, newer, "78")
     scene.go(DEADLINE)
     scene.store.timers.run()
-    assert state(scene) == "unconfirmed"
+    assert scene.state(JOB) == "unconfirmed"
     assert scene.receipt("77").result == "applied"
-    assert (state(scene), scene.record(JOB)["job_id"]) == ("delivered", "77")
+    assert (scene.state(JOB), scene.record(JOB)["job_id"]) == ("delivered", "77")
 
 
 def test_a_job_that_ifax_has_again_is_delivered_where_an_older_attempt_was_and_not_sent_a_third_time(
@@ -283,7 +272,7 @@ def test_a_job_that_ifax_has_again_is_delivered_where_an_older_attempt_was_and_n
     accepted(scene, newer, "78")
     assert scene.receipt("77").result == "applied"
     assert scene.receipt("78", "failed", again="busy").result == "repeated"
-    assert (state(scene), scene.record(JOB)["job_id"]) == ("delivered", "77")
+    assert (scene.state(JOB), scene.record(JOB)["job_id"]) == ("delivered", "77")
     assert isinstance(scene.store.submission.admit("permit-x", ""), Idle)
 
 
@@ -293,9 +282,9 @@ def test_nor_where_a_match_tells_that_the_older_one_was_delivered(scene: Scene) 
     scene.receipt("77", to=NUMBER)
     scene.go(MATCH)
     assert [m.result for m in scene.store.receipts.match()] == ["duplicate"]
-    assert names(scene)[-2:] == ["fax.duplicate", "fax.delivered"]
+    assert scene.names()[-2:] == ["fax.duplicate", "fax.delivered"]
     assert scene.receipt("78", "failed", again="busy").result == "repeated"
-    assert state(scene) == "delivered"
+    assert scene.state(JOB) == "delivered"
 
 
 def test_a_job_id_of_an_older_attempt_stands_for_no_job_once_its_job_is_forgotten(scene: Scene) -> None:
@@ -306,7 +295,7 @@ def test_a_job_id_of_an_older_attempt_stands_for_no_job_once_its_job_is_forgotte
     assert scene.store.maintenance.forget(JOB) == "done"
     scene.push(JOB)
     assert scene.receipt("77").result == "repeated"
-    assert state(scene) == "queued"
+    assert scene.state(JOB) == "queued"
 
 
 def test_a_job_whose_older_attempt_was_delivered_is_not_in_doubt_when_the_newer_ones_worker_is_lost(
@@ -317,4 +306,4 @@ def test_a_job_whose_older_attempt_was_delivered_is_not_in_doubt_when_the_newer_
     assert accepted(scene, older, "77") == "duplicate"
     scene.go(LEASE)
     scene.store.timers.run()
-    assert (state(scene), scene.record(JOB)["job_id"]) == ("delivered", "77")
+    assert (scene.state(JOB), scene.record(JOB)["job_id"]) == ("delivered", "77")

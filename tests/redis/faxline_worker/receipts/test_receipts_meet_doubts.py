@@ -31,9 +31,7 @@ def scene(redis_client: redis.Redis) -> Scene:
 def call(scene: Scene, job: str = JOB, **fields: Any) -> Admitted:
     """The job's request leaves."""
     scene.push(job, **({"known_pages": "3"} | fields))
-    admitted = scene.admit()
-    scene.store.submission.mark(admitted)
-    return admitted
+    return scene.call()
 
 
 def doubt(scene: Scene, job: str = JOB, **fields: Any) -> Admitted:
@@ -136,7 +134,7 @@ def test_no_receipt_meets_a_doubt_while_its_own_answer_may_come_although_the_clo
     assert str(scene.store.receipts.try_lock_reconcile(turn=True)) == "none"
     assert matched(scene) == []
     scene.store.submission.settle(answered, {"decision": "accepted", "job_id": JOB_ID})
-    assert (scene.record(JOB)["state"], scene.record(OTHER)["state"]) == ("in_doubt", "delivered")
+    assert (scene.state(JOB), scene.state(OTHER)) == ("in_doubt", "delivered")
 
 
 def test_the_receipts_of_a_fax_that_ifax_redialed_meet_its_doubt_though_each_names_its_own_beginning(
@@ -202,7 +200,7 @@ def test_a_doubt_that_arises_after_its_receipts_meets_them(scene: Scene, receipt
     scene.go(LEASE + 1)
     assert matched(scene) == []
     assert looks(scene, 2 * LEASE) == [("resolved_doubt", JOB)]
-    assert scene.record(JOB)["state"] == "delivered"
+    assert scene.state(JOB) == "delivered"
 
 
 def test_the_last_word_after_a_redials_first_finds_the_job_that_the_first_met(scene: Scene) -> None:
@@ -222,7 +220,7 @@ def test_no_policy_is_applied_to_a_doubt_that_arises_late_before_an_older_receip
     looks(scene, age)
     doubt(scene)
     assert looks(scene, WAIT + 2) == [("resolved_doubt", JOB)]
-    assert [event.name for event in scene.news()][-1] == "fax.delivered"
+    assert scene.names()[-1] == "fax.delivered"
 
 
 def test_no_policy_is_applied_while_receipts_are_due_to_be_compared_again(redis_client: redis.Redis) -> None:
@@ -243,8 +241,7 @@ def test_a_receipt_outlasts_a_state_that_may_be_old_and_meets_the_doubt_that_rec
     scene = begin(redis_client, IN_DOUBT__THEN="resend", IN_DOUBT__CLOCK_SLACK="7200")
     scene.push(JOB, known_pages="3")
     moment = scene.save()
-    admitted = scene.admit()
-    scene.store.submission.mark(admitted)
+    admitted = scene.call()
     scene.restore(moment)
 
     def arrive() -> None:
@@ -258,10 +255,10 @@ def test_a_receipt_outlasts_a_state_that_may_be_old_and_meets_the_doubt_that_rec
     if not before:
         arrive()
     looks(scene, 60)
-    assert scene.record(JOB)["state"] == "queued"
+    assert scene.state(JOB) == "queued"
     assert recover(scene) == [("in_doubt", JOB)]
     assert looks(scene, WAIT + 2) == [("resolved_doubt", JOB)]
-    names = [event.name for event in scene.news()]
+    names = scene.names()
     assert names[-2:] == ["fax.in_doubt", "fax.delivered"]
 
 
@@ -273,7 +270,7 @@ def test_a_policy_that_is_due_when_a_state_is_known_again_waits_for_the_receipts
     roll_back(scene)
     delivered(scene)
     looks(scene, 3 * WAIT)
-    assert scene.record(JOB)["state"] == "in_doubt"
+    assert scene.state(JOB) == "in_doubt"
     recover(scene)
     assert scene.store.timers.run().changes == ()
     assert looks(scene, 3) == [("resolved_doubt", JOB)]
@@ -308,8 +305,7 @@ def test_a_call_that_redis_lost_meets_a_receipt_by_when_it_was_made_and_not_by_a
     scene.go(WRONG)
     scene.store.timers.run()
     moment = scene.save()
-    admitted = scene.admit()
-    scene.store.submission.mark(admitted)
+    admitted = scene.call()
     scene.restore(moment)
     roll_back(scene, admitted)
     recover(scene)
@@ -324,8 +320,7 @@ def sent_again(scene: Scene) -> tuple[Admitted, Admitted]:
     first = doubt(scene)
     scene.go(WAIT)
     scene.store.timers.run()
-    again = scene.admit()
-    scene.store.submission.mark(again)
+    again = scene.call()
     return first, again
 
 
@@ -362,14 +357,14 @@ def test_what_is_said_of_an_older_request_ends_the_job_if_the_one_under_way_come
         assert matched(scene) == [("duplicate", JOB)]
         for outcome in receipts[1:]:
             arrive(outcome)
-    assert scene.record(JOB)["state"] == "submitting"
+    assert scene.state(JOB) == "submitting"
     scene.store.submission.settle(again, {"decision": "refuse", "reason": "r"})
     record = scene.record(JOB)
     assert (record["state"], record["job_id"]) == (end, JOB_ID)
     if end == "submitted":
         scene.go(REDIAL + 1)
         scene.store.timers.run()
-        assert scene.record(JOB)["state"] == "failed"
+        assert scene.state(JOB) == "failed"
 
 
 def test_a_further_receipt_about_an_older_request_meets_no_other_doubt(redis_client: redis.Redis) -> None:
@@ -379,11 +374,11 @@ def test_a_further_receipt_about_an_older_request_meets_no_other_doubt(redis_cli
     scene.store.timers.run()
     scene.go(WAIT)
     scene.store.timers.run()
-    scene.store.submission.mark(scene.admit())
+    scene.call()
     assert failed(scene, 0) == "unmatched"
     settled = scene.store.submission.settle(first, {"decision": "accepted", "job_id": JOB_ID})
     assert settled.result == "duplicate"
     scene.store.submission.settle(call(scene, OTHER), {"decision": "in_doubt", "reason": "r"})
     assert delivered(scene) == "held"
     assert looks(scene, 80) == []  # its receipt would be due in 63 s
-    assert scene.record(OTHER)["state"] == "in_doubt"
+    assert scene.state(OTHER) == "in_doubt"

@@ -20,15 +20,9 @@ def begin(client: redis.Redis, **settings: str) -> Scene:
 def scene(redis_client: redis.Redis) -> Scene:
     made = begin(redis_client)
     made.push(JOB)
-    submit(made)
+    made.submit()
     made.news()
     return made
-
-
-def submit(scene: Scene, job_id: str = JOB_ID) -> None:
-    admitted = scene.admit()
-    scene.store.submission.mark(admitted)
-    scene.store.submission.settle(admitted, {"decision": "accepted", "job_id": job_id})
 
 
 def fail(scene: Scene, redial: int | None, again: str | None = "busy", **more: Any) -> Receipted:
@@ -36,22 +30,18 @@ def fail(scene: Scene, redial: int | None, again: str | None = "busy", **more: A
     return scene.receipt(JOB_ID, "failed", **{name: v for name, v in (own | more).items() if v is not None})
 
 
-def names(scene: Scene) -> list[str]:
-    return [event.name for event in scene.news()]
-
-
 @pytest.mark.parametrize("again", ["busy", None])
 def test_a_failure_after_which_ifax_may_call_again_is_told_when_no_other_word_came(
     scene: Scene, again: str | None
 ) -> None:
     assert fail(scene, 0, again).result == "held"
-    assert (scene.record(JOB)["state"], names(scene)) == ("submitted", [])
+    assert (scene.state(JOB), scene.names()) == ("submitted", [])
     scene.go(WAIT - 1)
     assert scene.store.timers.run().failures == ()
     scene.go(1.1)
     [(job, receipt)] = scene.store.timers.run().failures
     assert (job, receipt["outcome"], receipt.get("retried")) == (JOB, "failed", again and True)
-    assert names(scene) == ["fax.retrying" if again else "fax.failed"]
+    assert scene.names() == ["fax.retrying" if again else "fax.failed"]
     assert scene.store.timers.run().failures == ()
     assert not scene.client.zcard(scene.keys.held)
     assert "held" not in scene.record(JOB)
@@ -61,10 +51,10 @@ def test_ifaxs_own_next_call_that_arrives_is_the_end_and_nothing_is_sent_again(s
     fail(scene, 0)
     fail(scene, 1)
     assert scene.receipt(JOB_ID, "delivered").result == "applied"
-    assert names(scene) == ["fax.delivered"]
+    assert scene.names() == ["fax.delivered"]
     scene.go(WAIT + 1)
     assert scene.store.timers.run().failures == ()
-    assert names(scene) == []
+    assert scene.names() == []
 
 
 def test_each_further_call_puts_the_end_off_and_a_repeat_does_not(scene: Scene) -> None:
@@ -102,7 +92,7 @@ def test_a_failure_is_not_the_last_while_a_word_waits_that_came_in_time(scene: S
         == "applied"
     )
     assert scene.store.timers.run().failures == ()
-    assert names(scene) == ["fax.delivered"]
+    assert scene.names() == ["fax.delivered"]
 
 
 def test_a_failure_is_the_last_although_words_go_on_coming(scene: Scene) -> None:
@@ -117,21 +107,20 @@ def test_a_failure_is_the_last_although_words_go_on_coming(scene: Scene) -> None
 
 def test_a_failure_without_a_number_is_the_last(scene: Scene) -> None:
     assert fail(scene, None).result == "applied"
-    assert names(scene) == ["fax.retrying"]
+    assert scene.names() == ["fax.retrying"]
 
 
 def test_every_failure_is_the_last_where_the_setting_says_so(redis_client: redis.Redis) -> None:
     scene = begin(redis_client, RETRIES__DELIVERY__REDIAL_WAIT="0")
     scene.push(JOB)
-    submit(scene)
+    scene.submit()
     assert fail(scene, 0).result == "applied"
 
 
 def test_a_failure_that_came_before_the_answer_is_held_as_well(redis_client: redis.Redis) -> None:
     scene = begin(redis_client)
     scene.push(JOB)
-    admitted = scene.admit()
-    scene.store.submission.mark(admitted)
+    admitted = scene.call()
     assert fail(scene, 0).result == "unmatched"
     settled = scene.store.submission.settle(admitted, {"decision": "accepted", "job_id": JOB_ID})
     assert (settled.state, settled.receipt) == ("submitted", None)
@@ -147,8 +136,7 @@ def test_of_the_words_that_came_before_the_answer_the_last_counts(
 ) -> None:
     scene = begin(redis_client)
     scene.push(JOB)
-    admitted = scene.admit()
-    scene.store.submission.mark(admitted)
+    admitted = scene.call()
     for redial, outcome in enumerate(early):
         fail(scene, redial) if outcome == "failed" else scene.receipt(JOB_ID, outcome, to=NUMBER)
     settled = scene.store.submission.settle(admitted, {"decision": "accepted", "job_id": JOB_ID})
@@ -160,8 +148,7 @@ def test_of_the_words_that_came_before_the_answer_the_last_counts(
 def test_such_a_failure_settles_a_doubt_and_the_job_waits_for_the_last(redis_client: redis.Redis) -> None:
     scene = begin(redis_client, IN_DOUBT__THEN="resend")
     scene.push(JOB, number=NUMBER)
-    admitted = scene.admit()
-    scene.store.submission.mark(admitted)
+    admitted = scene.call()
     scene.store.submission.settle(admitted, {"decision": "in_doubt"})
     fail(scene, 0)
     scene.go(200)
@@ -174,14 +161,14 @@ def test_such_a_failure_settles_a_doubt_and_the_job_waits_for_the_last(redis_cli
 def test_a_job_whose_failure_is_held_is_not_unconfirmed(redis_client: redis.Redis) -> None:
     scene = begin(redis_client, RECEIPT_DEADLINE="60")
     scene.push(JOB)
-    submit(scene)
+    scene.submit()
     fail(scene, 0, None)
     scene.go(61)
     scene.store.timers.run()
-    assert scene.record(JOB)["state"] == "submitted"
+    assert scene.state(JOB) == "submitted"
     scene.go(WAIT)
     scene.store.timers.run()
-    assert scene.record(JOB)["state"] == "failed"
+    assert scene.state(JOB) == "failed"
 
 
 def test_what_is_held_has_no_number_of_the_recipient(scene: Scene) -> None:

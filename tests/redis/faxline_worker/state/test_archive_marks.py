@@ -263,7 +263,7 @@ def happen(line: Line, draw: random.Random, what: str) -> None:
 
 @pytest.mark.parametrize("course", range(40))
 def test_in_any_course_each_entry_is_kept_or_counted(line: Line, course: int) -> None:
-    draw = random.Random(course)  # noqa: S311 - a course of a test
+    draw = random.Random(course)
     line.marks.switch_on()
     for _ in range(80):
         happen(line, draw, draw.choice(["add", "add", "drop", "take", "crash before the commit"]))
@@ -275,7 +275,7 @@ def test_in_any_course_each_entry_is_kept_or_counted(line: Line, course: int) ->
 
 @pytest.mark.parametrize("course", range(40))
 def test_in_any_course_with_restored_copies_all_that_redis_has_is_kept(line: Line, course: int) -> None:
-    draw = random.Random(course)  # noqa: S311 - a course of a test
+    draw = random.Random(course)
     line.marks.switch_on()
     copy: dict[bytes, bytes] = {}
     for _ in range(80):

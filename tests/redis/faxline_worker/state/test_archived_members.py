@@ -40,8 +40,7 @@ def archive(scene: Scene) -> ArchiveMarks:
 
 def call(scene: Scene, answer: dict[str, Any] | None = None) -> Admitted:
     """Call iFax for the best job; without an answer the call goes on."""
-    admitted = scene.admit()
-    scene.store.submission.mark(admitted)
+    admitted = scene.call()
     scene.go(0.5)
     if answer is not None:
         scene.store.submission.settle(admitted, answer)
@@ -124,8 +123,7 @@ def test_who_has_ifax_cancel_a_scheduled_fax_is_told_when_ifax_answers(
     scene.push("a", send_at=str(scene.now + 100_000), schedule="provider")
     call(scene, ACCEPTED)
     scene.store.intake.cancel(scene.intake("cancel"), "a", by="jane")
-    admitted = scene.admit()
-    scene.store.submission.mark(admitted)
+    admitted = scene.call()
     scene.store.submission.report(admitted, {"call": "fax-cancel", "ms": 70, **answer})
     (news,) = [one for one in scene.news() if one.name == event]
     expected = {"by": "jane", "started_at": scene.now - 70, "ended_at": scene.now}
@@ -237,8 +235,7 @@ def test_the_answer_of_a_question_is_kept_as_a_receipt(scene: Scene) -> None:
     call(scene, ACCEPTED)
     scene.go(130)
     scene.store.timers.poll()
-    admitted = scene.admit()
-    scene.store.submission.mark(admitted)
+    admitted = scene.call()
     word = receipt("77") | {"digest": DIGEST, "raw": RAW.decode()}
     answer = {"decision": "accepted", "receipt": word, "about": "77", "call": "fax-status", "ms": 10}
     assert scene.store.submission.report(admitted, answer).result == "applied"

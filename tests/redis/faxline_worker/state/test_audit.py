@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 import redis
 
-from faxline_worker.config.settings import read_settings
 from faxline_worker.state.results import Admitted
 from faxline_worker.state.store import Store
+from tests.stage.daemon import usual_settings
 from tests.stage.scene import CLOCK, Scene
 
 ANSWER = {"call": "fax-send", "attempt": 1, "outcome": "accepted", "status": 200, "ms": 120}
@@ -26,9 +26,7 @@ def audited(scene: Scene) -> list[dict[str, str]]:
 
 
 def call(scene: Scene) -> Admitted:
-    admitted = scene.admit()
-    scene.store.submission.mark(admitted)
-    return admitted
+    return scene.call()
 
 
 def test_a_call_is_audited_with_the_answer_it_had(scene: Scene) -> None:
@@ -109,9 +107,7 @@ def test_every_order_is_audited_with_who_gave_it_and_what_came_of_it(scene: Scen
 
 
 def test_entries_older_than_the_retention_go(redis_client: redis.Redis) -> None:
-    settings = read_settings(
-        {"FAXLINE_ACCOUNTS__DEFAULT__TOKEN": "token", "FAXLINE_AUDIT_RETENTION": "86400"}
-    )
+    settings = usual_settings(AUDIT_RETENTION="86400")
     store = Store(redis_client, settings, "default")
     seconds, _ = redis_client.time()
     days = {day: (seconds - day * 86400) * 1000 for day in (3, 2, 0)}

@@ -8,13 +8,12 @@ import pytest
 import redis
 from prometheus_client import CollectorRegistry
 
-from faxline_worker.dispatcher.dispatcher import Dispatcher
 from faxline_worker.ifax import Answer, Decision
-from faxline_worker.observability.metrics.dispatcher import DispatcherMetrics
 from faxline_worker.observability.metrics.families import new_registry
 from faxline_worker.observability.metrics.worker import WorkerMetrics
 from faxline_worker.processes.common import failure_labels
 from faxline_worker.receipts.reconciler import count_receipt
+from tests.stage.daemon import dispatcher_metrics, make_dispatcher
 from tests.stage.scene import Scene
 from tests.stage.states import JOB, LEASE
 from tests.stage.submitting import submitter
@@ -87,7 +86,7 @@ def test_a_failure_that_is_told_before_the_answer_is_one_failed_job(
         return ACCEPTED
 
     turn(call)
-    assert scene.record(JOB)["state"] == "failed"
+    assert scene.state(JOB) == "failed"
     assert counts(registry) == {
         ("fax_submissions_total", "accepted"): 1,
         ("fax_outcomes_total", "failed"): 1,
@@ -107,11 +106,11 @@ def test_a_refusal_that_comes_after_the_lease_ran_out_is_a_failed_job(
         mark()
         scene.go(LEASE)
         scene.store.timers.run()
-        assert scene.record(JOB)["state"] == "in_doubt"
+        assert scene.state(JOB) == "in_doubt"
         return REFUSED
 
     turn(call)
-    assert scene.record(JOB)["state"] == "failed"
+    assert scene.state(JOB) == "failed"
     assert counts(registry)["fax_outcomes_total", "failed"] == 1
 
 
@@ -153,35 +152,25 @@ def test_an_acceptance_that_its_receipt_told_before_counts_no_second_end(
         return ACCEPTED
 
     turn(call)
-    assert scene.record(JOB)["state"] == "failed"
+    assert scene.state(JOB) == "failed"
     assert counts(registry) == {("fax_submissions_total", "accepted"): 1}
 
 
 @pytest.mark.parametrize("outcome", ["delivered", "failed"])
-def test_a_doubt_that_an_operator_settles_by_a_jobId_whose_receipt_had_come_is_counted_with_it(  # noqa: N802
+def test_a_doubt_that_an_operator_settles_by_a_jobId_whose_receipt_had_come_is_counted_with_it(
     scene: Scene, outcome: str
 ) -> None:
     pushed(scene)
-    scene.store.submission.mark(scene.admit())
+    scene.call()
     scene.go(LEASE)
     scene.store.timers.run()
     scene.receipt("77", outcome, code=21, reason="rejected", transferred=2)
     registry = new_registry()
-    dispatcher = Dispatcher(
-        scene.client,
-        {"default": scene.store},
-        Mock(),
-        DispatcherMetrics(registry, ["default"], failure_labels()),
-        Mock(),
-        consumer="test",
-        takeover=60,
-        sweep=60,
-        wake_lease=60,
-    )
+    dispatcher = make_dispatcher(scene.client, {"default": scene.store}, metrics=dispatcher_metrics(registry))
     order: Any = {"order": "resolve", "job": JOB, "how": "accepted", "jobId": "77"}
     scene.client.xadd(scene.keys.orders, order)
     dispatcher.orders.carry_out("default")
-    assert scene.record(JOB)["state"] == outcome
+    assert scene.state(JOB) == outcome
     found = counts(registry)
     assert found[("fax_outcomes_total", outcome)] == 1
     assert found[("fax_pages_total", "transferred")] == 2

@@ -126,20 +126,18 @@ def test_a_document_lives_until_the_last_of_its_jobs_has_ended(scene: Scene) -> 
 def test_a_document_of_a_job_whose_delivery_is_tried_again_lives_on(scene: Scene) -> None:
     scene.push("a", documents=DIGEST)
     end(scene, "a", "failed")
-    assert scene.record("a")["state"] == "queued"
+    assert scene.state("a") == "queued"
     assert lives(scene) is None
 
 
 def test_an_unconfirmed_job_that_a_late_receipt_amends_gives_its_document_back_once(scene: Scene) -> None:
     for name in "ab":
         scene.push(name, documents=DIGEST)
-    admitted = scene.admit()
-    scene.store.submission.mark(admitted)
-    scene.store.submission.settle(admitted, {"decision": "accepted", "job_id": "77"})
+    scene.submit("77")
     scene.go(1001)
     scene.store.timers.run()
     scene.receipt("77")
-    assert scene.record("a")["state"] == "delivered"
+    assert scene.state("a") == "delivered"
     assert lives(scene) is None
 
 

@@ -15,19 +15,14 @@ from faxline.contract.page_count import digest
 from faxline.contract.redis_keys import ACCOUNTS, INTAKE_GROUP
 from faxline_local.redis_server import RedisServer
 from faxline_local.server_binaries import ServerBinary
-from faxline_worker.config.settings import read_settings
-from faxline_worker.dispatcher.dispatcher import Dispatcher
-from faxline_worker.observability.metrics.dispatcher import DispatcherMetrics
-from faxline_worker.observability.metrics.families import new_registry
-from faxline_worker.observability.metrics.worker import WorkerMetrics
 from faxline_worker.observability.pulse import Loops
-from faxline_worker.processes.common import failure_labels
 from faxline_worker.receipts.reconciler import Reconciler
 from faxline_worker.state.redis_clients import unserved
 from faxline_worker.state.results import Admitted
 from faxline_worker.state.store import Store
 from faxline_worker.wakeups.actors import QUEUE, Wakes
 from faxline_worker.wakeups.broker import WakeBroker, queue_key
+from tests.stage.daemon import make_dispatcher, usual_settings, worker_metrics
 
 TEXT = b"A letter."
 FAX = {
@@ -70,9 +65,7 @@ def test_a_full_transaction_is_told_as_full_whenever_it_became_so(server: RedisS
 def test_a_dispatcher_that_starts_on_a_full_redis_takes_what_is_inside_through_to_its_end(
     server: RedisServer, client: Any, wait_until: Callable[..., Any]
 ) -> None:
-    settings = read_settings(
-        {"FAXLINE_ACCOUNTS__DEFAULT__TOKEN": "token", "FAXLINE_NUMBERS__CONCURRENT": "0"}
-    )
+    settings = usual_settings(NUMBERS__CONCURRENT="0")
     store = Store(client, settings, "default")
     broker = WakeBroker(redis.Redis.from_url(server.url(1)), [])
     client.xadd(store.keys.intake, {"send": json.dumps({"id": "a", "fax": FAX})})
@@ -86,14 +79,11 @@ def test_a_dispatcher_that_starts_on_a_full_redis_takes_what_is_inside_through_t
     with pytest.raises(redis.OutOfMemoryError) as caught:
         client.set("x", "y")
     assert unserved(caught.value)
-    dispatcher = Dispatcher(
+    dispatcher = make_dispatcher(
         client,
         {"default": store},
-        Wakes(broker),
-        DispatcherMetrics(new_registry(), ["default"], failure_labels()),
-        Mock(),
+        wakes=Wakes(broker),
         consumer="full",
-        takeover=60,
         sweep=0.5,
         wake_lease=0.5,
         loops=(loops := Loops()),
@@ -121,7 +111,7 @@ def test_a_dispatcher_that_starts_on_a_full_redis_takes_what_is_inside_through_t
     assert isinstance(admitted, Admitted)
     store.submission.mark(admitted)
     store.submission.settle(admitted, {"decision": "accepted", "job_id": "7"})
-    metrics = WorkerMetrics(new_registry(), ["default"], failure_labels())
+    metrics = worker_metrics()
     Reconciler(store, Mock(), metrics, Mock()).turn()
     with FaxLine(server.url()) as line:
         job = line.job("a")

@@ -2,69 +2,21 @@
 
 import threading
 from typing import Any
-from uuid import uuid4
 
 import pytest
 import redis
 
 from faxline import FaxLine
 from faxline.reading.shared_settings import find_differences
-from faxline_worker.state.results import Admitted, Idle
+from faxline_worker.state.results import Idle
 from faxline_worker.state.store import Store
-from tests.stage.scene import CLOCK, NUMBER, Scene, receipt, settings
-
-JOB, JOB_ID = "a", "77"
-
-
-def begin(client: redis.Redis, **changes: str) -> Scene:
-    own = {"RESULTS": "poll", "POLL__SCHEDULE": "[120,300,600]", "RECEIPT_DEADLINE": "2000"}
-    return Scene(client, **(own | changes))
+from tests.stage.polling import JOB, JOB_ID, answer, ask, begin, questions, submit, take
+from tests.stage.scene import CLOCK, Scene, receipt, settings
 
 
 @pytest.fixture
 def scene(redis_client: redis.Redis) -> Scene:
     return begin(redis_client)
-
-
-def submit(scene: Scene, *jobs: str) -> None:
-    """The jobs are taken by iFax: the n-th under the jobId 76 + n."""
-    for n, job in enumerate(jobs):
-        scene.push(job)
-        admitted = scene.admit()
-        scene.store.submission.mark(admitted)
-        scene.store.submission.settle(admitted, {"decision": "accepted", "job_id": str(77 + n)})
-
-
-def take(scene: Scene) -> Admitted | None:
-    admitted = scene.store.submission.admit(uuid4().hex, "")
-    return admitted if isinstance(admitted, Admitted) else None
-
-
-def questions(scene: Scene) -> list[Admitted]:
-    """Those that may go now, as workers take them."""
-    while scene.store.timers.poll().asked:
-        continue
-    taken = []
-    while (admitted := take(scene)) is not None:
-        scene.store.submission.mark(admitted)
-        taken.append(admitted)
-    return taken
-
-
-def ask(scene: Scene) -> Admitted:
-    [question] = questions(scene)
-    return question
-
-
-def answer(scene: Scene, question: Admitted, decision: str = "accepted", **more: Any) -> str:
-    answer = {"about": str(question.request["jobId"]), "seconds": 0.1}
-    return scene.store.submission.report(
-        question, {"decision": decision, "reason": decision, **answer, **more}
-    ).result
-
-
-def names(scene: Scene) -> list[str]:
-    return [event.name for event in scene.news()]
 
 
 def test_a_submitted_fax_is_asked_for_at_the_moments_of_the_schedule_and_the_last_is_repeated(
@@ -81,13 +33,13 @@ def test_a_submitted_fax_is_asked_for_at_the_moments_of_the_schedule_and_the_las
             assert answer(scene, question, sending=True) == "later"
         scene.go(polled.next or 1.0)
     assert asked == [120, 300, 600, 1200, 1800]
-    assert (scene.record(JOB)["state"], names(scene)) == ("submitted", [])
+    assert (scene.state(JOB), scene.names()) == ("submitted", [])
     scene.go(2000 - scene.seconds + 0.01)
     scene.store.timers.run()
     assert answer(scene, ask(scene), sending=True) == "later"  # once more before it is given up
     scene.go(61)
     scene.store.timers.run()
-    assert names(scene) == ["fax.unconfirmed"]
+    assert scene.names() == ["fax.unconfirmed"]
     scene.go(600)
     assert scene.store.timers.poll().next is None
 
@@ -126,7 +78,7 @@ def test_a_final_answer_is_as_final_as_a_receipt(scene: Scene, outcome: str) -> 
     assert answer(scene, question, receipt=word) == "applied"
     assert answer(scene, question, receipt=word) == "repeated"
     assert scene.receipt(JOB_ID, outcome).result == "repeated"
-    assert names(scene) == [f"fax.{outcome}"]
+    assert scene.names() == [f"fax.{outcome}"]
     scene.go(600)
     assert not questions(scene)
     assert scene.store.timers.poll().next is None
@@ -139,7 +91,7 @@ def test_a_receipt_that_comes_while_it_is_asked_for_counts_once(scene: Scene) ->
     question = ask(scene)
     assert scene.receipt(JOB_ID).result == "applied"
     assert answer(scene, question, receipt=receipt(JOB_ID)) == "repeated"
-    assert names(scene) == ["fax.delivered"]
+    assert scene.names() == ["fax.delivered"]
 
 
 def test_a_receipt_and_an_answer_at_the_same_moment_count_once(scene: Scene) -> None:
@@ -163,7 +115,7 @@ def test_a_receipt_and_an_answer_at_the_same_moment_count_once(scene: Scene) -> 
     for question, word in zip(asked, words, strict=True):
         answer(scene, question, receipt=word)
     thread.join()
-    assert names(scene) == ["fax.delivered"] * len(jobs)
+    assert scene.names() == ["fax.delivered"] * len(jobs)
 
 
 @pytest.mark.parametrize(
@@ -187,7 +139,7 @@ def test_an_answer_that_is_not_final_changes_nothing_but_the_schedule(
     scene.news()
     scene.go(120)
     answer(scene, ask(scene), decision, **more)
-    assert (scene.record(JOB), names(scene)) == (before, [])
+    assert (scene.record(JOB), scene.names()) == (before, [])
     scene.go(60)
     assert not questions(scene)
     scene.go(120)
@@ -232,7 +184,7 @@ def test_an_answer_about_another_fax_is_refused(scene: Scene) -> None:
     scene.news()
     scene.go(120)
     assert answer(scene, ask(scene), receipt=receipt("78", "failed")) == "later"
-    assert (scene.record(JOB)["state"], names(scene)) == ("submitted", [])
+    assert (scene.state(JOB), scene.names()) == ("submitted", [])
 
 
 def test_an_answer_about_a_delivery_that_was_followed_by_another_says_nothing_about_that(
@@ -244,12 +196,10 @@ def test_an_answer_about_a_delivery_that_was_followed_by_another_says_nothing_ab
     scene.receipt(JOB_ID, "failed", again="other")
     scene.go(60)
     scene.store.timers.run()
-    resend = scene.admit()
-    scene.store.submission.mark(resend)
-    scene.store.submission.settle(resend, {"decision": "accepted", "job_id": "78"})
+    scene.submit("78")
     scene.news()
     assert answer(scene, question, receipt=receipt(JOB_ID, "failed")) == "repeated"
-    assert names(scene) == []
+    assert scene.names() == []
     scene.go(120)
     assert ask(scene).request == {"jobId": 78}
 
@@ -309,9 +259,7 @@ def test_those_that_are_due_for_longest_are_asked_for_first(redis_client: redis.
     submit(scene, "z")
     scene.go(10)
     scene.push("b")
-    later = scene.admit()
-    scene.store.submission.mark(later)
-    scene.store.submission.settle(later, {"decision": "accepted", "job_id": "90"})
+    scene.submit("90")
     scene.go(200)
     first = ask(scene)
     assert first.job == "z"
@@ -342,8 +290,7 @@ def test_a_question_that_nobody_took_before_the_receipt_came_gives_its_room_back
 def test_a_question_is_the_probe_of_a_paused_account_only_where_no_fax_is(scene: Scene) -> None:
     submit(scene, JOB)
     scene.push("b")
-    refused = scene.admit()
-    scene.store.submission.mark(refused)
+    refused = scene.call()
     scene.store.submission.settle(refused, {"decision": "pause", "reason": "invalid_key"})
     scene.go(120)
     assert scene.store.timers.poll().asked == 0
@@ -357,8 +304,7 @@ def test_a_question_is_the_probe_of_a_paused_account_only_where_no_fax_is(scene:
 def test_an_answer_to_a_question_tells_nothing_of_the_balance(scene: Scene) -> None:
     submit(scene, JOB)
     scene.push("b")
-    refused = scene.admit()
-    scene.store.submission.mark(refused)
+    refused = scene.call()
     scene.store.submission.settle(refused, {"decision": "pause", "reason": "insufficient_balance"})
     scene.go(2001)
     scene.store.timers.run()
@@ -366,183 +312,6 @@ def test_an_answer_to_a_question_tells_nothing_of_the_balance(scene: Scene) -> N
     scene.store.intake.cancel(scene.intake("cancel"), "b")
     answer(scene, ask(scene), sending=True)
     assert scene.store.state().paused == "insufficient_balance"
-
-
-def test_at_the_deadline_a_question_that_had_no_room_goes_ahead_of_all_first(
-    redis_client: redis.Redis,
-) -> None:
-    scene = begin(redis_client, LIMITS__REQUESTS="10", LIMITS__WINDOW="10", RECEIPT_DEADLINE="200")
-    submit(scene, JOB)
-    for n in range(20):
-        scene.push(f"due-{n}")
-    scene.go(120)
-    assert scene.store.timers.poll().asked == 0
-    scene.go(80)
-    scene.news()
-    scene.store.timers.run()
-    assert names(scene) == []
-    assert scene.store.timers.poll().asked == 1
-    question = scene.admit()
-    assert question.kind == "poll"
-    assert answer(scene, question, sending=True) == "later"
-    scene.go(61)
-    scene.store.timers.run()
-    assert names(scene) == ["fax.unconfirmed"]
-
-
-def test_the_last_question_takes_its_turn_where_every_slot_has_its_fax(redis_client: redis.Redis) -> None:
-    scene = begin(redis_client, LIMITS__REQUESTS="10", LIMITS__WINDOW="500", RECEIPT_DEADLINE="200")
-    submit(scene, JOB, *(f"j{n}" for n in range(9)))
-    scene.push("due")
-    scene.go(200)
-    scene.store.timers.run()
-    assert scene.store.timers.poll().asked == 2  # its share, though the window has no room
-    assert take(scene) is None
-    scene.go(301)
-    assert [scene.admit().kind for _ in range(3)] == ["poll", "poll", "send"]
-
-
-def test_what_ended_after_the_last_moment_of_the_schedule_is_found_at_the_deadline(scene: Scene) -> None:
-    submit(scene, JOB)
-    scene.go(1900)
-    answer(scene, ask(scene), sending=True)
-    scene.news()
-    scene.go(101)
-    scene.store.timers.run()
-    assert answer(scene, ask(scene), receipt=receipt(JOB_ID)) == "applied"
-    assert names(scene) == ["fax.delivered"]
-
-
-def test_the_last_question_overtakes_faxes_that_came_while_it_waited(redis_client: redis.Redis) -> None:
-    scene = begin(redis_client, LIMITS__CONCURRENCY="1", RECEIPT_DEADLINE="200")
-    submit(scene, JOB)
-    scene.go(120)
-    assert scene.store.timers.poll().asked == 1
-    for n in range(5):
-        scene.push(f"due-{n}")
-    scene.go(80)
-    scene.store.timers.run()
-    scene.store.timers.poll()
-    assert ask(scene).job == JOB
-
-
-def test_a_question_that_never_has_room_holds_the_deadline_up_once_more_as_long(
-    redis_client: redis.Redis,
-) -> None:
-    scene = begin(redis_client, RECEIPT_DEADLINE="200")
-    submit(scene, JOB)
-    scene.store.orders.pause_or_resume(scene.ordered("pause"), "pause")
-    scene.news()
-    for seconds, events in ((201, []), (100, []), (120, ["fax.unconfirmed"])):
-        scene.go(seconds)
-        scene.store.timers.poll()
-        scene.store.timers.run()
-        assert names(scene) == events
-
-
-def failed(redial: int) -> dict[str, Any]:
-    return receipt(JOB_ID, "failed", again="busy", redial=redial)
-
-
-def test_a_failure_after_which_ifax_may_call_again_is_held_and_asked_for_before_that_is_over(
-    scene: Scene,
-) -> None:
-    submit(scene, JOB)
-    scene.news()
-    scene.go(120)
-    assert answer(scene, ask(scene), receipt=failed(0)) == "held"
-    scene.go(180)
-    assert answer(scene, ask(scene), receipt=failed(0)) == "held"
-    scene.go(300)
-    assert answer(scene, ask(scene), sending=True) == "later"  # it calls again
-    scene.go(400)
-    assert scene.store.timers.run().failures == ()
-    assert answer(scene, ask(scene), receipt=failed(1)) == "held"
-    assert names(scene) == []
-    scene.go(601)
-    assert len(scene.store.timers.run().failures) == 1
-    assert names(scene) == ["fax.retrying"]
-
-
-def doubt(scene: Scene, **more: Any) -> None:
-    scene.push(JOB)
-    admitted = scene.admit()
-    scene.store.submission.mark(admitted)
-    scene.store.submission.settle(admitted, {"decision": "in_doubt", "reason": "server_error", **more})
-    scene.news()
-
-
-@pytest.fixture
-def doubted(redis_client: redis.Redis) -> Scene:
-    """In doubt, by an answer that named a jobId; results come by webhook."""
-    scene = begin(redis_client, RESULTS="webhook", IN_DOUBT__WAIT="1000")
-    doubt(scene, named=JOB_ID)
-    return scene
-
-
-@pytest.mark.parametrize(
-    ("answered", "result", "events"),
-    [
-        ({"sending": True}, "submitted", ["fax.submitted"]),
-        ({"receipt": receipt(JOB_ID)}, "resolved_doubt", ["fax.submitted", "fax.delivered"]),
-        ({"receipt": receipt(JOB_ID, "failed")}, "resolved_doubt", ["fax.submitted", "fax.failed"]),
-        (
-            {"receipt": receipt(JOB_ID, "failed", again="busy")},
-            "resolved_doubt",
-            ["fax.submitted", "fax.retrying"],
-        ),
-        ({}, "later", []),
-    ],
-)
-def test_a_doubt_whose_jobid_is_known_is_asked_for_and_settled_without_a_person(
-    doubted: Scene, answered: dict[str, Any], result: str, events: list[str]
-) -> None:
-    assert doubted.store.timers.run().poll
-    doubted.go(120)
-    question = ask(doubted)
-    assert question.request == {"jobId": 77}
-    assert answer(doubted, question, to=NUMBER[2:], **answered) == result
-    assert names(doubted) == events
-    if events:
-        assert not doubted.client.zcard(doubted.keys.in_doubt)
-        assert not doubted.client.zcard(doubted.keys.doubts)
-
-
-@pytest.mark.parametrize("decision", ["refuse", "in_doubt", "retry", "unknown"])
-def test_an_answer_that_is_not_clear_leaves_a_doubt_as_it_is(doubted: Scene, decision: str) -> None:
-    doubted.go(120)
-    answer(doubted, ask(doubted), decision)
-    assert (doubted.record(JOB)["state"], names(doubted)) == ("in_doubt", [])
-    doubted.go(180)
-    assert ask(doubted).job == JOB
-
-
-def test_an_answer_about_a_fax_to_somebody_else_settles_no_doubt(doubted: Scene) -> None:
-    doubted.go(120)
-    assert answer(doubted, ask(doubted), to="+19999999999", receipt=receipt(JOB_ID)) == "later"
-    assert (doubted.record(JOB)["state"], names(doubted)) == ("in_doubt", [])
-
-
-def test_a_jobid_that_is_another_jobs_is_not_asked_about(redis_client: redis.Redis) -> None:
-    scene = begin(redis_client, RESULTS="webhook")
-    submit(scene, "other")
-    doubt(scene, named=JOB_ID)
-    scene.go(120)
-    assert not questions(scene)
-
-
-def test_a_doubt_is_not_sent_again_while_its_question_is_due_or_under_way(redis_client: redis.Redis) -> None:
-    scene = begin(redis_client, RESULTS="webhook", IN_DOUBT__WAIT="130", IN_DOUBT__THEN="resend")
-    doubt(scene, named=JOB_ID)
-    scene.go(131)
-    scene.store.timers.run()
-    assert names(scene) == []
-    question = ask(scene)
-    scene.store.timers.run()
-    assert names(scene) == []
-    answer(scene, question, "refuse")
-    scene.store.timers.run()
-    assert names(scene) == ["fax.retrying"]
 
 
 def test_explain_knows_when_it_is_asked_for_next(redis_client: redis.Redis) -> None:

@@ -5,7 +5,6 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any
-from unittest.mock import Mock
 
 import pytest
 import redis
@@ -19,14 +18,11 @@ from faxline_worker.config.settings import read_settings
 from faxline_worker.ifax import Decision, Endpoint, IfaxClient, send_body
 from faxline_worker.ifax.errors import DocumentAlteredError
 from faxline_worker.ifax.requests import PIECE
-from faxline_worker.intake.registrar import Intake
-from faxline_worker.observability.metrics.dispatcher import DispatcherMetrics
-from faxline_worker.observability.metrics.families import new_registry
-from faxline_worker.processes.common import failure_labels
 from faxline_worker.state.documents import StoredDocuments
 from faxline_worker.state.store import Store
 from faxline_worker.submission.documents import DocumentChangedError, Documents
 from tests.stage.account import create_group
+from tests.stage.daemon import make_intake
 from tests.stage.submitting import submitter
 
 KEY = new_key("one")
@@ -66,7 +62,7 @@ def store(redis_client: redis.Redis, keys: str) -> Store:
 
 def take(store: Store, client: Any) -> None:
     """What a dispatcher does with all that was pushed."""
-    intake = Intake(store, DispatcherMetrics(new_registry(), ["default"], failure_labels()), Mock())
+    intake = make_intake(store)
     for _, entries in client.xreadgroup(INTAKE_GROUP, "test", {store.keys.intake: ">"}):
         intake.take([(entry.decode(), fields) for entry, fields in entries])
 
@@ -144,7 +140,7 @@ def test_a_document_in_clear_goes_out_for_a_job_that_was_registered_before_there
 
 
 @pytest.mark.parametrize("when", ["before it is sent", "in the middle"])
-def test_another_document_in_a_large_ones_place_leaves_a_doubt_and_ifax_takes_nothing(  # noqa: PLR0917
+def test_another_document_in_a_large_ones_place_leaves_a_doubt_and_ifax_takes_nothing(
     store: Store,
     keys: str,
     redis_client: Any,

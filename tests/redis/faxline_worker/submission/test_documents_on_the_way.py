@@ -20,12 +20,10 @@ from faxline_worker.config.settings import read_settings
 from faxline_worker.ifax import Answer, Body, Decision, Document, Endpoint, IfaxClient, send_body
 from faxline_worker.ifax.requests import PIECE
 from faxline_worker.intake.registrar import Intake
-from faxline_worker.observability.metrics.dispatcher import DispatcherMetrics
-from faxline_worker.observability.metrics.families import new_registry
-from faxline_worker.processes.common import failure_labels
 from faxline_worker.state.store import Store
 from faxline_worker.submission import patience
 from faxline_worker.submission.documents import DocumentMissingError, Documents
+from tests.stage.daemon import dispatcher_metrics
 from tests.stage.submitting import submitter
 
 TOKEN = "t"
@@ -232,7 +230,7 @@ def test_a_job_whose_document_goes_away_half_sent_is_in_doubt_with_that_reason(
     entry = json.dumps({"id": "a", "fax": request(kept(store, LARGE))})
     redis_client.xadd(store.keys.intake, {"send": entry})
     reply = redis_client.xreadgroup(INTAKE_GROUP, "test", {store.keys.intake: ">"})
-    metrics = DispatcherMetrics(new_registry(), ["default"], failure_labels())
+    metrics = dispatcher_metrics()
     Intake(store, metrics, Mock()).take([(name.decode(), fields) for name, fields in reply[0][1]])
     failing(store, monkeypatch, lambda: redis_client.delete(key))
     with IfaxClient(server.url, timeout=20) as client:

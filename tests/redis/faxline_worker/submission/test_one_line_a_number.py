@@ -23,14 +23,6 @@ def scene(redis_client: redis.Redis) -> Scene:
     return Scene(redis_client, **ONE)
 
 
-def submit(scene: Scene, job_id: str) -> Admitted:
-    """The next job's fax is on its way under this jobId."""
-    admitted = scene.admit()
-    scene.store.submission.mark(admitted)
-    scene.store.submission.settle(admitted, {"decision": "accepted", "job_id": job_id})
-    return admitted
-
-
 def idle(scene: Scene) -> bool:
     return isinstance(scene.store.submission.admit(scene.permit(), ""), Idle)
 
@@ -38,7 +30,7 @@ def idle(scene: Scene) -> bool:
 def test_a_second_fax_to_a_number_follows_when_the_first_is_final(scene: Scene) -> None:
     for name in ("first", "second"):
         scene.push(name)
-    assert submit(scene, "1").job == "first"
+    assert scene.submit("1").job == "first"
     assert idle(scene)
     scene.receipt("1")
     assert scene.admit().job == "second"
@@ -48,23 +40,23 @@ def test_faxes_to_other_numbers_overtake_meanwhile(scene: Scene) -> None:
     scene.push("first")
     scene.push("second")
     scene.push("elsewhere", number=OTHER, priority="bulk")
-    assert [submit(scene, "1").job, submit(scene, "2").job] == ["first", "elsewhere"]
+    assert [scene.submit("1").job, scene.submit("2").job] == ["first", "elsewhere"]
 
 
 def test_of_those_that_wait_for_a_number_the_urgent_one_follows_first(scene: Scene) -> None:
     scene.push("first")
-    submit(scene, "1")
+    scene.submit("1")
     scene.push("bulk", priority="bulk")
     scene.push("normal")
     assert idle(scene)
     scene.push("urgent", priority="urgent")
     assert idle(scene)
     scene.receipt("1")
-    assert submit(scene, "2").job == "urgent"
+    assert scene.submit("2").job == "urgent"
     scene.receipt("2")
-    assert submit(scene, "3").job == "normal"
+    assert scene.submit("3").job == "normal"
     scene.receipt("3")
-    assert submit(scene, "4").job == "bulk"
+    assert scene.submit("4").job == "bulk"
 
 
 @pytest.mark.parametrize(
@@ -80,9 +72,8 @@ def test_of_those_that_wait_for_a_number_the_urgent_one_follows_first(scene: Sce
 def test_a_fax_that_was_not_taken_frees_its_line(scene: Scene, answer: dict[str, Any]) -> None:
     scene.push("first")
     scene.push("urgent", priority="urgent", number=OTHER)
-    submit(scene, "1")
-    first = scene.admit()
-    scene.store.submission.mark(first)
+    scene.submit("1")
+    first = scene.call()
     scene.push("second")
     assert idle(scene)
     scene.store.submission.settle(first, {"reason": "r", **answer})
@@ -93,7 +84,7 @@ def test_a_fax_that_was_not_taken_frees_its_line(scene: Scene, answer: dict[str,
 
 def test_a_lost_receipt_blocks_a_number_for_a_lease_at_most(scene: Scene) -> None:
     scene.push("first")
-    submit(scene, "1")
+    scene.submit("1")
     scene.push("second")
     assert idle(scene)
     scene.go(LEASE - 1)
@@ -106,8 +97,7 @@ def test_a_lost_receipt_blocks_a_number_for_a_lease_at_most(scene: Scene) -> Non
 
 def test_a_fax_in_doubt_keeps_its_line_for_the_lease(scene: Scene) -> None:
     scene.push("first")
-    admitted = scene.admit()
-    scene.store.submission.mark(admitted)
+    admitted = scene.call()
     scene.store.submission.settle(admitted, {"decision": "in_doubt", "reason": "timeout"})
     scene.push("second")
     assert idle(scene)
@@ -118,7 +108,7 @@ def test_a_fax_in_doubt_keeps_its_line_for_the_lease(scene: Scene) -> None:
 
 def test_the_dispatcher_looks_again_when_the_lease_of_a_line_that_is_waited_for_ends(scene: Scene) -> None:
     scene.push("first")
-    submit(scene, "1")
+    scene.submit("1")
     scene.push("second")
     idle(scene)
     scene.go(LEASE - 0.5)
@@ -131,7 +121,7 @@ def test_several_faxes_to_a_number_are_on_their_way_where_the_setting_says_so(
     scene = Scene(redis_client, **ONE | {"NUMBERS__CONCURRENT": "2"})
     for name in "abc":
         scene.push(name)
-    assert [submit(scene, "1").job, submit(scene, "2").job] == ["a", "b"]
+    assert [scene.submit("1").job, scene.submit("2").job] == ["a", "b"]
     assert idle(scene)
     scene.receipt("2")
     assert scene.admit().job == "c"
@@ -141,14 +131,14 @@ def test_no_fax_waits_for_another_where_the_setting_is_off(redis_client: redis.R
     scene = Scene(redis_client, **ONE | {"NUMBERS__CONCURRENT": "0"})
     for name in "abc":
         scene.push(name)
-    assert [submit(scene, str(i)).job for i in range(3)] == ["a", "b", "c"]
+    assert [scene.submit(str(i)).job for i in range(3)] == ["a", "b", "c"]
 
 
 def test_those_that_wait_go_on_where_the_setting_is_turned_off_meanwhile(redis_client: redis.Redis) -> None:
     scene = Scene(redis_client, **ONE)
     for name in "abc":
         scene.push(name)
-    submit(scene, "1")
+    scene.submit("1")
     assert idle(scene)
     moment = scene.save()
     scene = Scene(redis_client, **ONE | {"NUMBERS__CONCURRENT": "0"})
@@ -160,7 +150,7 @@ def test_those_that_wait_go_on_where_the_setting_is_turned_off_meanwhile(redis_c
 
 def test_a_fax_that_is_kept_at_the_provider_for_a_date_holds_no_line(scene: Scene) -> None:
     scene.push("later", send_at=str(scene.now + 3_600_000), schedule="provider")
-    submit(scene, "1")
+    scene.submit("1")
     scene.push("now")
     assert scene.admit().job == "now"
 
@@ -168,7 +158,7 @@ def test_a_fax_that_is_kept_at_the_provider_for_a_date_holds_no_line(scene: Scen
 @pytest.mark.parametrize("gone", ["canceled", "expired"])
 def test_one_that_ends_while_it_waits_holds_up_nobody(scene: Scene, gone: str) -> None:
     scene.push("first")
-    submit(scene, "1")
+    scene.submit("1")
     scene.push("second", expires_at=str(scene.now + 5_000))
     scene.push("third")
     assert idle(scene)
@@ -183,7 +173,7 @@ def test_one_that_ends_while_it_waits_holds_up_nobody(scene: Scene, gone: str) -
 
 def test_thousands_that_wait_for_one_number_are_turned_away_in_small_portions(scene: Scene) -> None:
     scene.push("first")
-    submit(scene, "1")
+    scene.submit("1")
     for i in range(250):
         scene.push(f"waits-{i}")
     scene.push("elsewhere", number=OTHER, priority="bulk")
@@ -192,7 +182,7 @@ def test_thousands_that_wait_for_one_number_are_turned_away_in_small_portions(sc
         turns += 1
         assert turns < 10
     assert turns == 2
-    assert scene.record("elsewhere")["state"] == "submitting"
+    assert scene.state("elsewhere") == "submitting"
 
 
 class Courses(RuleBasedStateMachine):
@@ -239,7 +229,7 @@ class Courses(RuleBasedStateMachine):
             self.scene.store.submission.settle(
                 admitted, {"decision": how, "job_id": job_id, "reason": "r", "retry": 1000}
             )
-        state = self.scene.record(job)["state"]
+        state = self.scene.state(job)
         if state in {"queued", "delivered", "failed", "canceled"}:
             del self.on_their_way[job]
 
@@ -255,7 +245,7 @@ class Courses(RuleBasedStateMachine):
         self.scene.go(seconds)
         self.scene.store.timers.run()
         for job in list(self.on_their_way):
-            if self.scene.record(job)["state"] in {"queued", "unconfirmed", "failed"}:
+            if self.scene.state(job) in {"queued", "unconfirmed", "failed"}:
                 del self.on_their_way[job]
 
     @invariant()
@@ -275,7 +265,7 @@ class Courses(RuleBasedStateMachine):
                 + (client.zscore(keys.ready, job) is not None)
                 + (client.zscore(keys.delayed, job) is not None)
             )
-            state = self.scene.record(job)["state"]
+            state = self.scene.state(job)
             assert stands == (state == "queued"), (job, state, stands)
 
     def teardown(self) -> None:
@@ -283,9 +273,9 @@ class Courses(RuleBasedStateMachine):
         for _ in range(3 * len(self.jobs) + 3):
             for job, (admitted, _) in list(self.on_their_way.items()):
                 self.scene.store.submission.settle(admitted, {"decision": "refuse", "reason": "r"})
-                if self.scene.record(job)["state"] == "submitted":
+                if self.scene.state(job) == "submitted":
                     self.scene.receipt(self.scene.record(job)["job_id"])
-                if self.scene.record(job)["state"] == "in_doubt":
+                if self.scene.state(job) == "in_doubt":
                     self.scene.store.orders.resolve(self.scene.ordered("resolve"), job, "fail", "")
                 del self.on_their_way[job]
             self.scene.go(0.5)
@@ -299,7 +289,7 @@ class Courses(RuleBasedStateMachine):
             for job, (admitted, _) in list(self.on_their_way.items()):
                 self.scene.store.submission.settle(admitted, {"decision": "refuse", "reason": "r"})
                 del self.on_their_way[job]
-        left = [job for job in self.jobs if self.scene.record(job)["state"] == "queued"]
+        left = [job for job in self.jobs if self.scene.state(job) == "queued"]
         assert left == []
         lines: Any = self.scene.client.hgetall(self.scene.keys.lines)
         assert lines == {}

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import redis
 
-from faxline_worker.state.results import Admitted, Idle
+from faxline_worker.state.results import Idle
 from tests.stage.scene import Scene
 
 HOUR = 3600.0
@@ -19,13 +19,6 @@ def scene(redis_client: redis.Redis) -> Scene:
 
 def push(scene: Scene, schedule: str, job: str = JOB, **more: str) -> None:
     scene.push(job, send_at=str(scene.now + round(HOUR * 1000)), schedule=schedule, **more)
-
-
-def submit(scene: Scene, job_id: str = "77") -> Admitted:
-    admitted = scene.admit()
-    scene.store.submission.mark(admitted)
-    scene.store.submission.settle(admitted, {"decision": "accepted", "job_id": job_id})
-    return admitted
 
 
 def cancel(scene: Scene, job: str = JOB) -> str:
@@ -48,7 +41,7 @@ def news_of(scene: Scene) -> list[tuple[str, str | None]]:
 def test_a_fax_for_a_date_is_submitted_early_after_everything_that_is_due(scene: Scene) -> None:
     push(scene, "provider", priority="urgent")
     scene.push("due", priority="bulk")
-    first, second = submit(scene), submit(scene, "78")
+    first, second = scene.submit(), scene.submit("78")
     assert (first.job, second.job) == ("due", JOB)
     assert not second.due
     assert second.waited == 0
@@ -67,8 +60,7 @@ def test_once_its_date_has_come_it_stands_where_its_priority_says_and_goes_at_on
 
 def test_a_deferral_leaves_a_fax_for_a_date_behind_everything_that_is_due(scene: Scene) -> None:
     push(scene, "provider", priority="urgent")
-    admitted = scene.admit()
-    scene.store.submission.mark(admitted)
+    admitted = scene.call()
     scene.store.submission.settle(admitted, {"decision": "defer", "reason": "r", "cooldown": 500})
     scene.go(1)
     scene.push("due", priority="bulk")
@@ -77,17 +69,17 @@ def test_a_deferral_leaves_a_fax_for_a_date_behind_everything_that_is_due(scene:
 
 def test_the_receipts_deadline_counts_from_the_date(scene: Scene) -> None:
     push(scene, "provider")
-    submit(scene)
+    scene.submit()
     event = scene.news()[-1]
     assert (event.name, event.data["send_at"]) == ("fax.submitted", scene.now + HOUR * 1000 - 1)
     scene.go(HOUR + 999)
     scene.store.timers.run()
-    assert scene.record(JOB)["state"] == "submitted"
+    assert scene.state(JOB) == "submitted"
     scene.go(1.1)
     scene.store.timers.run()
-    assert scene.record(JOB)["state"] == "unconfirmed"
+    assert scene.state(JOB) == "unconfirmed"
     scene.receipt("77")
-    assert scene.record(JOB)["state"] == "delivered"
+    assert scene.state(JOB) == "delivered"
 
 
 def test_a_fax_that_is_held_here_goes_when_its_date_comes(scene: Scene) -> None:
@@ -97,18 +89,18 @@ def test_a_fax_that_is_held_here_goes_when_its_date_comes(scene: Scene) -> None:
     assert scene.store.timers.run().next == pytest.approx(0.5, abs=0.01)
     scene.go(0.5)
     assert scene.store.timers.run().ready
-    admitted = submit(scene)
+    admitted = scene.submit()
     assert (admitted.job, admitted.due) == (JOB, True)
     assert admitted.waited == pytest.approx(0, abs=0.01)
     scene.go(1001)
     scene.store.timers.run()
-    assert scene.record(JOB)["state"] == "unconfirmed"
+    assert scene.state(JOB) == "unconfirmed"
 
 
 @pytest.mark.parametrize("schedule", ["provider", "local"])
 def test_a_date_that_is_over_means_at_once(scene: Scene, schedule: str) -> None:
     scene.push(JOB, send_at=str(scene.now - 1000), schedule=schedule)
-    assert submit(scene).job == JOB
+    assert scene.submit().job == JOB
     assert cancel(scene) == "refused"
 
 
@@ -122,12 +114,12 @@ def test_a_fax_for_a_date_that_is_still_queued_is_canceled_without_a_call(
     assert scene.client.exists(scene.keys.prefix + "scheduled", scene.keys.delayed, scene.keys.ready) == 0
 
 
-def test_one_that_iFax_keeps_is_canceled_there_ahead_of_other_work(scene: Scene) -> None:  # noqa: N802
+def test_one_that_iFax_keeps_is_canceled_there_ahead_of_other_work(scene: Scene) -> None:
     push(scene, "provider")
-    submit(scene)
+    scene.submit()
     scene.push("urgent", priority="urgent")
     assert cancel(scene) == "asked"
-    assert scene.record(JOB)["state"] == "submitted"
+    assert scene.state(JOB) == "submitted"
     scene.news()
     assert report(scene, "accepted") == "canceled"
     assert news_of(scene) == [("fax.canceled", "canceled_at_ifax")]
@@ -137,7 +129,7 @@ def test_one_that_iFax_keeps_is_canceled_there_ahead_of_other_work(scene: Scene)
 def test_cancellations_go_in_their_order_although_redis_clock_stepped_back(scene: Scene) -> None:
     for job, job_id in (("a", "77"), ("b", "78")):
         push(scene, "provider", job)
-        submit(scene, job_id)
+        scene.submit(job_id)
     assert cancel(scene, "a") == "asked"
     scene.step(-60)
     scene.go(1)
@@ -147,7 +139,7 @@ def test_cancellations_go_in_their_order_although_redis_clock_stepped_back(scene
 
 def test_the_wish_takes_a_permit_like_any_call(scene: Scene) -> None:
     push(scene, "provider")
-    submit(scene)
+    scene.submit()
     scene.push("other")
     scene.admit()
     cancel(scene)
@@ -157,7 +149,7 @@ def test_the_wish_takes_a_permit_like_any_call(scene: Scene) -> None:
 
 def test_asking_twice_makes_one_call(scene: Scene) -> None:
     push(scene, "provider")
-    submit(scene)
+    scene.submit()
     assert [cancel(scene), cancel(scene)] == ["asked", "asked"]
     assert report(scene, "accepted") == "canceled"
     assert isinstance(scene.store.submission.admit(scene.permit(), ""), Idle)
@@ -165,7 +157,7 @@ def test_asking_twice_makes_one_call(scene: Scene) -> None:
 
 def test_a_refusal_is_told_with_its_code_and_the_job_goes_on(scene: Scene) -> None:
     push(scene, "provider")
-    submit(scene)
+    scene.submit()
     cancel(scene)
     scene.news()
     assert report(scene, "refuse", code=-2, message="Invalid parameters") == "refused"
@@ -184,7 +176,7 @@ def test_a_refusal_is_told_with_its_code_and_the_job_goes_on(scene: Scene) -> No
 
 def test_a_wish_that_was_not_taken_is_told_again_a_few_times(scene: Scene) -> None:
     push(scene, "provider")
-    submit(scene)
+    scene.submit()
     cancel(scene)
     scene.news()
     for _ in range(2):
@@ -198,7 +190,7 @@ def test_a_wish_that_was_not_taken_is_told_again_a_few_times(scene: Scene) -> No
 
 def test_a_refusal_after_an_answer_that_nobody_knows_is_told_as_unknown(scene: Scene) -> None:
     push(scene, "provider")
-    submit(scene)
+    scene.submit()
     cancel(scene)
     scene.news()
     assert report(scene, "in_doubt") == "again"
@@ -210,11 +202,11 @@ def test_a_refusal_after_an_answer_that_nobody_knows_is_told_as_unknown(scene: S
     assert news_of(scene) == [("fax.canceled", "r")]
 
 
-def test_a_wish_whose_worker_died_is_taken_to_iFax_by_another(scene: Scene) -> None:  # noqa: N802
+def test_a_wish_whose_worker_died_is_taken_to_iFax_by_another(scene: Scene) -> None:
     push(scene, "provider")
-    submit(scene)
+    scene.submit()
     cancel(scene)
-    scene.store.submission.mark(scene.admit())
+    scene.call()
     scene.go(8)
     scene.store.timers.run()
     scene.go(1)
@@ -234,7 +226,7 @@ def test_an_end_that_comes_before_the_answer_answers_the_wish(
     scene: Scene, outcome: str, events: list[tuple[str, str]]
 ) -> None:
     push(scene, "provider")
-    submit(scene)
+    scene.submit()
     cancel(scene)
     scene.news()
     scene.receipt("77", outcome, again="busy")
@@ -244,7 +236,7 @@ def test_an_end_that_comes_before_the_answer_answers_the_wish(
 
 def test_a_429_puts_the_wish_off_for_the_whole_account(scene: Scene) -> None:
     push(scene, "provider")
-    submit(scene)
+    scene.submit()
     cancel(scene)
     assert report(scene, "defer", cooldown=500) == "again"
     assert getattr(scene.store.submission.admit(scene.permit(), ""), "limit", None) == "rate_limit_cooldown"

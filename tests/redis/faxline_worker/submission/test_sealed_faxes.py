@@ -20,13 +20,11 @@ from faxline_worker.config.settings import read_settings
 from faxline_worker.ifax import Decision, Endpoint, IfaxClient, send_body
 from faxline_worker.ifax.requests import PIECE
 from faxline_worker.intake.registrar import Intake
-from faxline_worker.observability.metrics.dispatcher import DispatcherMetrics
-from faxline_worker.observability.metrics.families import new_registry
-from faxline_worker.processes.common import failure_labels
 from faxline_worker.state.documents import StoredDocuments
 from faxline_worker.state.store import Store
 from faxline_worker.submission.documents import Documents
 from tests.stage.account import create_group
+from tests.stage.daemon import make_intake
 from tests.stage.submitting import submitter
 
 ONE, TWO = new_key("one"), new_key("two")
@@ -58,7 +56,7 @@ def store_of(redis_client: redis.Redis) -> Callable[..., Store]:
 
 
 def intake_of(store: Store) -> Intake:
-    return Intake(store, DispatcherMetrics(new_registry(), ["default"], failure_labels()), Mock())
+    return make_intake(store)
 
 
 def take(store: Store, client: Any) -> None:

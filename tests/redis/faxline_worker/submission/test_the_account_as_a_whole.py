@@ -2,13 +2,13 @@
 
 from collections.abc import Callable
 from typing import Any
-from uuid import uuid4
 
 import pytest
 import redis
 
 from faxline_worker.state.results import Admitted, Held
-from tests.stage.account import BEGIN, Account
+from tests.stage.account import Account
+from tests.stage.scene import BEGIN
 
 
 @pytest.fixture
@@ -46,12 +46,12 @@ def test_without_retry_after_the_gate_closes_longer_with_every_429_in_a_row(
     waits = []
     for _ in range(5):
         account.answer(account.admit(), "defer", jitter=1.0)
-        waits.append(float(account.state["gate"]) / 1e6 - BEGIN - account.seconds)
+        waits.append(float(account.whole["gate"]) / 1e6 - BEGIN - account.seconds)
         account.go(waits[-1])
     assert [round(wait, 3) for wait in waits] == [5, 10, 20, 40, 60]
     account.answer(account.admit(), "accepted", job_id="1")
     account.answer(account.admit(), "defer", jitter=1.0)
-    assert round(float(account.state["gate"]) / 1e6 - BEGIN - account.seconds, 3) == 5
+    assert round(float(account.whole["gate"]) / 1e6 - BEGIN - account.seconds, 3) == 5
 
 
 def test_the_429s_of_calls_that_were_under_way_together_count_once(make: Callable[..., Account]) -> None:
@@ -60,7 +60,7 @@ def test_the_429s_of_calls_that_were_under_way_together_count_once(make: Callabl
     together = [account.admit() for _ in range(10)]
     for admitted in together:
         account.answer(admitted, "defer", jitter=1.0)
-    assert (account.state["gates"], account.state["share"]) == ("1", "0.5000")
+    assert (account.whole["gates"], account.whole["share"]) == ("1", "0.5000")
 
 
 def test_after_a_429_the_limits_shrink_to_what_was_in_use_and_recover_in_growing_steps(
@@ -71,7 +71,7 @@ def test_after_a_429_the_limits_shrink_to_what_was_in_use_and_recover_in_growing
     for i in range(80):
         account.answer(account.admit(), "accepted", job_id=str(i + 1))
     account.answer(account.admit(), "defer", cooldown=1_000)
-    assert account.state["share"] == "0.7290"  # nine tenths of the 81 that were used
+    assert account.whole["share"] == "0.7290"  # nine tenths of the 81 that were used
     account.go(1)
     assert account.held() in {"burst", "window"}
     account.go(600)  # six steps, the whole window: everything that was used has left it
@@ -79,7 +79,7 @@ def test_after_a_429_the_limits_shrink_to_what_was_in_use_and_recover_in_growing
         account.go(100)
     account.answer(account.admit(), "accepted", job_id="100")  # the one that finds out whether it is over
     admitted = 1
-    while isinstance(account.store.submission.admit(uuid4().hex, ""), Admitted):
+    while isinstance(account.store.submission.admit(account.permit(), ""), Admitted):
         admitted += 1
     assert admitted == 100
 
@@ -91,7 +91,7 @@ def test_a_shrunken_limit_holds(make: Callable[..., Account]) -> None:
     account.go(1)
     account.answer(account.admit(), "accepted", job_id="100")
     admitted = 1
-    while isinstance(account.store.submission.admit(uuid4().hex, ""), Admitted):
+    while isinstance(account.store.submission.admit(account.permit(), ""), Admitted):
         admitted += 1
     assert admitted == 50 - 1  # half at the most is given up for one 429, which itself counts
 
@@ -103,8 +103,8 @@ def test_a_key_that_fails_pauses_the_account_and_spends_no_attempt(make: Callabl
     for admitted in together:
         account.answer(admitted, "pause")
     assert account.held() == "paused"
-    assert account.state["paused"] == "pause"
-    keys = account.store.keys
+    assert account.whole["paused"] == "pause"
+    keys = account.keys
     assert account.client.zcard(keys.ready) == 3
     assert {account.client.hget(keys.job(job), "attempt") for job in "abc"} == {b"0"}
 
@@ -116,7 +116,7 @@ def test_a_paused_account_is_probed_by_one_job_at_growing_intervals(make: Callab
     waits = []
     for _ in range(4):
         waited = 0
-        while isinstance(probe := account.store.submission.admit(uuid4().hex, ""), Held):
+        while isinstance(probe := account.store.submission.admit(account.permit(), ""), Held):
             plan = account.store.timers.plan_wakeups()
             assert plan.next is not None
             account.go(plan.next)
@@ -137,7 +137,7 @@ def test_a_probe_that_ifax_takes_or_refuses_for_itself_opens_the_account(
     account.answer(account.admit(), "pause")
     account.go(60)
     account.answer(account.admit(), decision, job_id="1")
-    assert account.state["paused"] == ""
+    assert account.whole["paused"] == ""
     account.admit()
 
 
@@ -160,12 +160,12 @@ def test_an_operator_pauses_and_resumes_and_no_probe_goes_meanwhile(make: Callab
     assert account.store.timers.plan_wakeups().wakes == ()
     assert (account.order("resume"), account.order("resume")) == ("done", "idle")
     account.admit()
-    assert account.client.xlen(account.store.keys.orders) == 0
+    assert account.client.xlen(account.keys.orders) == 0
 
 
 def test_an_order_is_carried_out_once_though_two_dispatchers_read_it(make: Callable[..., Account]) -> None:
     account = make()
-    entry: Any = account.client.xadd(account.store.keys.orders, {"order": "pause", "by": "test"})
+    entry: Any = account.client.xadd(account.keys.orders, {"order": "pause", "by": "test"})
     assert [account.store.orders.pause_or_resume(entry.decode(), "pause") for _ in range(2)] == [
         "done",
         "gone",
@@ -179,7 +179,7 @@ def test_the_operators_pause_outlasts_the_answers_of_calls_under_way(make: Calla
     account.order("pause")
     account.answer(first, "accepted", job_id="1")
     account.answer(second, "pause")
-    assert account.state["paused"] == "operator"
+    assert account.whole["paused"] == "operator"
 
 
 def test_calls_that_hang_are_fewer_and_fewer_until_one_is_answered(make: Callable[..., Account]) -> None:
@@ -189,13 +189,13 @@ def test_calls_that_hang_are_fewer_and_fewer_until_one_is_answered(make: Callabl
         account.answer(admitted, "in_doubt", silent=True)
     account.go(2)
     account.store.timers.run()  # their requests live no longer
-    assert account.state["strain"] == "1"
+    assert account.whole["strain"] == "1"
     alone = account.admit()
     assert account.held() == "concurrency"
     account.answer(alone, "accepted", job_id="1")
     account.answer(account.admit(), "accepted", job_id="2")
     account.answer(account.admit(), "accepted", job_id="3")
-    assert account.state["strain"] == "0"
+    assert account.whole["strain"] == "0"
 
 
 def test_the_oldest_job_takes_one_of_the_slots_kept_for_those_that_starve(
@@ -230,7 +230,7 @@ def test_as_many_wake_ups_are_planned_as_slots_come_free_each_at_its_moment(
     )  # another dispatcher has nothing to send
     for token, _ in plan.wakes:
         account.go(0.1)
-        assert isinstance(account.store.submission.admit(uuid4().hex, token), Admitted)
+        assert isinstance(account.store.submission.admit(account.permit(), token), Admitted)
 
 
 @pytest.mark.parametrize(("free", "waits"), [(0, "time"), (1, "time"), (2, "")])
@@ -242,11 +242,11 @@ def test_where_time_frees_one_slot_after_another_each_has_its_wake_up_and_a_sett
     for i, admitted in enumerate([account.admit(), account.admit()]):
         account.answer(admitted, "accepted", job_id=str(i + 1))
     account.admit()
-    account.client.delete(account.store.keys.wakes)  # those that the settled calls gave
+    account.client.delete(account.keys.wakes)  # those that the settled calls gave
     account.go(free * 0.1 + 0.01)
     wakes = account.store.timers.plan_wakeups(horizon=0.25).wakes
     assert [wait for _, wait in wakes if wait == 0] == [0] * free
-    assert account.state.get("waits", "") == waits
+    assert account.whole.get("waits", "") == waits
 
 
 def test_a_caller_that_goes_on_is_given_the_best_job_with_the_settlement(
@@ -298,7 +298,7 @@ def test_a_caller_does_not_take_the_room_that_another_is_on_its_way_to(make: Cal
         admitted, {"decision": "accepted", "job_id": "1"}, permit="next"
     )
     assert (settled.next, settled.wakes) == (None, ())
-    assert isinstance(account.store.submission.admit(uuid4().hex, wake), Admitted)
+    assert isinstance(account.store.submission.admit(account.permit(), wake), Admitted)
 
 
 def test_no_more_wake_ups_are_on_their_way_than_wanted(make: Callable[..., Account]) -> None:

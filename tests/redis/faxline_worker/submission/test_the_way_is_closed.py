@@ -9,7 +9,8 @@ import redis
 
 from faxline_worker.state.results import Admitted, Held
 from faxline_worker.state.store import Store
-from tests.stage.account import BEGIN, Account
+from tests.stage.account import Account
+from tests.stage.scene import BEGIN
 
 Make = Callable[..., Account]
 UNKNOWN = {"meaning": "unknown_refusal 12004", "code": 12004, "message": "Professional plan isn't activated"}
@@ -26,7 +27,7 @@ def jobs(n: int) -> list[str]:
 
 def spent(account: Account, names: list[str]) -> dict[str, tuple[str, str]]:
     """The jobs that are not queued, or have spent an attempt."""
-    found = {name: account.job(name) for name in names}
+    found = {name: account.record(name) for name in names}
     return {
         name: (job["state"], job.get("attempt", "0"))
         for name, job in found.items()
@@ -39,10 +40,10 @@ def test_a_call_that_got_no_connection_closes_the_account_and_spends_nothing(mak
     account.push("a", "b")
     account.unsent(account.admit())
     assert account.held() == "paused"
-    assert account.state["paused"] == "unreachable"
+    assert account.whole["paused"] == "unreachable"
     assert spent(account, ["a", "b"]) == {}
-    assert account.client.zcard(account.store.keys.ready) == 2
-    assert account.client.zcard(account.store.keys.answers) == 0  # it never reached iFax
+    assert account.client.zcard(account.keys.ready) == 2
+    assert account.client.zcard(account.keys.answers) == 0  # it never reached iFax
 
 
 def test_twenty_calls_under_way_close_it_once_and_one_probe_goes_at_a_time(make: Make) -> None:
@@ -52,7 +53,7 @@ def test_twenty_calls_under_way_close_it_once_and_one_probe_goes_at_a_time(make:
     for admitted in together:
         account.unsent(admitted)
         account.go(0.01)
-    assert account.state["probes"] == "0"
+    assert account.whole["probes"] == "0"
     _, probe = account.next_probe()
     account.go(20)  # it hangs, and meanwhile nobody else goes
     assert account.held() == "paused"
@@ -81,7 +82,7 @@ def test_a_probe_that_hangs_is_followed_without_a_further_wait_once_its_time_is_
     _, probe = account.next_probe()
     account.go(30)
     account.unsent(probe, silent=True)
-    assert isinstance(account.store.submission.admit(uuid4().hex, ""), Admitted)
+    assert isinstance(account.store.submission.admit(account.permit(), ""), Admitted)
 
 
 def test_a_probe_whose_worker_died_is_followed_once_its_lease_has_run_out(make: Make) -> None:
@@ -100,7 +101,7 @@ def test_any_word_of_ifaxs_own_says_that_it_can_be_reached_again(make: Make, dec
     account.unsent(account.admit())
     _, probe = account.next_probe()
     account.answer(probe, decision, job_id="1")
-    assert account.state["paused"] == ("pause" if decision == "pause" else "")
+    assert account.whole["paused"] == ("pause" if decision == "pause" else "")
 
 
 @pytest.mark.parametrize("decision", ["in_doubt", "released"])
@@ -110,7 +111,7 @@ def test_an_answer_that_is_none_of_ifaxs_leaves_it_closed(make: Make, decision: 
     account.unsent(account.admit())
     _, probe = account.next_probe()
     account.answer(probe, decision)
-    assert account.state["paused"] == "unreachable"
+    assert account.whole["paused"] == "unreachable"
     account.next_probe()
 
 
@@ -125,7 +126,7 @@ def test_an_answer_of_a_call_from_before_changes_nothing(make: Make) -> None:
     _, probe = account.next_probe()
     account.answer(probe, "accepted", job_id="2")
     account.unsent(late)
-    assert account.state["paused"] == ""
+    assert account.whole["paused"] == ""
 
 
 def test_a_probe_stays_inside_the_limits(make: Make) -> None:
@@ -156,7 +157,7 @@ def test_a_fax_that_somebody_refuses_who_is_not_ifax_holds_up_no_other(make: Mak
     sent: list[str] = []
     refused = 0
     while len(sent) < 50:
-        admitted = account.store.submission.admit(uuid4().hex, "", 0.5)
+        admitted = account.store.submission.admit(account.permit(), "", 0.5)
         if not isinstance(admitted, Admitted):
             account.store.timers.run()
             account.go(max(0.001, account.store.timers.plan_wakeups().next or 0.1))
@@ -183,7 +184,7 @@ def test_a_fax_that_is_refused_again_while_others_are_accepted_closes_the_accoun
         admitted = account.admit()
         assert admitted.job == "large"
         account.answer(admitted, "unreachable", **refused)
-        return str(account.state["paused"])
+        return str(account.whole["paused"])
 
     assert large_again(0) == "unreachable"
     account.answer(account.next_probe()[1], "accepted", job_id="1")
@@ -211,7 +212,7 @@ def test_a_429_lets_one_call_through_at_a_time_until_it_is_over(make: Make) -> N
     _, probe = account.next_probe()
     account.answer(probe, "accepted", job_id="1")
     account.admit()
-    assert spent(account, [j for j in jobs(30) if account.job(j)["state"] == "queued"]) == {}
+    assert spent(account, [j for j in jobs(30) if account.record(j)["state"] == "queued"]) == {}
 
 
 def test_only_its_date_ends_a_job_that_cannot_be_sent(make: Make) -> None:
@@ -224,7 +225,7 @@ def test_only_its_date_ends_a_job_that_cannot_be_sent(make: Make) -> None:
     assert spent(account, ["a"]) == {}
     account.go(1001 - account.seconds)
     account.store.timers.run()
-    assert (account.job("a")["state"], account.job("a")["reason"]) == ("failed", "expired")
+    assert (account.record("a")["state"], account.record("a")["reason"]) == ("failed", "expired")
 
 
 def test_a_closing_names_the_process_that_met_it_and_what_it_was(make: Make) -> None:
@@ -234,13 +235,13 @@ def test_a_closing_names_the_process_that_met_it_and_what_it_was(make: Make) -> 
     admitted = worker.submission.admit("p", "")
     assert isinstance(admitted, Admitted)
     worker.submission.settle(admitted, {"decision": "unreachable", "message": "connection refused"})
-    at = account.state["paused_at"]
-    assert account.state["paused_by"] == f"{at} pod-1:7"
-    assert account.state["paused_why"] == f"{at} connection refused"
+    at = account.whole["paused_at"]
+    assert account.whole["paused_by"] == f"{at} pod-1:7"
+    assert account.whole["paused_why"] == f"{at} connection refused"
     _, probe = account.next_probe()
     account.answer(probe, "unreachable", message="HTTP 403 Forbidden")
-    assert account.state["paused_at"] == at
-    assert account.state["paused_why"] == f"{at} HTTP 403 Forbidden"
+    assert account.whole["paused_at"] == at
+    assert account.whole["paused_why"] == f"{at} HTTP 403 Forbidden"
 
 
 # The breaker.
@@ -251,10 +252,10 @@ def test_so_many_refusals_in_a_row_of_one_unknown_meaning_pause_the_account(make
     account.push(*jobs(10))
     for _ in range(4):
         account.answer(account.admit(), "unknown", **UNKNOWN)
-    assert account.state.get("paused", "") == ""
+    assert account.whole.get("paused", "") == ""
     account.answer(account.admit(), "unknown", **UNKNOWN)
-    assert account.state["paused"] == "breaker"
-    assert account.state["paused_why"].endswith("Professional plan isn't activated")
+    assert account.whole["paused"] == "breaker"
+    assert account.whole["paused_why"].endswith("Professional plan isn't activated")
     assert spent(account, jobs(10)) == {}
 
 
@@ -268,7 +269,7 @@ def test_an_account_wide_no_burns_nothing_with_twenty_calls_at_once(make: Make) 
         _, probe = account.next_probe()
         account.answer(probe, "unknown", **UNKNOWN)
     assert spent(account, jobs(25)) == {}
-    assert account.state["paused"] == "breaker"
+    assert account.whole["paused"] == "breaker"
 
 
 def test_what_ends_the_breaker_is_a_fax_that_is_accepted_and_what_was_refused_goes_then(make: Make) -> None:
@@ -280,7 +281,7 @@ def test_what_ends_the_breaker_is_a_fax_that_is_accepted_and_what_was_refused_go
     account.store.timers.run()
     _, probe = account.next_probe()
     account.answer(probe, "accepted", job_id="1")
-    assert account.state["paused"] == ""
+    assert account.whole["paused"] == ""
     for i in range(2, 7):
         account.answer(account.admit(), "accepted", job_id=str(i))
 
@@ -300,7 +301,7 @@ def test_another_answer_between_them_breaks_the_row(make: Make, between: dict[st
         account.answer(account.admit(), "unknown", **UNKNOWN)
     account.answer(account.admit(), **between)
     account.answer(account.admit(), "unknown", **UNKNOWN)
-    assert account.state.get("paused", "") == ""
+    assert account.whole.get("paused", "") == ""
 
 
 def test_a_refused_fax_fails_once_another_was_accepted_meanwhile(make: Make) -> None:
@@ -315,7 +316,7 @@ def test_a_refused_fax_fails_once_another_was_accepted_meanwhile(make: Make) -> 
     again = account.admit()
     assert again.job == "bad"
     account.answer(again, "unknown", **UNKNOWN)
-    assert (account.job("bad")["state"], account.job("bad")["code"]) == ("failed", "12004")
+    assert (account.record("bad")["state"], account.record("bad")["code"]) == ("failed", "12004")
 
 
 def test_an_acceptance_of_a_call_that_began_before_the_refusal_proves_nothing(make: Make) -> None:
@@ -339,7 +340,7 @@ def test_a_fax_that_was_refused_so_many_times_fails(make: Make) -> None:
         account.answer(account.admit(), "unknown", **UNKNOWN)
         account.go(300)
         account.store.timers.run()
-    assert account.job("bad")["state"] == "failed"
+    assert account.record("bad")["state"] == "failed"
 
 
 @pytest.mark.parametrize("meaning", ["server_error 502", "connection_lost", "read_timeout"])
@@ -349,7 +350,7 @@ def test_so_many_doubts_of_one_kind_in_a_row_pause_the_account(make: Make, meani
     for _ in range(5):
         account.answer(account.admit(), "in_doubt", meaning=meaning)
     assert account.held() == "paused"
-    assert account.state["paused"] == "breaker"
+    assert account.whole["paused"] == "breaker"
     _, probe = account.next_probe()
     account.answer(probe, "in_doubt", meaning=meaning)
     assert account.held() == "paused"
@@ -362,7 +363,7 @@ def test_a_breaker_that_meets_no_ifax_at_all_is_probed_as_an_outage_is(make: Mak
         account.answer(account.admit(), "in_doubt", meaning="server_error 502")
     _, probe = account.next_probe()
     account.unsent(probe)
-    assert account.state["paused"] == "unreachable"
+    assert account.whole["paused"] == "unreachable"
     assert account.next_probe()[0] == pytest.approx(1, abs=0.1)
 
 
@@ -407,11 +408,11 @@ def test_who_fails_while_others_are_accepted_steps_back_and_the_account_stays_op
     accept(good, "2")
     for _ in range(3):  # its trials as well, though nobody was accepted since
         assert bad.submission.settle(taken(bad), answer).apart
-        assert account.state.get("paused", "") == ""
+        assert account.whole.get("paused", "") == ""
         account.go(0.01)
     assert spent(account, jobs(10)[2:]) == {}
     assert not good.submission.settle(taken(good), answer).apart  # it strikes all
-    assert account.state["paused"] != ""
+    assert account.whole["paused"] != ""
 
 
 @pytest.mark.parametrize("answer", [NO_ROUTE, BAD_KEY])
@@ -423,7 +424,7 @@ def test_a_call_from_before_the_step_back_closes_nothing(make: Make, answer: dic
     first, second = taken(bad), taken(bad)
     assert bad.submission.settle(first, answer).apart
     assert not bad.submission.settle(second, answer | {"late": True}).apart
-    assert account.state.get("paused", "") == ""
+    assert account.whole.get("paused", "") == ""
 
 
 def test_where_several_are_accepted_each_sees_the_others(make: Make) -> None:
@@ -459,4 +460,4 @@ def test_an_empty_balance_is_no_process_own_fault(make: Make) -> None:
     admitted = taken(bad)
     bad.submission.mark(admitted)
     bad.submission.settle(admitted, {"decision": "pause", "reason": "insufficient_balance"})
-    assert account.state["paused"] == "insufficient_balance"
+    assert account.whole["paused"] == "insufficient_balance"

@@ -9,20 +9,16 @@ from unittest.mock import Mock
 import dramatiq
 import pytest
 import redis
-import structlog
 
 from faxline.contract.redis_keys import INTAKE_GROUP, RedisKeys
-from faxline_worker.config.settings import read_settings
-from faxline_worker.dispatcher.dispatcher import Dispatcher
 from faxline_worker.intake.registrar import Intake
-from faxline_worker.observability.metrics.dispatcher import DispatcherMetrics
-from faxline_worker.observability.metrics.families import new_registry
 from faxline_worker.observability.pulse import Loops
 from faxline_worker.state.store import Store
 from faxline_worker.wakeups.account_concurrency import AccountConcurrency, Slot
 from faxline_worker.wakeups.actors import Wakes
 from faxline_worker.wakeups.broker import MOST, WakeBroker, queue_key
 from tests.stage.account import create_group
+from tests.stage.daemon import dispatcher_metrics, make_dispatcher, usual_settings
 
 ENTRY = '{"id":"%s","fax":{"faxNumber":"+12025550123","faxData":[{"fileName":"a.pdf","fileUrl":"https://x.eu/a"}]}}'
 
@@ -158,24 +154,16 @@ def test_closed_seats_let_no_turn_begin_and_give_back_the_wake_ups_that_waited()
 def test_a_cancellation_waits_for_the_push_before_it_that_another_dispatcher_works_on(
     redis_client: redis.Redis, wait_until: Callable[..., Any]
 ) -> None:
-    settings = read_settings({"FAXLINE_ACCOUNTS__DEFAULT__TOKEN": "token"})
+    settings = usual_settings()
     store = Store(redis_client, settings, "default")
     create_group(store)
     redis_client.xadd(store.keys.intake, {"send": ENTRY % "a"})
     other: Any = redis_client.xreadgroup(INTAKE_GROUP, "other", {store.keys.intake: ">"})
     redis_client.xadd(store.keys.intake, {"cancel": '{"id":"a"}'})
     redis_client.xadd(store.keys.intake, {"cancel": '{"id":"nobody"}'})
-    metrics = DispatcherMetrics(new_registry(), ["default"], [("intake", None, "expired")])
-    dispatcher = Dispatcher(
-        redis_client,
-        {"default": store},
-        Mock(spec=Wakes),
-        metrics,
-        structlog.get_logger("test"),
-        consumer="quick",
-        takeover=60.0,
-        sweep=1.0,
-        wake_lease=5.0,
+    metrics = dispatcher_metrics()
+    dispatcher = make_dispatcher(
+        redis_client, {"default": store}, metrics=metrics, consumer="quick", sweep=1.0, wake_lease=5.0
     )
     dispatcher.start()
     try:
@@ -198,21 +186,17 @@ def test_a_cancellation_waits_for_the_push_before_it_that_another_dispatcher_wor
 def test_the_entries_of_a_dead_dispatcher_are_taken_over(
     redis_client: redis.Redis, wait_until: Callable[..., Any]
 ) -> None:
-    settings = read_settings(
-        {"FAXLINE_ACCOUNTS__DEFAULT__TOKEN": "token", "FAXLINE_NUMBERS__CONCURRENT": "0"}
-    )
+    settings = usual_settings(NUMBERS__CONCURRENT="0")
     keys = RedisKeys("default")
     redis_client.xgroup_create(keys.intake, INTAKE_GROUP, id="0", mkstream=True)
     for i in range(3):
         redis_client.xadd(keys.intake, {"send": ENTRY % f"left-{i}"})
     redis_client.xreadgroup(INTAKE_GROUP, "dead", {keys.intake: ">"})
     wakes = Mock(spec=Wakes)
-    dispatcher = Dispatcher(
+    dispatcher = make_dispatcher(
         redis_client,
         {"default": Store(redis_client, settings, "default")},
-        wakes,
-        DispatcherMetrics(new_registry(), ["default"], [("intake", None, "expired")]),
-        structlog.get_logger("test"),
+        wakes=wakes,
         consumer="alive",
         takeover=0.05,
         sweep=1.0,

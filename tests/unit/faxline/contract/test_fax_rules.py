@@ -1,11 +1,9 @@
 """The checks of a fax beyond its shape, each at its boundary (docs/ifax.md, Limits)."""
 
 import base64
-import io
 import json
 from typing import Any
 
-import pypdfium2
 import pytest
 
 from faxline.contract.entries import SendEntry
@@ -16,19 +14,10 @@ from faxline.contract.page_count import REQUEST_BYTES, Pages, digest
 from faxline.contract.phone_numbers import check_number
 from faxline.contract.texts import mask_number
 from faxline_worker.ifax import send_body
+from tests.hostile_files import plain_pdf
 
 NUMBER = "+12345678901"
 URL = {"fileName": "a.pdf", "fileUrl": "https://example.com/a.pdf"}
-
-
-def pdf(pages: int) -> bytes:
-    document = pypdfium2.PdfDocument.new()
-    for _ in range(pages):
-        document.new_page(595, 842).close()
-    out = io.BytesIO()
-    document.save(out)
-    document.close()
-    return out.getvalue()
 
 
 def inline(data: bytes, name: str = "a.pdf", **more: Any) -> dict[str, Any]:
@@ -93,13 +82,13 @@ def test_an_id_leaves_room_for_the_ids_of_its_group() -> None:
 
 
 def test_200_pages_pass_and_201_do_not() -> None:
-    assert check([inline(pdf(120)), inline(pdf(80))]) == 200
-    assert refused([inline(pdf(120)), inline(pdf(81))]) == ("fax.faxData", "too_many_pages")
+    assert check([inline(plain_pdf(120)), inline(plain_pdf(80))]) == 200
+    assert refused([inline(plain_pdf(120)), inline(plain_pdf(81))]) == ("fax.faxData", "too_many_pages")
 
 
 def test_only_selected_pages_count() -> None:
-    assert check([inline(pdf(300), pages=["1-200"])]) == 200
-    assert refused([inline(pdf(300), pages=["1-200", "7"])]) == ("fax.faxData", "too_many_pages")
+    assert check([inline(plain_pdf(300), pages=["1-200"])]) == 200
+    assert refused([inline(plain_pdf(300), pages=["1-200", "7"])]) == ("fax.faxData", "too_many_pages")
 
 
 OVERLAP = ["1-5", "2", "1-10"]
@@ -109,10 +98,10 @@ OVERLAP = ["1-5", "2", "1-10"]
 @pytest.mark.parametrize(
     ("files", "least", "most", "text"),
     [
-        ([inline(pdf(11))], 11, 11, "11"),
-        ([inline(pdf(11), pages=OVERLAP)], 10, 16, "10-16"),
-        ([inline(pdf(11), pages=OVERLAP), inline(pdf(2))], 12, 18, "12-18"),
-        ([inline(pdf(2)), URL], 2, None, "2-"),
+        ([inline(plain_pdf(11))], 11, 11, "11"),
+        ([inline(plain_pdf(11), pages=OVERLAP)], 10, 16, "10-16"),
+        ([inline(plain_pdf(11), pages=OVERLAP), inline(plain_pdf(2))], 12, 18, "12-18"),
+        ([inline(plain_pdf(2)), URL], 2, None, "2-"),
         ([inline(b"a text", "a.txt")], 1, None, "1-"),
     ],
 )
@@ -124,11 +113,11 @@ def test_pages_are_a_range_where_nobody_knows_how_many_are_sent(
 
 
 def test_a_selection_outside_the_document_names_its_file() -> None:
-    assert refused([URL, inline(pdf(2), pages=["3"])]) == ("fax.faxData[1].pages", "bad_value")
+    assert refused([URL, inline(plain_pdf(2), pages=["3"])]) == ("fax.faxData[1].pages", "bad_value")
 
 
 def test_a_stored_document_is_opened_and_counted() -> None:
-    data = pdf(3)
+    data = plain_pdf(3)
     assert check([{"fileName": "a.pdf", "document": digest(data)}], stored=[data]) == 3
 
 

@@ -1,11 +1,9 @@
 """Documents: their names, their pages, and what is no document."""
 
 import hashlib
-import io
 import struct
 from concurrent.futures import ThreadPoolExecutor
 
-import pypdfium2
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,16 +12,6 @@ from faxline.contract.errors import EntryRejected, Rejection
 from faxline.contract.page_count import REQUEST_BYTES, digest, open_document, page_count, selected_pages
 from faxline.contract.sealing.stream import MAGIC
 from tests.hostile_files import absurd_ifd, big_tiff, many_ifds, page_tree, plain_pdf
-
-
-def pdf(pages: int) -> bytes:
-    document = pypdfium2.PdfDocument.new()
-    for _ in range(pages):
-        document.new_page(595, 842).close()
-    out = io.BytesIO()
-    document.save(out)
-    document.close()
-    return out.getvalue()
 
 
 def tiff(pages: int, order: str = "<", last: int = 0) -> bytes:
@@ -50,11 +38,11 @@ def test_a_document_is_named_by_its_sha256_digest() -> None:
 
 @pytest.mark.parametrize("pages", [1, 2, 200])
 def test_the_pages_of_a_pdf_are_counted(pages: int) -> None:
-    assert page_count(pdf(pages), "m", "a.pdf") == pages
+    assert page_count(plain_pdf(pages), "m", "a.pdf") == pages
 
 
 def test_a_pdf_is_known_by_its_content_not_its_name() -> None:
-    assert page_count(pdf(3), "m", "letter.doc") == 3
+    assert page_count(plain_pdf(3), "m", "letter.doc") == 3
 
 
 @pytest.mark.parametrize("order", ["<", ">"])
@@ -126,7 +114,7 @@ def test_an_empty_document_is_refused() -> None:
 
 
 def test_a_pdf_without_pages_is_refused() -> None:
-    refused(pdf(0), "a.pdf")
+    refused(plain_pdf(0), "a.pdf")
 
 
 def test_a_broken_pdf_is_refused() -> None:
@@ -166,7 +154,7 @@ def test_an_encrypted_pdf_is_refused_and_the_message_says_so() -> None:
 
 def test_pages_are_counted_in_many_threads_at_once() -> None:
     with ThreadPoolExecutor(8) as pool:
-        documents = [pdf(n) for n in range(1, 9)] * 10
+        documents = [plain_pdf(n) for n in range(1, 9)] * 10
         assert list(pool.map(lambda d: page_count(d, "m", "a.pdf"), documents)) == [*range(1, 9)] * 10
 
 
@@ -204,6 +192,6 @@ def test_a_selection_outside_the_document_is_refused(selection: str) -> None:
     assert (caught.value.member, caught.value.reason) == ("fax.faxData[0].pages", Rejection.BAD_VALUE)
 
 
-@pytest.mark.parametrize("content", [b"", b"\x01\x01k" + bytes(16), pdf(1)])
+@pytest.mark.parametrize("content", [b"", b"\x01\x01k" + bytes(16), plain_pdf(1)])
 def test_what_begins_as_a_sealed_document_does_is_none(content: bytes) -> None:
     assert "sealed" in refused(MAGIC + content, "a.txt").message

@@ -9,6 +9,7 @@ from faxline_worker.dispatcher.clock_watch import ClockWatch
 from faxline_worker.dispatcher.dispatcher import Dispatcher
 from faxline_worker.state.results import TimerRun, WakePlan
 from faxline_worker.state.store import Store
+from tests.stage.daemon import make_dispatcher
 
 
 def steps(*looks: tuple[float, float, float]) -> list[float]:
@@ -36,17 +37,7 @@ def test_drift_and_slow_answers_are_no_step(look: tuple[float, float, float]) ->
 def dispatcher_of(**replies: Any) -> tuple[Dispatcher, Mock]:
     """A dispatcher of one account, and the account's store."""
     store = Mock(spec=Store, keys=Mock(), caller_id="", schedule="provider", timers=Mock(), **replies)
-    dispatcher = Dispatcher(
-        Mock(),
-        {"default": store},
-        Mock(),
-        Mock(),
-        Mock(),
-        consumer="test",
-        takeover=60,
-        sweep=10,
-        wake_lease=5,
-    )
+    dispatcher = make_dispatcher(Mock(), {"default": store}, metrics=Mock(), sweep=10, wake_lease=5)
     return dispatcher, store
 
 

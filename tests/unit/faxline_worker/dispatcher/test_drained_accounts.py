@@ -6,9 +6,9 @@ from unittest.mock import Mock
 import pytest
 
 from faxline.contract.redis_keys import ACCOUNTS
-from faxline_worker.dispatcher.dispatcher import Dispatcher
 from faxline_worker.dispatcher.served import Served
 from faxline_worker.state.store import Store
+from tests.stage.daemon import make_dispatcher
 
 
 @pytest.mark.parametrize(
@@ -30,14 +30,7 @@ def test_it_is_forgotten_once_nothing_is_under_way_and_every_worker_knows(
     client.xlen.return_value = 2
     served.serve(["acme"], draining=["acme"])
     drained = Mock(return_value=every_worker_knows)
-    dispatcher = Dispatcher(
-        *(client, served, Mock(), Mock(), log),
-        consumer="test",
-        takeover=60,
-        sweep=60,
-        wake_lease=60,
-        drained=drained,
-    )
+    dispatcher = make_dispatcher(client, served, metrics=Mock(), log=log, drained=drained)
     dispatcher.timers._tidy("acme")
     assert client.srem.call_args_list == ([((ACCOUNTS, "acme"),)] if forgotten else [])
     assert drained.called == ("queued" in jobs)

@@ -11,6 +11,7 @@ from faxline_worker.dispatcher.dispatcher import Dispatcher
 from faxline_worker.dispatcher.intake_reader import SHORTEST, STREAMS, read_delay
 from faxline_worker.state.results import StreamCheck
 from faxline_worker.state.store import Store
+from tests.stage.daemon import make_dispatcher
 
 READINGS = 7
 
@@ -36,9 +37,7 @@ def dispatcher_of(accounts: int) -> tuple[Dispatcher, Counter[str]]:
         )
         store.streams.check.return_value = StreamCheck(now=0, entries=0)
         stores[name] = store
-    dispatcher = Dispatcher(
-        Mock(), stores, Mock(), Mock(), Mock(), consumer="test", takeover=60, sweep=60, wake_lease=60
-    )
+    dispatcher = make_dispatcher(Mock(), stores, metrics=Mock())
     dispatcher.context.stopping.set()
     dispatcher.gauges._server._next = math.inf
     return dispatcher, read

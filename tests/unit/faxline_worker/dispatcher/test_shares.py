@@ -14,10 +14,10 @@ from faxline_worker.config.live_accounts import Update
 from faxline_worker.config.settings import Settings, read_settings
 from faxline_worker.dispatcher.served import Served
 from faxline_worker.dispatcher.shares import TROUBLED, Shares
-from faxline_worker.observability.metrics.dispatcher import DispatcherMetrics
 from faxline_worker.observability.metrics.families import new_registry
 from faxline_worker.state import units as units_module
 from faxline_worker.state.units import ALL, MANY, unit_of, units_of
+from tests.stage.daemon import dispatcher_metrics
 
 NAMES = [f"a{i:03}" for i in range(MANY + 50)]
 GROUP = "0123abcd"
@@ -38,7 +38,7 @@ class Own:
         self.served = Served({name: Mock(account=name) for name in [*accounts, "new"]})
         self.served.serve(accounts)
         self.now = 0.0
-        metrics = DispatcherMetrics(self.registry, accounts, [])
+        metrics = dispatcher_metrics(self.registry, accounts=accounts)
         self.broken: list[str] = []
         self.shares = Shares(
             *(self.served, metrics, "me", GROUP, self.broker, lambda: self.now), lambda: self.broken

@@ -13,11 +13,12 @@ from faxline_worker.observability.metrics.families import new_registry
 from faxline_worker.observability.metrics.webhook import WebhookMetrics
 from faxline_worker.observability.metrics.worker import WorkerMetrics
 from faxline_worker.processes.common import failure_labels
+from tests.stage.daemon import dispatcher_metrics
 
 FEW, MANY = [f"a{i}" for i in range(AT_START)], [f"a{i}" for i in range(AT_START + 1)]
 Metrics = DispatcherMetrics | WorkerMetrics
 MAKE: tuple[Callable[[CollectorRegistry, list[str]], Metrics], ...] = (
-    lambda registry, names: DispatcherMetrics(registry, names, failure_labels()),
+    lambda registry, names: dispatcher_metrics(registry, accounts=names),
     lambda registry, names: WorkerMetrics(registry, names, failure_labels()),
 )
 

@@ -129,7 +129,7 @@ class Fleet:
 def test_no_account_is_without_a_living_owner_for_longer_than_a_lost_heartbeat_and_a_look(
     seed: int, events: list[tuple[str, float]]
 ) -> None:
-    fleet = Fleet(random.Random(seed))  # noqa: S311 - no secret
+    fleet = Fleet(random.Random(seed))
     for _ in range(4):
         fleet.start()
     fleet.go(10)
@@ -143,7 +143,7 @@ def test_no_account_is_without_a_living_owner_for_longer_than_a_lost_heartbeat_a
 
 
 def test_one_that_is_killed_alone_leaves_no_account_without_an_owner() -> None:
-    fleet = Fleet(random.Random(7))  # noqa: S311 - no secret
+    fleet = Fleet(random.Random(7))
     for _ in range(5):
         fleet.start()
     fleet.go(20)
