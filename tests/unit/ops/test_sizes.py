@@ -1,4 +1,4 @@
-"""No module and no class of what is shipped or run is longer than one can read in one go."""
+"""No module and no class is longer than one can read in one go."""
 
 import ast
 from pathlib import Path
@@ -11,7 +11,7 @@ MODULES = {
     for path in (ROOT / folder).rglob("*.py")
     if "node_modules" not in path.parts
 }
-LINES, CLASS_LINES = 300, 200
+LINES, CLASS_LINES, TEST_LINES = 300, 200, 500
 
 
 def class_sizes(text: str) -> dict[str, int]:
@@ -23,6 +23,12 @@ def class_sizes(text: str) -> dict[str, int]:
 def test_no_module_has_more_than_300_lines() -> None:
     assert len(MODULES) > 100
     assert {name for name, text in MODULES.items() if len(text.splitlines()) > LINES} == set()
+
+
+def test_no_module_of_tests_has_more_than_500_lines() -> None:
+    sizes = {path.name: len(path.read_text().splitlines()) for path in (ROOT / "tests").rglob("test_*.py")}
+    assert len(sizes) > 200
+    assert {name for name, lines in sizes.items() if lines > TEST_LINES} == set()
 
 
 def test_no_class_has_more_than_200_lines() -> None:

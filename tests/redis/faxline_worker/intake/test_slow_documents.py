@@ -91,7 +91,7 @@ def jobs(client: redis.Redis, keys: RedisKeys) -> Sequence[str]:
     return [name.decode() for name in found]
 
 
-def test_a_flood_of_hostile_pdfs_of_usual_settings_holds_up_no_other_account(
+def test_a_flood_of_hostile_pdfs_of_one_account_holds_up_no_other_account(
     redis_client: redis.Redis, start: Start, wait_until: Callable[..., Any]
 ) -> None:
     for i in range(100):

@@ -72,7 +72,7 @@ def test_two_accounts_with_one_token_or_one_webhook_secret_are_refused_by_both_n
     assert "\n" not in str(caught.value)
 
 
-def test_what_usual_settings_has_twice_or_stands_in_the_place_of_a_key_is_no_clash() -> None:
+def test_what_one_account_has_twice_or_stands_in_the_place_of_a_key_is_no_clash() -> None:
     none, twice = "not-for-the-webhook", f'["{LONG}", "{LONG}"]'
     read_settings(
         {

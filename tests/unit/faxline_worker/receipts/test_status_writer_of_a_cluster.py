@@ -153,7 +153,7 @@ def test_a_node_that_gave_an_account_away_is_not_away(cluster: Cluster, look: Lo
 
 
 @LOOKS
-def test_a_webhook_is_ready_while_no_node_serves_usual_settings_but_not_if_none_serves_any(
+def test_a_webhook_is_ready_while_no_node_serves_one_account_but_not_if_none_serves_any(
     cluster: Cluster, look: Look
 ) -> None:
     for stream in STREAMS:
