@@ -20,8 +20,9 @@ class AsyncOperator(Asynchronous):
     async def pause(self, *, by: str, timeout: float = 5.0) -> AccountState:
         return await self._run(pause_or_resume(self._context, Order.PAUSE, by, timeout), GIVE_ORDERS)
 
-    async def resume(self, *, by: str, timeout: float = 5.0) -> AccountState:
-        return await self._run(pause_or_resume(self._context, Order.RESUME, by, timeout), GIVE_ORDERS)
+    async def resume(self, *, by: str, pause: str = "", timeout: float = 5.0) -> AccountState:
+        steps = pause_or_resume(self._context, Order.RESUME, by, timeout, pause)
+        return await self._run(steps, GIVE_ORDERS)
 
     async def recover(self, *, by: str, timeout: float = 60.0) -> Recovered:
         return await self._run(recover(self._context, by, timeout), GIVE_ORDERS)

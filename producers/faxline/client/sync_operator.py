@@ -21,6 +21,8 @@ class Operator(Blocking):
     def pause(self, *, by: str, timeout: float = 5.0) -> AccountState:
         """Pause the account until `resume`: its jobs stay queued. Return its state after that.
 
+        If an operator has paused it already, the pause begins anew, with both names.
+
         Example:
             >>> line.pause(by="alice")
 
@@ -34,7 +36,7 @@ class Operator(Blocking):
         """
         return self._run(pause_or_resume(self._context, Order.PAUSE, by, timeout), GIVE_ORDERS)
 
-    def resume(self, *, by: str, timeout: float = 5.0) -> AccountState:
+    def resume(self, *, by: str, pause: str = "", timeout: float = 5.0) -> AccountState:
         """Resume a paused account, whatever the reason for the pause. Return its state after that.
 
         Example:
@@ -43,15 +45,19 @@ class Operator(Blocking):
 
         Args:
             by: who orders it, for the audit.
+            pause: `AccountState.pause` of what this person saw; a pause that began since then stays. Empty
+                ends any.
             timeout: seconds to wait for a dispatcher.
 
         Raises:
+            PauseChanged: another pause than the one that was seen is on.
             StateRolledBack: Redis went back to an older state. `rollback` shows what it lost; `recover`
                 resumes the account.
             OrderTimeout: no dispatcher did it in time. The order stays until one does.
             QueueUnavailable: Redis did not answer.
         """
-        return self._run(pause_or_resume(self._context, Order.RESUME, by, timeout), GIVE_ORDERS)
+        steps = pause_or_resume(self._context, Order.RESUME, by, timeout, pause)
+        return self._run(steps, GIVE_ORDERS)
 
     def recover(self, *, by: str, timeout: float = 60.0) -> Recovered:
         """Restore what is known of the work that Redis lost, and resume the account.

@@ -186,6 +186,10 @@ class StateRolledBack(FaxlineError):
     """Redis went back to an older state: the account is paused until `recover`. Nothing was changed."""
 
 
+class PauseChanged(FaxlineError):
+    """The account is paused otherwise than was seen, so `resume` left it paused. Nothing was changed."""
+
+
 class NotRolledBack(FaxlineError):
     """The account was not rolled back, so there is nothing to recover."""
 

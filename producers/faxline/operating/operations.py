@@ -11,6 +11,7 @@ from faxline.contract.errors import (
     JobNotFound,
     NotInDoubt,
     NotSettled,
+    PauseChanged,
     StateRolledBack,
 )
 from faxline.contract.orders import MOST_DIGITS, Order
@@ -44,15 +45,22 @@ _NOT_SO = "the dispatcher does not settle job {job!r} so: {why}"
 """Why an order does not settle a doubt, by the reason in its reply."""
 
 
-def pause_or_resume(context: Context, order: Order, by: str, timeout: float) -> Steps[AccountState]:
+def pause_or_resume(
+    context: Context, order: Order, by: str, timeout: float, pause: str = ""
+) -> Steps[AccountState]:
     """Pause or resume the account, and return its state after that."""
-    reply = yield from issue_order(context, order, by, timeout)
+    more = {"seen": pause} if pause else {}
+    reply = yield from issue_order(context, order, by, timeout, **more)
     if reply["result"] == "rolled_back":
         raise StateRolledBack(
             "Redis went back to an older state and may not know what was sent: see "
             f"`faxline accounts rollback {context.account}`, then use its --resume"
         )
-    return (yield from read_account_state(context.keys))
+    state = yield from read_account_state(context.keys)
+    if reply["result"] == "changed":
+        by_whom = f" by {state.paused_by}" if state.paused_by else ""
+        raise PauseChanged(f"account {state.name} is paused otherwise by now: {state.paused}{by_whom}")
+    return state
 
 
 def resolve(  # noqa: PLR0917 - the arguments of the line's method

@@ -136,6 +136,11 @@ class AccountState:
         return int(self.concurrency.used)
 
     @property
+    def pause(self) -> str:
+        """Which pause it is, for `FaxLine.resume`; empty if the account is not paused."""
+        return f"{self.paused} {self.paused_since + self.skew}" if self.paused else ""
+
+    @property
     def idle(self) -> bool:
         """Whether the account is idle: no jobs, no calls in the window, and no pause or cooldown."""
         used = (*self.jobs.values(), self.window.used, self.dead, self.polls.used)

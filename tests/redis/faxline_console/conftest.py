@@ -49,7 +49,7 @@ def console(shared: Console, redis_url: str) -> Console:
 
 @pytest.fixture
 def orders(redis_url: str) -> Iterator[None]:
-    """Carries out what is ordered: numbers to be revealed and faxes to be forgotten."""
+    """Carries out what is ordered: numbers to be revealed, faxes to be forgotten, accounts to be paused."""
     with redis.Redis.from_url(redis_url) as client:
         store = Store(client, read_settings({"FAXLINE_ACCOUNTS__NORTH__TOKEN": "some-token"}), "north")
         store.timers.run()
@@ -63,6 +63,10 @@ def orders(redis_url: str) -> Iterator[None]:
                     order = fields_of(fields)
                     if order["order"] == "reveal":
                         store.orders.reveal(entry, order["by"])
+                    elif order["order"] in {"pause", "resume"}:
+                        store.orders.pause_or_resume(
+                            entry, order["order"], order["by"], order.get("seen", "")
+                        )
                     else:
                         maintenance.carry_out(entry, order)
 

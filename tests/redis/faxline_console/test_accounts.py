@@ -1,6 +1,7 @@
 """What the page of the accounts says of their limits and pauses, and what is shown while Redis is away."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,25 @@ def test_a_lowered_limit_says_what_is_in_force_and_what_is_configured(
     page = console.person("operator").get("/accounts")
     assert "500 in force of 1,000 configured" in shown(page)
     assert "in force" not in shown(console.person("bound").get("/accounts"))
+
+
+@pytest.mark.usefixtures("orders")
+def test_an_open_page_does_not_end_a_pause_that_it_did_not_show(
+    console: Console, redis_client: redis.Redis
+) -> None:
+    keys, at = RedisKeys("north"), redis_client.time()[0] * 1_000_000
+    redis_client.hset(keys.account_state, mapping={"paused": "insufficient_balance", "paused_at": at})
+    bob, seen = console.person("operator"), re.compile('name="pause" value="([^"]+)"')
+    (pause,) = seen.findall(bob.get("/accounts").text)
+    answer = console.person("admin").act("/accounts/north", how="pause", reason="wrong letters")
+    assert answer.status_code == 303
+    answer = bob.act("/accounts/north", how="resume", pause=pause, reason="it is topped up")
+    assert answer.status_code == 409
+    assert "is paused otherwise by now: operator by admin: wrong letters" in shown(answer)
+    assert redis_client.hget(keys.account_state, "paused") == b"operator"
+    (pause,) = seen.findall(bob.get("/accounts").text)
+    bob.act("/accounts/north", how="resume", pause=pause, reason="they are out")
+    assert redis_client.hget(keys.account_state, "paused") == b""
 
 
 @pytest.mark.parametrize(

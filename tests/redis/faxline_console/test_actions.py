@@ -126,6 +126,7 @@ def test_what_the_page_does_not_offer_the_server_refuses(
         ("/accounts/north", {"how": "pause"}),
         ("/accounts/north", {"how": "stop", "reason": "x"}),
         ("/accounts/north", {"reason": "x"}),
+        ("/accounts/north", {"how": "resume", "reason": "x"}),
         ("/attention/north/dead", {"how": "drop", "entry": "1-1"}),
         ("/attention/north/dead", {"entry": "1-1", "reason": "x"}),
         ("/attention/north/dead", {"how": "again", "entry": "1-1", "reason": "x"}),

@@ -74,10 +74,14 @@ class AccountPages:
     async def pause_or_resume(self, request: Request) -> Response:
         """Pause an account, or open it again."""
         line = self._lines.for_person(person_of(request), request.path_params["account"])
-        how, by = (await request.form()).get("how"), await who(request)
-        if how not in {"pause", "resume"}:
+        form, by = await request.form(), await who(request)
+        how, pause = form.get("how"), str(form.get("pause", ""))
+        if how == "pause":
+            await line.pause(by=by)
+        elif how == "resume" and pause:
+            await line.resume(by=by, pause=pause)
+        else:
             raise HTTPException(400, "Choose to pause the account or to resume it.")
-        await (line.pause if how == "pause" else line.resume)(by=by)
         return RedirectResponse(f"/accounts?done={line.account}#{line.account}", 303)
 
 

@@ -64,7 +64,7 @@ class OperatorOrders:
             case "reveal":
                 return orders.reveal(entry, by)
             case other:
-                return orders.pause_or_resume(entry, other, by)
+                return orders.pause_or_resume(entry, other, by, order.get("seen", ""))
 
     def _resolve(self, store: Store, entry: str, order: Mapping[str, str]) -> str:
         account, metrics = store.account, self._context.metrics

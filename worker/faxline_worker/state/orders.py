@@ -22,6 +22,8 @@ class OrderResult(StrEnum):
     """The account was paused, or not paused, already."""
     ROLLED_BACK = "rolled_back"
     """The state went back to an older one; `recover` comes first."""
+    CHANGED = "changed"
+    """The account is paused for another reason, or since another time, than who ordered it saw."""
     UNKNOWN = "unknown"
     """No such order."""
     REFUSED = "refused"
@@ -61,15 +63,16 @@ class OrderStore:
         token = order.get("token")
         return bool(token) and bool(self._context.client.exists(self._context.keys.reply(token or "")))
 
-    def pause_or_resume(self, entry: str, order: str, by: str = "") -> OrderResult:
-        """Pause or resume the account: done, idle (it was so already), unknown (no such order) or gone.
+    def pause_or_resume(self, entry: str, order: str, by: str = "", seen: str = "") -> OrderResult:
+        """Pause or resume the account: done, idle (it was so already), changed, unknown or gone.
 
         Args:
             entry: the order, on the stream `orders`.
             order: pause or resume.
             by: who orders it, for the audit.
+            seen: the pause that this person saw, which a resume may end; "": any.
         """
-        return OrderResult(self._run("pause_or_resume", entry, order, by))
+        return OrderResult(self._run("pause_or_resume", entry, order, by, seen))
 
     def resolve(
         self,

@@ -92,13 +92,17 @@ def test_every_order_is_audited_with_who_gave_it_and_what_came_of_it(scene: Scen
     store = scene.store
     store.orders.pause_or_resume(scene.ordered("pause"), "pause", "jane")
     store.orders.pause_or_resume(scene.ordered("pause"), "pause", "john")
+    store.orders.pause_or_resume(scene.ordered("pause"), "pause", "john")
+    store.orders.pause_or_resume(scene.ordered("resume"), "resume", "jane", "operator 1")
     store.orders.pause_or_resume(scene.ordered("resume"), "resume", "jane")
     store.orders.resolve(scene.ordered("resolve"), "nobody", "fail", "", "jane")
     store.orders.resolve(scene.ordered("resolve"), "a", "accepted", "77", "jane")
     store.orders.redrive(scene.ordered("redrive"), "1-1", "john")
     assert [(e["who"], e["what"], e["outcome"]) for e in audited(scene)] == [
         ("jane", "pause", "done"),
+        ("john", "pause", "done"),
         ("john", "pause", "idle"),
+        ("jane", "resume", "changed"),
         ("jane", "resume", "done"),
         ("jane", "resolve fail", "refused"),
         ("jane", "resolve accepted", "done"),
