@@ -89,6 +89,10 @@ EXPECTED: Mapping[tuple[str, str], Row] = {
     ("admit", "the best job"): become(["queued"], "submitting"),
     ("admit", "the question how it stands"): become(("queued", "delayed", "submitting"), "submitting"),
     ("admit", "a question by schedule"): become(["queued"], "submitting"),
+    ("admit", "a question that an operator ordered"): become(["queued"], "submitting"),
+    **{("report", f"as ordered: {o}"): become(("submitted", "unconfirmed"), o, f"fax.{o}") for o in OUTCOMES},
+    ("report", "as ordered: failed, worth another try"): become(["submitted"], *RETRIED)
+    | become(["unconfirmed"], "failed", "fax.failed"),
     ("settle", "accepted, and it is to be asked for"): accepted("submitted", "fax.submitted"),
     ("settle", "in_doubt, and the answer names a jobId"): become(HELD, "in_doubt", "fax.in_doubt"),
     **{

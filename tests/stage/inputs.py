@@ -364,6 +364,30 @@ def _reveal(actors: Actors) -> Call:
     return lambda: actors.scene.store.orders.reveal(entry)
 
 
+def _ask_about(actors: Actors) -> Call:
+    entry = actors.scene.ordered("ask")
+    return lambda: actors.scene.store.orders.ask(entry, JOB)
+
+
+def _asked(decision: str, **more: Any) -> Input:
+    """An operator had iFax asked, and the answer is this."""
+
+    def prepare(actors: Actors) -> Call:
+        actors.asker = replace(actors.asker, kind="poll", control_call=f"!poll!{JOB}")
+        if _ask_about(actors)() == "done":
+            actors.asker = actors.scene.admit()
+            actors.scene.store.submission.mark(actors.asker)
+        answer = {"decision": decision, "reason": decision, "seconds": 0.5, "about": JOB_ID, **more}
+        return lambda: actors.scene.store.submission.report(actors.asker, answer)
+
+    return Input(prepare)
+
+
+def _admit_the_ordered(actors: Actors) -> Call:
+    _ask_about(actors)()
+    return _admit(actors)
+
+
 def _given(actors: Actors, times: int) -> str:
     """An entry that was given out so often, at the end to one that had it alone."""
     scene = actors.scene
@@ -559,6 +583,7 @@ PLAIN = {
         "redrive",
         "drop",
         "reveal",
+        "ask",
         "try_lock_reconcile",
         "plan_wakeups",
         "acquire_check_permit",
@@ -721,6 +746,17 @@ INPUTS: Mapping[tuple[str, str], Input] = {
     **{("redrive", origin): _redrive(origin) for origin in ("intake", "status")},
     ("drop", "an entry that was set aside"): Input(_drop),
     ("reveal", "a number"): Input(_reveal),
+    ("ask", "the job"): Input(_ask_about),
+    ("admit", "a question that an operator ordered"): Input(_admit_the_ordered),
+    **{("report", f"as ordered: {o}"): _asked("accepted", receipt=receipt(JOB_ID, o)) for o in OUTCOMES},
+    ("report", "as ordered: failed, worth another try"): _asked(
+        "accepted", receipt=receipt(JOB_ID, "failed", **WORTH)
+    ),
+    ("report", "as ordered: still being sent"): _asked("accepted", sending=True),
+    ("report", "as ordered: no such fax"): _asked("refuse"),
+    ("report", "as ordered: no answer"): _asked("in_doubt", silent=True),
+    ("report", "as ordered: defer"): _asked("defer", cooldown=1000),
+    ("pause_or_resume", "probe"): _order("probe", while_paused=True),
     ("pause_or_resume", "pause"): _order("pause"),
     ("pause_or_resume", "pause, while it is paused"): _order("pause", while_paused=True),
     ("pause_or_resume", "resume"): _order("resume", while_paused=True),

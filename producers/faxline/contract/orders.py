@@ -11,6 +11,7 @@ class Order(StrEnum):
 
     PAUSE = "pause"
     RESUME = "resume"
+    PROBE = "probe"
     RESOLVE = "resolve"
     REDRIVE = "redrive"
     FORGET = "forget"
@@ -19,3 +20,4 @@ class Order(StrEnum):
     RECOVER = "recover"
     DROP = "drop"
     REVEAL = "reveal"
+    ASK = "ask"

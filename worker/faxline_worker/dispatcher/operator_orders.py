@@ -61,6 +61,8 @@ class OperatorOrders:
                 return orders.redrive(entry, dead, by)
             case "drop":
                 return orders.drop(entry, dead, by)
+            case "ask":
+                return orders.ask(entry, order.get("job", ""), by)
             case "reveal":
                 return orders.reveal(entry, by)
             case other:

@@ -9,7 +9,7 @@ from faxline.contract.texts import clean_actor
 from faxline_worker.state.account_context import AccountContext
 from faxline_worker.state.scan import as_entries
 
-SCRIPTS = ("pause_or_resume", "resolve", "redrive", "drop", "reveal")
+SCRIPTS = ("pause_or_resume", "resolve", "redrive", "drop", "reveal", "ask")
 ORDERS_AT_ONCE = 100
 """Orders that are read at once."""
 
@@ -20,6 +20,10 @@ class OrderResult(StrEnum):
     DONE = "done"
     IDLE = "idle"
     """The account was paused, or not paused, already."""
+    HELD = "held"
+    """Only an operator ends the pause, so nothing is tried."""
+    BUSY = "busy"
+    """A call is under way, whose answer tells whether the pause is over."""
     ROLLED_BACK = "rolled_back"
     """The state went back to an older one; `recover` comes first."""
     CHANGED = "changed"
@@ -27,7 +31,8 @@ class OrderResult(StrEnum):
     UNKNOWN = "unknown"
     """No such order."""
     REFUSED = "refused"
-    """The job is not in doubt, the order may not settle it (`why`), or no such entry is set aside."""
+    """The job is not in doubt, the order may not settle it (`why`), nothing can be asked about it, or no such
+    entry is set aside."""
     TAKEN = "taken"
     """The jobId belongs to another job."""
     LOST = "lost"
@@ -64,13 +69,13 @@ class OrderStore:
         return bool(token) and bool(self._context.client.exists(self._context.keys.reply(token or "")))
 
     def pause_or_resume(self, entry: str, order: str, by: str = "", seen: str = "") -> OrderResult:
-        """Pause or resume the account: done, idle (it was so already), changed, unknown or gone.
+        """Pause or resume the account, or let a probe go. Returns what the script of this name replies.
 
         Args:
             entry: the order, on the stream `orders`.
-            order: pause or resume.
+            order: pause, resume or probe.
             by: who orders it, for the audit.
-            seen: the pause that this person saw, which a resume may end; "": any.
+            seen: the pause that this person saw, which a resume or a probe is about; "": any.
         """
         return OrderResult(self._run("pause_or_resume", entry, order, by, seen))
 
@@ -125,6 +130,16 @@ class OrderStore:
     def reveal(self, entry: str, by: str = "") -> OrderResult:
         """Record in the audit that the numbers of the jobs in the order are shown: done or gone."""
         return OrderResult(self._run("reveal", entry, by))
+
+    def ask(self, entry: str, job: str, by: str = "") -> OrderResult:
+        """Have iFax asked now how a job stands: done, idle (it is asked already), refused or gone.
+
+        Args:
+            entry: the order, on the stream `orders`.
+            job: a submitted or unconfirmed job, or one in doubt whose jobId is known.
+            by: who orders it, for the audit.
+        """
+        return OrderResult(self._run("ask", entry, job, by))
 
     def _run(self, name: str, *args: str) -> str:
         return cast("bytes", self._context.run(name, *args, self._context.options)).decode()

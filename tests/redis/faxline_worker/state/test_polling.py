@@ -321,3 +321,47 @@ def test_explain_knows_when_it_is_asked_for_next(redis_client: redis.Redis) -> N
         job = line.job(JOB)
     assert job.asked_at is not None
     assert round(job.asked_at.timestamp() * 1000) == scene.now + 120_000
+
+
+def test_an_operator_has_ifax_asked_ahead_of_all_jobs_whatever_the_settings(
+    redis_client: redis.Redis,
+) -> None:
+    scene = begin(redis_client, RESULTS="webhook")
+    submit(scene, JOB)
+    scene.push("next")
+    assert scene.store.orders.ask(scene.ordered("ask"), JOB) == "done"
+    assert scene.store.orders.ask(scene.ordered("ask"), JOB) == "idle"
+    question = take(scene)
+    assert question is not None
+    assert (question.kind, question.job, question.request) == ("poll", JOB, {"jobId": 77})
+    scene.store.submission.mark(question)
+    assert scene.store.orders.ask(scene.ordered("ask"), JOB) == "idle"
+    scene.news()
+    assert answer(scene, question, receipt=receipt(JOB_ID)) == "applied"
+    assert names(scene) == ["fax.delivered"]
+    assert scene.store.orders.ask(scene.ordered("ask"), JOB) == "refused"
+    assert scene.store.orders.ask(scene.ordered("ask"), "nobody") == "refused"
+
+
+def test_a_fax_that_ended_without_a_receipt_is_amended_by_the_answer_that_an_operator_asked_for(
+    redis_client: redis.Redis,
+) -> None:
+    scene = begin(redis_client, RESULTS="webhook", RECEIPT_DEADLINE="200")
+    submit(scene, JOB)
+    scene.go(201)
+    scene.store.timers.run()
+    assert scene.record(JOB)["state"] == "unconfirmed"
+    scene.news()
+    for more, came in (
+        ({}, "later"),
+        ({"sending": True}, "later"),
+        ({"receipt": receipt(JOB_ID)}, "applied"),
+    ):
+        assert scene.store.orders.ask(scene.ordered("ask"), JOB) == "done"
+        assert scene.store.timers.poll().asked == 0
+        question = take(scene)
+        assert question is not None
+        scene.store.submission.mark(question)
+        assert answer(scene, question, **more) == came
+    assert names(scene) == ["fax.delivered"]
+    assert scene.client.zcard(scene.keys.polls) == 0

@@ -163,6 +163,36 @@ def test_an_operator_pauses_and_resumes_and_no_probe_goes_meanwhile(make: Callab
     assert account.client.xlen(account.keys.orders) == 0
 
 
+def test_an_operator_lets_the_probe_go_now_one_at_a_time_and_the_account_stays_paused_until_ifax_takes_it(
+    make: Callable[..., Account],
+) -> None:
+    account = make(PROBE__FIRST="600")
+    account.push("a", "b", "c")
+    account.answer(account.admit(), "pause")
+    account.go(1)
+    assert account.held() == "paused"
+    assert account.order("probe") == "done"
+    assert account.store.timers.plan_wakeups().wakes
+    probe = account.admit()
+    assert account.order("probe") == "busy"
+    assert account.held() == "paused"
+    account.answer(probe, "pause")
+    assert account.state["paused"] != ""
+    assert account.held() == "paused"
+    assert account.order("probe") == "done"
+    account.answer(account.admit(), "accepted", job_id="1")
+    assert account.state["paused"] == ""
+    assert account.order("probe") == "idle"
+
+
+def test_nothing_is_probed_while_an_operator_holds_the_account(make: Callable[..., Account]) -> None:
+    account = make()
+    account.push("a")
+    account.order("pause")
+    assert account.order("probe") == "held"
+    assert account.held() == "paused"
+
+
 def test_an_order_is_carried_out_once_though_two_dispatchers_read_it(make: Callable[..., Account]) -> None:
     account = make()
     entry: Any = account.client.xadd(account.keys.orders, {"order": "pause", "by": "test"})

@@ -1,10 +1,11 @@
 -- pause_or_resume: carries out an operator's order about an account and takes it off the stream.
 -- include: clock bell offers account_hash closing orders audit
--- ARGV  stream entry, order (pause or resume), who orders it, the pause that a resume may end (reason and paused_at; empty: any),
---       JSON options
+-- ARGV  stream entry, order (pause, resume, or probe: what finds out whether the pause is over may go now), who orders it, the
+--       pause that a resume or a probe is about (reason and paused_at; empty: any), JSON options
 -- reply done, idle (it was so already), rolled_back (the state went back: `recover` comes first), changed (it is paused
---       otherwise than was seen), unknown (there is no such order) or gone (another dispatcher carried it out); unless it is
---       gone, the result is also in the stream `reply`
+--       otherwise than was seen), held (only an operator ends this pause), busy (a call is under way, and its answer tells),
+--       unknown (there is no such order) or gone (another dispatcher carried it out); unless it is gone, the result is also in
+--       the stream `reply`
 local MOST_NAMES = 500
 local options = cjson.decode(ARGV[5])
 local order = take_order(ARGV[1])
@@ -29,9 +30,17 @@ if ARGV[2] == 'pause' then
   ring()
   return done('done')
 end
-if ARGV[2] ~= 'resume' then return answer(ARGV[1], 'unknown') end
+if ARGV[2] ~= 'resume' and ARGV[2] ~= 'probe' then return answer(ARGV[1], 'unknown') end
 if account.paused == '' then return done('idle') end
 if account.paused == ROLLED_BACK then return done('rolled_back') end
 if ARGV[4] ~= '' and ARGV[4] ~= account.paused .. ' ' .. int(account.paused_at) then return done('changed') end
+if ARGV[2] == 'probe' then
+  if HELD[account.paused] then return done('held') end
+  if redis.call('ZCOUNT', keys.permits, int(steady), '+inf') > 0 then return done('busy') end -- one probe at a time
+  account.probe_at = now_us
+  save(account, 'probe_at')
+  ring()
+  return done('done')
+end
 open_account(account)
 return done('done')

@@ -42,7 +42,7 @@ end
 local function apply_answer()
   if kind == 'check' then return apply_check() end
   if kind == 'poll' and job then
-    if not question_of(job) and not answer.receipt then return 'repeated' end
+    if not askable(job) and not answer.receipt then return 'repeated' end
     return is_put_off(call) and 'again' or apply_poll(call)
   end
   if not job or job.state ~= 'submitted' then return 'repeated' end

@@ -12,7 +12,7 @@ do
   local function admit_control_call(options, member)
     local kind, id = parse_control_call(member)
     local job = id and read_record(keys.job .. id)
-    local about = job and (job.state == 'submitted' or kind == 'poll') and question_of(job)
+    local about = job and (kind == 'poll' or job.state == 'submitted') and askable(job)
     if kind == 'poll' and not about then end_question(id) end
     if not about then return nil end
     return { result = 'admitted', job = id, attempt = job.attempt, kind = kind, control_call = member,

@@ -2,6 +2,7 @@
 -- for it in the order of their places. `lines` has an entry for a number whose line is held or waited for: `*` if jobs
 -- wait, then each holder as job@end of its lease (ms).
 local SCHEDULED_RANK = 4
+local POLL_PLACE = SCHEDULED_RANK * STRIDE -- of questions how a fax stands: behind all jobs that are due
 
 -- Whether iFax keeps the fax until a date that is still to come.
 local function ahead(job) return job.schedule == 'provider' and job.send_at and tonumber(job.send_at) > now end

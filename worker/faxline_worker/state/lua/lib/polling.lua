@@ -3,7 +3,6 @@
 -- ready set behind all submissions that are due. `asks` has the questions of the last window: as !job from its place in the
 -- ready set until its answer (+inf), then by the permit's token when it was answered (us). So a question counts for the
 -- share as a call counts for the limits.
-local POLL_PLACE = SCHEDULED_RANK * STRIDE
 local LAST = 0 -- the place in `polls` of one whose receipt is overdue: its question goes first
 
 -- What is asked about: the jobId, and the attempt (0: an older one). Nothing if there is no question.
@@ -11,6 +10,12 @@ local function question_of(job)
   if job.state == 'submitted' then return job.job_id, job.attempt end
   local attempt, job_id = string.match(job.state == 'in_doubt' and job.named or '', '^(%d+) (%d+)$')
   return job_id, tonumber(attempt)
+end
+
+-- The same, and an operator may have iFax asked about a fax that ended without a receipt, too.
+local function askable(job)
+  if job.state == 'unconfirmed' then return job.job_id, job.attempt end
+  return question_of(job)
 end
 
 -- From when (ms, steady) the schedule counts: the acceptance, or the call that is in doubt.
