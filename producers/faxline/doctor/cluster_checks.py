@@ -3,20 +3,18 @@
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, TypeVar
 
 from faxline.contract.check import Check, Result
 from faxline.contract.connections.cluster_slots import SlotMap
-from faxline.contract.connections.cluster_url import Address
 from faxline.contract.wording import plural
 from faxline.doctor.server_checks import server_checks
 from faxline.steps.commands import Command, Steps
+from faxline.steps.nodes import on_node
 from faxline.steps.redis_errors import is_refusal, trouble
 from faxline.steps.replicas import NOT_ASKED, Confirmation
 
 APART = 1.0
 """Seconds by which the clocks of two primaries may differ."""
-_T = TypeVar("_T")
 
 
 def cluster_checks(
@@ -34,9 +32,9 @@ def cluster_checks(
     for address in slots.primaries:
         node = f"{address[0]}:{address[1]}"
         try:
-            found = yield from _on(address, server_checks(clock, confirmation))
+            found = yield from on_node(address, server_checks(clock, confirmation))
             checks += [replace(check, name=f"{check.name} of {node}") for check in found]
-            ahead[node] = yield from _on(address, _ahead(clock))
+            ahead[node] = yield from on_node(address, _ahead(clock))
         except Exception as error:  # noqa: BLE001 - what is the matter is the check's answer
             if not is_refusal(error):  # without the right to TIME the check of the clock has said so
                 checks.append(Check(f"node {node}", Result.FAIL, trouble(error)))
@@ -70,27 +68,3 @@ def _clocks(ahead: dict[str, float]) -> Check:
         f"run NTP clients that slew"
     )
     return Check("clocks", Result.WARN, text)
-
-
-def _on(address: Address, steps: Steps[_T]) -> Steps[_T]:
-    """The same steps, whose commands go to one node."""
-    try:
-        current = next(steps)
-        while True:
-            if isinstance(current, Command):
-                current = replace(current, call=_at(address, current.call))
-            try:
-                reply = yield current
-            except Exception as error:  # noqa: BLE001 - the steps decide what it means
-                current = steps.throw(error)
-            else:
-                current = steps.send(reply)
-    except StopIteration as end:
-        result: _T = end.value
-        return result
-    finally:
-        steps.close()
-
-
-def _at(address: Address, call: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    return lambda client: call(client.topology.node(address))

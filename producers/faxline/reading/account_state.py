@@ -141,6 +141,11 @@ class AccountState:
         return f"{self.paused} {self.paused_since + self.skew}" if self.paused else ""
 
     @property
+    def probes(self) -> bool:
+        """Whether calls find out, one at a time, that the account's pause is over."""
+        return bool(self.paused) and self.paused not in HELD
+
+    @property
     def idle(self) -> bool:
         """Whether the account is idle: no jobs, no calls in the window, and no pause or cooldown."""
         used = (*self.jobs.values(), self.window.used, self.dead, self.polls.used)
@@ -159,7 +164,6 @@ class AccountState:
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON of `faxline accounts --json`. Times are ISO 8601 in UTC."""
-        probed = self.paused and self.paused not in HELD
         return {
             "account": self.name,
             "known": self.known,
@@ -167,7 +171,7 @@ class AccountState:
             "paused_since": _iso(self.paused_since) if self.paused_since else None,
             "paused_by": self.paused_by or None,
             "paused_why": self.paused_why or None,
-            "probe_at": _iso(self.probe_at) if probed else None,
+            "probe_at": _iso(self.probe_at) if self.probes else None,
             "cooldown_until": _iso(self.cooldown_until) if self.cooling_down else None,
             "verified_at": _iso(self.verified_at) if self.verifying else None,
             "limits": {

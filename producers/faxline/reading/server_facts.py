@@ -1,5 +1,6 @@
 """What the Redis server says about itself, and whether it keeps what it accepts."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,11 +29,14 @@ class ServerFacts:
         machine_memory: bytes of the machine's memory; 0 if unknown.
         primary: whether it is a primary, which takes writes.
         replicas: how many replicas are connected.
+        replicas_behind: bytes that the last of them has not confirmed yet; 0 without any.
         guarded: whether it refuses writes without its replicas (`min-replicas-to-write`).
         replicas_lag: seconds that a replica may be silent and still counts for that (`min-replicas-max-lag`);
             None if CONFIG is not allowed.
         reads_on: whether it starts from a file whose end is missing (`aof-load-truncated`); None if unknown.
         largest_value: the largest value in bytes that it accepts; None if CONFIG is not allowed.
+        clients: how many connections it has.
+        most_clients: how many it accepts; 0 if unknown.
         durable: whether it keeps what it accepted: the append-only file is on, fsync is not left to the
             operating system (as far as known), and nothing is evicted.
     """
@@ -49,10 +53,13 @@ class ServerFacts:
     machine_memory: int = 0
     primary: bool = True
     replicas: int = 0
+    replicas_behind: int = 0
     guarded: bool = False
     replicas_lag: int | None = None
     reads_on: bool | None = None
     largest_value: int | None = None
+    clients: int = 0
+    most_clients: int = 0
 
     @property
     def durable(self) -> bool:  # noqa: D102 - described above
@@ -103,8 +110,18 @@ def facts(*, config: bool = True) -> Steps[ServerFacts]:
         machine_memory=int(info.get("total_system_memory", 0)),
         primary=info.get("role", "master") == "master",
         replicas=int(info.get("connected_slaves", 0)),
+        replicas_behind=_replicas_behind(info),
         guarded="min_slaves_good_slaves" in info,  # only there if it is set
         replicas_lag=int(values["min-replicas-max-lag"]) if "min-replicas-max-lag" in values else None,
         reads_on=values["aof-load-truncated"] == "yes" if "aof-load-truncated" in values else None,
         largest_value=int(largest) if largest is not None else None,
+        clients=int(info.get("connected_clients", 0)),
+        most_clients=int(info.get("maxclients", 0)),
     )
+
+
+def _replicas_behind(info: Mapping[str, Any]) -> int:
+    """Bytes between what the server wrote to its replicas and what the last of them confirmed."""
+    names = (f"slave{number}" for number in range(int(info.get("connected_slaves", 0))))
+    confirmed = [int(info[name]["offset"]) for name in names if isinstance(info.get(name), dict)]
+    return max(0, int(info.get("master_repl_offset", 0)) - min(confirmed)) if confirmed else 0

@@ -9,6 +9,7 @@ from faxline import FaxLine
 from faxline.contract.connections.cluster_client import ClusterClient
 from faxline.contract.connections.redis_url import connect
 from faxline.doctor.cluster_checks import cluster_checks
+from faxline.reading.servers import read_servers
 from faxline.steps.drivers import run
 from faxline_local.redis_cluster import RedisCluster
 from faxline_local.server_binaries import ServerBinary
@@ -38,6 +39,13 @@ def test_each_primary_is_looked_at_and_one_replica_each_is_too_few(cluster: Redi
         result, text = found[f"replication of 127.0.0.1:{primary.port}"]
         assert result == "warn"
         assert "run 2 replicas" in text
+
+
+def test_each_primary_tells_about_itself(cluster: RedisCluster) -> None:
+    with connect(cluster.url(), protocol=2) as client:
+        found = run(client, read_servers(in_cluster=True))
+    assert sorted(one.node for one in found) == sorted(f"127.0.0.1:{p.port}" for p in cluster.servers[:3])
+    assert all(one.facts is not None and one.facts.primary and one.facts.clients for one in found)
 
 
 def test_clocks_that_are_apart_are_told(cluster: RedisCluster, monkeypatch: pytest.MonkeyPatch) -> None:
