@@ -8,7 +8,7 @@ from starlette.routing import Route
 
 from faxline_console.guard import COOKIE
 from faxline_console.people import Person, Role
-from tests.access_stage import SECRET, STATES, Answers, begun, content, named, stage
+from tests.access_stage import NUMBER, SECRET, STATES, Answers, begun, content, named, stage
 from tests.consoles import RADIOLOGY, Console, Somebody
 from tests.hostile_files import plain_pdf
 from tests.stage.archives import BEGIN
@@ -91,7 +91,9 @@ ATTEMPTS: Mapping[tuple[str, str], Attempt] = {
     ("POST", f"{FAX}/reveal"): form(),
     ("POST", f"{FAX}/cancel"): form(),
     ("POST", f"{FAX}/resend"): form("over", next="over.r1"),
+    ("POST", f"{FAX}/elsewhere"): form("over", to=NUMBER, confirmed=NUMBER, next="over.r1"),
     ("POST", f"{FAX}/resolve"): form("doubt", how="fail"),
+    ("POST", f"{FAX}/ask"): form("lost"),
     ("POST", f"{FAX}/forget"): form("over"),
     ("POST", "/faxes"): Attempt(fields={"q": "state:failed"}),
     ("POST", "/faxes/plan"): Attempt(fields={"verb": "cancel", "pick": SEEN["now"]}),
@@ -101,7 +103,6 @@ ATTEMPTS: Mapping[tuple[str, str], Attempt] = {
     ("POST", DOUBT): form("doubt", how="fail"),
     ("POST", f"{DOUBT}/number"): form("doubt"),
     ("POST", "/accounts/{account}"): form(how="pause"),
-    ("POST", f"{MAILING}/cancel"): form(),
     ("POST", "/send/numbers"): Attempt(fields={"to": "+12025550147"}),
     ("POST", "/send"): Attempt(fields=SEND, files=("files",), acts=True),
     ("POST", "/mailings/new"): Attempt(fields={"account": "north"}, files=("csv", "files")),

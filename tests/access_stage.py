@@ -15,7 +15,7 @@ from faxline_console.guard import COOKIE
 
 KEYS = RedisKeys("north")
 NUMBER = "+12025550168"
-STATES = {"now": "queued", "doubt": "in_doubt", "over": "failed"}
+STATES = {"now": "queued", "doubt": "in_doubt", "over": "failed", "lost": "unconfirmed"}
 """The faxes that are tried, and their states."""
 SECRET = "zq-subject-of-billing"
 """The subject of every fax that is tried: nobody of another account or department may read it."""

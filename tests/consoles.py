@@ -1,14 +1,17 @@
 """A console with all its pages on a real Redis, and people of every role who have signed in."""
 
 import asyncio
+import json
 import re
 from pathlib import Path
 from typing import Any, Self
 
 import httpx
+import redis
 import structlog
 from argon2 import PasswordHasher
 
+from faxline.contract.redis_keys import RedisKeys
 from faxline_archive.database import open_database
 from faxline_console.app import make_app
 from faxline_console.guard import COOKIE, Guard
@@ -20,8 +23,10 @@ from faxline_console.store import ConsoleStore
 from faxline_worker.config.live_accounts import LiveAccounts
 from faxline_worker.config.settings import read_settings
 from tests.browserless import Browser
+from tests.stage.archives import BEGIN
 
 QUICK = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+NUMBER = "+12025550168"
 RADIOLOGY = ("department", "radiology")
 
 
@@ -113,6 +118,13 @@ class Somebody(Browser):
         if (about := OF_A_FAX.fullmatch(path)) and "seen" not in fields and about[2] != "dead":
             fields["seen"] = self._console.seen(f"{about[1]}/{about[2]}")
         return self.post(path, data={"form_token": self.form_token, **fields}, files=files)
+
+
+def put_fax(client: redis.Redis, job: str, account: str = "north", **fields: Any) -> None:
+    """Put the record of a fax that was queued into Redis, and what these fields say of it."""
+    step = json.dumps({"event": "fax.queued", "at": BEGIN, "state": "queued", "attempt": 0})
+    told: Any = {"state": "queued", "number": NUMBER, "created_at": BEGIN, "n": 1, "h:1": step} | fields
+    client.hset(RedisKeys(account).job(job), mapping=told)
 
 
 def shown(answer: httpx.Response) -> str:

@@ -13,10 +13,10 @@ from faxline.reading.job import Job
 from faxline_console.ended import Ended
 from faxline_console.line import ConsoleLine
 
-CALLS = 200
-"""The most entries of a fax's first time that are read for its calls."""
+BEGINNING = 200
+"""The most entries of a fax's first time that are read, so that its first call is known in any case."""
 MOST = 20_000
-"""The most entries of the audit, from the newest back, that are read for orders."""
+"""The most entries of the audit, from the newest back, that are read."""
 
 SEND = "send"
 """What the console has the audit note before it pushes a fax."""
@@ -26,30 +26,31 @@ BEFORE = timedelta(minutes=1)
 
 
 class Acts(NamedTuple):
-    """The calls and orders about a fax, and until when its orders were not looked for; None: all were."""
+    """The calls and orders about a fax, and between which times they were not looked for; None: all were."""
 
     entries: Sequence[AuditEntry]
-    unread: datetime | None = None
+    unread: tuple[datetime, datetime] | None = None
 
 
 async def acts_about(line: ConsoleLine, ended: Ended | None, job: Job) -> Acts:
     """The calls and orders about a fax since it was pushed.
 
     The archive has them by the fax's id, all but the latest. Redis has only an account's whole audit: the
-    first entries after the push are read there, for the calls, and what the archive has not, for the orders.
+    first entries after the push are read there, and from the newest back what the archive has not.
     """
     pushed = max(FIRST, job.created_at - BEFORE) if job.created_at else FIRST
     since = round(pushed.timestamp() * 1000)
     kept, until = await _archived(ended, job)
     now = round(datetime.now(UTC).timestamp() * 1000) + 60_000  # the clock of Redis may be ahead
     first, read = await asyncio.gather(
-        line.audit(after=pushed, before=None, limit=CALLS),
-        line.orders_before(now, max(since, until), MOST),
+        line.audit(after=pushed, before=None, limit=BEGINNING),
+        line.orders_before(now, max(since, until), MOST, job.id),
     )
     named = [entry for entry in (*first, *read.entries) if job.id in {entry.job, entry.about}]
-    own = acts_of(job, [*named, *kept])
-    unread = datetime.fromtimestamp(read.reached / 1000, UTC) if read.cut else None
-    return Acts(list({entry.id: entry for entry in own}.values()), unread)
+    own = list({entry.id: entry for entry in acts_of(job, [*named, *kept])}.values())
+    reached = datetime.fromtimestamp(read.reached / 1000, UTC)
+    begun = max(pushed, datetime.fromtimestamp(until / 1000, UTC), first[-1].at if first else pushed)
+    return Acts(own, (begun, reached) if read.cut and begun < reached else None)
 
 
 def acts_of(job: Job, found: Iterable[AuditEntry]) -> list[AuditEntry]:

@@ -46,6 +46,9 @@ class Case:
         job: the fax, if it is about one.
         entry: the id of a dead entry.
         sender: for a doubt, the caller id of the fax; empty if it is the account's own.
+        pause: which pause of an account it is, for the order that ends it.
+        probes: whether a call finds out that an account's pause is over.
+        next: when the next one goes, as far as that is known.
     """
 
     kind: str
@@ -56,6 +59,9 @@ class Case:
     job: Job | None = field(default=None, repr=False)
     entry: str = ""
     sender: str = field(default="", repr=False)
+    pause: str = ""
+    probes: bool = False
+    next: datetime | None = None
 
     @property
     def until(self) -> datetime:
@@ -161,6 +167,9 @@ def _paused(state: AccountState) -> Case:
         _moment(state.paused_since or state.now),
         f"Account {state.name} is paused{paused_for(state.paused)}{why}",
         f"{plural(waiting, 'fax', 'faxes')} {wait} no attempt.{by}",
+        pause=state.pause,
+        probes=state.probes,
+        next=_moment(state.probe_at) if state.probes and state.probe_at > state.now else None,
     )
 
 

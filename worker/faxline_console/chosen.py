@@ -11,10 +11,13 @@ from faxline_console.finding import Finder
 from faxline_console.found import Found
 from faxline_console.people import Person
 from faxline_console.picks import ANOTHER, Pick
+from faxline_console.plans import why_no_cancel
 from faxline_console.query import Query, QueryInvalid
 
 MOST = 1000
 """The most faxes of a plan."""
+MOST_REST = 10_000
+"""The most of a plan to cancel the rest of a mailing: as many as a mailing of the console has."""
 PAGE = 200
 NEVER = -1
 GONE = "there is no such fax, or you may not see it"
@@ -53,6 +56,22 @@ class Chosen:
         places = [(account, job) for account, _, job in names]
         found = await self._finder.several(person, places)
         return [_failed(place, found.get(place), str(form.get("group", ""))) for place in places]
+
+    async def rest(self, person: Person, form: FormData) -> tuple[list[Pick], list[str]]:
+        """What has not ended of a group, as it stands now, and a note if that is too much for one plan.
+
+        Raises:
+            JobNotFound: it is of no account of this person.
+        """
+        account, _, group = str(form.get("rest", "")).partition("/")
+        if not group:
+            return [], []
+        jobs = [job for job in await self._finder.of_group(person, account, group) if not job.state.final]
+        jobs.sort(key=lambda job: (bool(why_no_cancel(job)), len(job.id), job.id))
+        more = (
+            f"More than {MOST_REST:,} faxes of it are open: cancel those that are here, and then the others."
+        )
+        return [Pick.of(job) for job in jobs[:MOST_REST]], [more] if len(jobs) > MOST_REST else []
 
     async def matching(self, person: Person, query: Query) -> tuple[list[Pick], list[str]]:
         """All that match, as they were found.
@@ -115,7 +134,8 @@ def picked(form: FormData) -> list[Pick]:
     """
     names = [name for name in form.getlist("pick") if isinstance(name, str)]
     names += str(form.get("picks", "")).split()
-    picks = [Pick.read(name) for name in names[:MOST]]
+    most = MOST_REST if form.get("verb") == "cancel" else MOST
+    picks = [Pick.read(name) for name in names[:most]]
     if None in picks:
         raise HTTPException(400, "The form is not whole. Choose the faxes again.")
     return list(dict.fromkeys(filter(None, picks)))

@@ -12,8 +12,10 @@ from faxline.operating.orders import issue_order, new_token
 from faxline.reading.job import Job
 from faxline.reading.lookup import GroupFacts, read_group_facts, read_members
 from faxline.reading.open_jobs import BATCH, read_light_records, read_open_jobs
+from faxline.reading.servers import Server, read_servers
 from faxline.steps.commands import Command, Pipeline, Steps
 from faxline.steps.redis_user import redis_user
+from faxline_console.kept_request import KeptRequest, read_request
 from faxline_console.orders import Orders, read_orders
 from faxline_console.pushing import PushingLine
 from faxline_console.spending import counted, spend
@@ -77,15 +79,18 @@ class ConsoleLine(PushingLine):
         """How many jobs of a group are pushed, and which were rejected."""
         return await self._run(read_group_facts(self._context, group))
 
-    async def orders_before(self, before: int, since: int, most: int) -> Orders:
+    async def orders_before(self, before: int, since: int, most: int, job: str = "") -> Orders:
         """The orders of the audit between two times (ms), the newest first. Calls are not among them.
+
+        With `job` it is all that is about that fax, calls as well.
 
         Args:
             before: the end, not included.
             since: the beginning.
             most: how many entries are gone through, calls as well.
+            job: the id of a fax.
         """
-        return await self._run(read_orders(self.keys.audit, before, since, most))
+        return await self._run(read_orders(self.keys.audit, before, since, most, job))
 
     async def lately(self, count: int, most: int) -> list[str]:
         """The jobs of which the latest events say that they were delivered in part or never confirmed.
@@ -121,6 +126,37 @@ class ConsoleLine(PushingLine):
         word["token"] = new_token()
         await self._run(_add(self.keys.orders, word), GIVE_ORDERS)
 
+    async def probe(self, *, by: str, pause: str) -> str:
+        """Let the call that finds out whether this pause is over go now.
+
+        Returns:
+            done, or why not: idle (the account is open), changed (it is another pause), held (only an operator
+            ends it) or busy (a call is under way, whose answer tells).
+
+        Raises:
+            OrderTimeout: no dispatcher carried it out in time.
+            OrderUnknown: the dispatchers are of an older version.
+        """
+        reply = await self._run(issue_order(self._context, Order.PROBE, by, TIMEOUT, seen=pause), GIVE_ORDERS)
+        return reply["result"]
+
+    async def ask(self, job: str, *, by: str) -> str:
+        """Have iFax asked now how a fax stands. What comes of it stands on the fax's page.
+
+        Returns:
+            done, or why not: idle (it is asked already) or refused (it cannot be asked about).
+
+        Raises:
+            OrderTimeout: no dispatcher carried it out in time.
+            OrderUnknown: the dispatchers are of an older version.
+        """
+        reply = await self._run(issue_order(self._context, Order.ASK, by, TIMEOUT, job=job), GIVE_ORDERS)
+        return reply["result"]
+
+    async def request(self, job: str) -> KeptRequest:
+        """What is kept of a fax as it was pushed."""
+        return await self._run(read_request(self.keys, self._context.seals, job))
+
     async def senders(self, names: Sequence[str]) -> dict[str, str]:
         """The caller ids of these jobs, where they have one of their own."""
         return await self._field(names, "sender")
@@ -143,6 +179,10 @@ class ConsoleLine(PushingLine):
         0 if it has read all of them; None if no archive reads this account.
         """
         return await self._run(_archived_until(self.keys))
+
+    async def servers(self) -> list[Server]:
+        """What Redis says about itself; of a cluster each primary."""
+        return await self._run(read_servers(in_cluster=self._context.in_cluster))
 
     async def newest(self, keys: list[str]) -> dict[str, str]:
         """The id of the newest entry of each stream; 0-0 of one that has none."""

@@ -98,6 +98,17 @@ class Lookup:
             }
         return found
 
+    async def of_group(self, person: Person, account: str, group: str) -> list[Job]:
+        """The faxes of a group that Redis has a record of, as far as this person sees them.
+
+        Raises:
+            JobNotFound: it is of no account of this person.
+            QueueUnavailable: Redis does not answer.
+        """
+        line = self._lines.for_person(person, account)
+        jobs = await line.named(sorted(await line.members(group)))
+        return [job for job in jobs if person.sees(account, job.metadata)]
+
     async def _ended(self, account: str, names: Sequence[str]) -> Sequence[Job]:
         if self.ended is None or not names:
             return ()

@@ -1,4 +1,7 @@
-"""Orders out of the audit in Redis, whose entries are mostly calls to iFax: so many are read, and no more."""
+"""Orders out of the audit in Redis, whose entries are mostly calls to iFax: so many are read, and no more.
+
+Of one fax its calls are found as well.
+"""
 
 from collections.abc import Sequence
 from functools import partial
@@ -28,15 +31,17 @@ class Orders(NamedTuple):
     trimmed: bool = False
 
 
-def read_orders(key: str, before: int, since: int, most: int) -> Steps[Orders]:
-    """The orders of an audit between two times (ms), the newest first.
+def read_orders(key: str, before: int, since: int, most: int, job: str = "") -> Steps[Orders]:
+    """The orders of an audit between two times (ms), the newest first; with `job` all that is about that fax.
 
     Args:
         key: of the audit's stream.
         before: the end, not included.
         since: the beginning.
         most: how many entries are gone through, calls as well.
+        job: the id of a fax: only what is about it is found, and its calls are, too.
     """
+    about = job.encode()
     found: list[AuditEntry] = []
     last, reached = str(before - 1), before
     for _ in range(0, most, PAGE):
@@ -44,7 +49,11 @@ def read_orders(key: str, before: int, since: int, most: int) -> Steps[Orders]:
         found += [
             AuditEntry.from_entry(entry, fields)
             for entry, fields in page
-            if fields.get(b"what") not in _CALLS  # nearly all of them
+            if (
+                about in {fields.get(b"job"), fields.get(b"about")}
+                if job
+                else fields.get(b"what") not in _CALLS
+            )
         ]
         if page:
             last = f"({page[-1][0].decode()}"

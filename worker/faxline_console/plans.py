@@ -81,6 +81,17 @@ def why_no_resend(job: Job) -> str:
     return "" if job.job_id is not None else "was never taken by iFax: send it as a new fax"
 
 
+def why_not_asked(job: Job) -> str:
+    """Why iFax cannot be asked how a fax stands; empty if it can."""
+    if isinstance(job, EndedJob):
+        return "ended so long ago that only the archive has it"
+    if job.state in {JobState.SUBMITTED, JobState.UNCONFIRMED}:
+        return "" if job.job_id is not None else "has no jobId to ask about"
+    if job.state is JobState.IN_DOUBT:
+        return "" if job.asked_at is not None else "has no jobId to ask about"
+    return f"is {state_of(job)[1].lower()}"
+
+
 def together(first: str, count: str) -> list[str]:
     """The ids of faxes that were pushed at once, one to each number; empty if a fax went alone.
 

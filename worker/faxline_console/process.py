@@ -29,6 +29,7 @@ from faxline_console.pages.accounts import AccountPages
 from faxline_console.pages.attention import AttentionPages
 from faxline_console.pages.audit import AuditPages
 from faxline_console.pages.bulk import BulkPages
+from faxline_console.pages.elsewhere import ElsewherePages
 from faxline_console.pages.evidence import EvidencePages
 from faxline_console.pages.fax import FaxPages
 from faxline_console.pages.faxes import FaxesPages
@@ -108,7 +109,7 @@ def make_pages(
         AuditPages(lines, renderer, archive),
         FaxesPages(lines, renderer, finder, kept, counts),
         BulkPages(lines, renderer, finder),
-        *(page(lines, renderer, finder) for page in (FaxPages, EvidencePages)),
+        *(page(lines, renderer, finder) for page in (FaxPages, ElsewherePages, EvidencePages)),
         UsagePages(lines, renderer, archive),
         AttentionPages(lines, renderer, counts, LeftAlone(store.engine)),
         LivePages(looks, store),

@@ -1,11 +1,12 @@
 """What the console pushes, and refuses to push to an account of which nobody reads the intake any more."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from faxline import AsyncFaxLine, FaxlineError
 from faxline.reading.job import Job
 from faxline.sending.mailing import Mailing
+from faxline.sending.push import cancel_jobs
 
 REMOVED = (
     "Account {} was removed and takes nothing any more: neither faxes nor cancellations are read until its "
@@ -46,10 +47,10 @@ class PushingLine(AsyncFaxLine):
         self._require()
         await super().cancel(job, by=by)
 
-    async def cancel_group(self, name: str, **options: Any) -> list[str]:
-        """Ask for the faxes of a group not to be sent."""
+    async def cancel_many(self, jobs: Sequence[str], *, by: str) -> None:
+        """Ask for several faxes not to be sent."""
         self._require()
-        return await super().cancel_group(name, **options)
+        await self._run(cancel_jobs(self._context, jobs, by))
 
     async def resend(self, job: str, **options: Any) -> Job:
         """Push a fax again as a new one."""

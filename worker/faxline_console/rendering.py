@@ -13,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
 from faxline_archive.members import member_text
+from faxline_console.kept_request import mask_name
 from faxline_console.people import Person, Right
 from faxline_console.picks import pick
 from faxline_console.spending import pause
@@ -56,6 +57,7 @@ def make_environment() -> Environment:
     environment.filters |= {
         "number": number,
         "mask": mask,
+        "mask_name": mask_name,
         "duration": duration,
         "plural": plural,
         "pick": pick,

@@ -5,8 +5,8 @@ intake registers once. So two people, or one in two tabs, cannot both send a fax
 other.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from typing import NamedTuple
@@ -35,6 +35,7 @@ class Resends:
         last: the id of the last one; empty if this person may not see it.
         at: when it was pushed.
         who: who did it, if the audit has that and this person may see the fax.
+        unread: before when no resends by other programs were looked for; None: all since the push were.
     """
 
     next: str
@@ -42,6 +43,7 @@ class Resends:
     last: str = ""
     at: datetime | None = None
     who: str = ""
+    unread: datetime | None = None
 
 
 def why_resent(resends: Resends, times: Times) -> str:
@@ -56,6 +58,17 @@ def why_resent(resends: Resends, times: Times) -> str:
     by = f"by {resends.who}" if resends.who else ""
     told = ", ".join(filter(None, [resends.last, times.moment(resends.at), by]))
     return f"was resent already ({told})"
+
+
+def not_looked_for(found: Iterable[Resends], times: Times) -> str:
+    """What is said where the audit was not read back to the push; empty if it was."""
+    unread = max((one.unread for one in found if one.unread), default=None)
+    if unread is None:
+        return ""
+    return (
+        f"Resends by other programs before {times.moment(unread)} were not looked for, as the account has "
+        "too many calls since: search for the number first."
+    )
 
 
 def again(job: Job, number: int) -> str:
@@ -81,7 +94,7 @@ async def resends_of(line: ConsoleLine, jobs: Sequence[Job], person: Person) -> 
     """
     if not jobs:
         return {}
-    noted = await _noted(line, jobs)
+    noted, unread = await _noted(line, jobs)
     found = {
         job.id: [_Resend(new, entry.at, entry.who) for new, entry in noted[job.id].items()] for job in jobs
     }
@@ -97,7 +110,13 @@ async def resends_of(line: ConsoleLine, jobs: Sequence[Job], person: Person) -> 
         numbered |= {job.id: numbered[job.id] + 1 for job in waiting}
     last = {name: max(some, key=lambda one: one.at) for name, some in found.items() if some}
     own = await _seen(line, [one.id for one in last.values()], person)
-    return {job.id: _told(again(job, numbered[job.id]), found[job.id], last.get(job.id), own) for job in jobs}
+    return {
+        job.id: replace(
+            _told(again(job, numbered[job.id]), found[job.id], last.get(job.id), own),
+            unread=unread if unread and (job.created_at or FIRST) < unread else None,
+        )
+        for job in jobs
+    }
 
 
 class _Resend(NamedTuple):
@@ -106,17 +125,20 @@ class _Resend(NamedTuple):
     who: str = ""
 
 
-async def _noted(line: ConsoleLine, jobs: Sequence[Job]) -> dict[str, dict[str, AuditEntry]]:
-    """What the audit has of the resends of each fax, by the new id."""
+async def _noted(
+    line: ConsoleLine, jobs: Sequence[Job]
+) -> tuple[dict[str, dict[str, AuditEntry]], datetime | None]:
+    """What the audit has of the resends of each fax, by the new id, and before when it was not read."""
     begun = {job.id: job.created_at or FIRST for job in jobs}
     since, until = min(begun.values()), datetime.now(UTC) + AHEAD
     noted = {job.id: dict[str, AuditEntry]() for job in jobs}
-    for entry in (await line.orders_before(_ms(until), _ms(since), LATEST)).entries:
+    read = await line.orders_before(_ms(until), _ms(since), LATEST)
+    for entry in read.entries:
         about = entry.about or ""
         done = entry.what == "resend" and entry.outcome == "done"
         if done and entry.job and about in noted and entry.at >= begun[about]:
             noted[about][entry.job] = entry
-    return noted
+    return noted, datetime.fromtimestamp(read.reached / 1000, UTC) if read.cut else None
 
 
 async def _seen(line: ConsoleLine, names: Sequence[str], person: Person) -> set[str]:

@@ -29,7 +29,7 @@ from faxline_archive.database import reading
 from faxline_console.passwords import Passwords, UserInvalid
 from faxline_console.people import Person
 from faxline_console.sessions import Lifetimes, Session
-from faxline_console.tables import links, metadata, sessions, to_person, to_row, users
+from faxline_console.tables import links, migrate, sessions, to_person, to_row, users
 from faxline_console.tries import Tries
 
 MOST_SESSIONS = 50
@@ -71,7 +71,7 @@ class ConsoleStore:
             event.listen(
                 engine, "connect", lambda connection, _: connection.execute("PRAGMA foreign_keys = ON")
             )
-        metadata.create_all(engine)
+        migrate(engine)
         self._reads = reading(engine)
 
     def add_user(self, person: Person, password: str | None = None) -> None:

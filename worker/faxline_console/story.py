@@ -1,6 +1,7 @@
 """What the page of a fax tells of it: why and when, what happened, and what the archive has."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -16,6 +17,7 @@ from faxline_console.ended_jobs import EndedJob
 from faxline_console.endings import ended_words
 from faxline_console.finding import Finder
 from faxline_console.guard import person_of
+from faxline_console.kept_request import Document, KeptRequest
 from faxline_console.line import ConsoleLine
 from faxline_console.outlook import paused_words
 from faxline_console.people import Right
@@ -41,6 +43,14 @@ class Story:
         if isinstance(job, EndedJob):
             return (archived.numbers.sender if archived else None) or ""
         return (await line.senders([job.id])).get(job.id, "")
+
+    @staticmethod
+    async def request(line: ConsoleLine, job: Job, archived: ArchivedFax | None) -> KeptRequest:
+        """What is kept of a fax as it was pushed; of one that ended long ago the digests alone."""
+        kept = KeptRequest() if isinstance(job, EndedJob) else await line.request(job.id)
+        if kept.documents or archived is None:
+            return kept
+        return replace(kept, documents=[Document("", digest) for digest in archived.documents])
 
     async def archived(self, request: Request, job: Job) -> ArchivedFax | None:
         """What the archive has of a fax that ended."""

@@ -1,6 +1,7 @@
 """The tables of the console's own database."""
 
-from sqlalchemy import BigInteger, Column, ForeignKey, MetaData, String, Table, Text
+from sqlalchemy import BigInteger, Column, Engine, ForeignKey, MetaData, String, Table, Text
+from sqlalchemy.schema import DropTable
 
 from faxline_console.people import Person, Role
 
@@ -56,6 +57,18 @@ mailings = Table(
     Column("left_out", BigInteger, nullable=False),
 )
 """The mailings that were pushed here, which Redis keeps no list of."""
+
+
+FORMER = ("failures",)
+"""Tables of earlier versions that nothing reads any more."""
+
+
+def migrate(engine: Engine) -> None:
+    """Make the tables that are not there yet, and drop those that nothing reads any more."""
+    metadata.create_all(engine)
+    with engine.begin() as database:
+        for name in FORMER:
+            database.execute(DropTable(Table(name, MetaData()), if_exists=True))
 
 
 def to_row(person: Person) -> dict[str, str]:

@@ -42,6 +42,8 @@ _OF_OTHERS = re.compile(
     r"| \([\d,]+ of [\d,]+ used\)|(?<=is under way) \([^)]*\)"
 )
 """What an explanation says of other faxes."""
+_MOMENT = re.compile(r"((?:\d{4}-\d\d-\d\d )?\d\d:\d\d:\d\d)(?= \()")
+"""A time of an explanation: how far it is from now follows in brackets."""
 _TAKES_BACK = re.compile(r"`[^`]*` takes it back")
 _OF_ITS_DATE = ("It is scheduled for", "Faxline holds it until its date", "iFax sends it at")
 _FOR_A_SHELL = ("`", "Look it up at iFax")
@@ -71,6 +73,29 @@ def paused_for(reason: str) -> str:
     return " by an operator" if reason == OPERATOR else f": {reason_words(reason)}"
 
 
+def limit_reached(state: AccountState) -> str:
+    """Which limit of an account is used up: window, calls at once or burst; empty if none is."""
+    limits = {"window": state.window, "calls at once": state.concurrency, "burst": state.burst}
+    return next(
+        (name for name, limit in limits.items() if limit.effective and limit.used >= limit.effective), ""
+    )
+
+
+def held_by(job: Job, state: AccountState | None) -> str:
+    """What of its account holds a queued fax, for a list; empty if nothing of it does.
+
+    Example:
+        >>> held_by(job, state)
+        'The account is paused: insufficient balance'
+    """
+    if job.state is not JobState.QUEUED or is_dated(job) or state is None:
+        return ""
+    if state.paused:
+        return f"The account is paused{paused_for(state.paused)}"
+    reached = limit_reached(state)
+    return f"Waits for the limit of its account ({reached})" if reached else ""
+
+
 def line_below(job: Job) -> str:
     """What stands below the state in a list."""
     match job.state:
@@ -95,7 +120,7 @@ def explain(job: Job, state: AccountState, zone: tzinfo, *, alone: bool = False)
 
     Example:
         >>> explain(job, state, ZoneInfo("America/New_York"))[1]
-        'Waiting for the hourly limit (1000 of 1000 used). The next slot opens at 14:03:12 (in 12 s).'
+        'Waiting for the hourly limit (1000 of 1000 used). The next slot opens at 14:03:12 EST (in 12 s).'
     """
     said = explanation(job, state, zone)
     if job.forecast is not None:
@@ -103,5 +128,14 @@ def explain(job: Job, state: AccountState, zone: tzinfo, *, alone: bool = False)
     if is_dated(job):
         said = [_TAKES_BACK.sub("it can be canceled", text) for text in said]
         said.sort(key=lambda text: not text.startswith(_OF_ITS_DATE))
+    here = datetime.now(zone)
+    said = [_MOMENT.sub(lambda found: f"{found[1]} {_zone_at(found[1], here)}", text) for text in said]
     kept = [_COMMAND.sub("", text) for text in said if not text.startswith(_FOR_A_SHELL)]
     return [text for text in (_OF_OTHERS.sub("", text) if alone else text for text in kept) if text]
+
+
+def _zone_at(clock: str, here: datetime) -> str:
+    """The short name of the zone at a time of an explanation, which has its day unless that is today."""
+    day, _, time = clock.rpartition(" ")
+    at = datetime.fromisoformat(f"{day or here.date()} {time}").replace(tzinfo=here.tzinfo)
+    return at.tzname() or ""

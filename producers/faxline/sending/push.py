@@ -1,6 +1,6 @@
 """Push one entry onto the intake stream, in one transaction with its documents."""
 
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -75,16 +75,21 @@ def cancel_group(context: Context, group: str, skip: Container[str], by: str | N
             asked.append(job.id)
 
     yield from find_group(context, group, look)
-    who = (yield from _who(by)) if asked else {}
-    for start in range(0, len(asked), BATCH):
-        texts = [text_of({"id": name} | who) for name in asked[start : start + BATCH]]
+    yield from cancel_jobs(context, asked, by)
+    return asked
+
+
+def cancel_jobs(context: Context, names: Sequence[str], by: str | None) -> Steps[None]:
+    """Push a `cancel` for each of these jobs."""
+    who = (yield from _who(by)) if names else {}
+    for start in range(0, len(names), BATCH):
+        texts = [text_of({"id": name} | who) for name in names[start : start + BATCH]]
 
         def fill(pipe: Any, texts: list[str] = texts) -> None:
             for text in texts:
                 pipe.xadd(context.keys.intake, {"cancel": text})
 
         yield Pipeline(fill, transaction=True, pushes=True, confirmation=context.confirmation)
-    return asked
 
 
 def cancel_job(context: Context, job: str, by: str | None) -> Steps[None]:

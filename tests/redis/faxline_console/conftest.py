@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import pytest
 import redis
@@ -48,8 +49,24 @@ def console(shared: Console, redis_url: str) -> Console:
 
 
 @pytest.fixture
+def archive(tmp_path: Path) -> Iterator[StagedArchive]:
+    """The archive of a test's own console, empty."""
+    engine = new_archive(f"sqlite:///{tmp_path / 'archive.db'}")
+    yield StagedArchive(engine)
+    engine.dispose()
+
+
+@pytest.fixture
+def own_console(redis_url: str, tmp_path: Path) -> Iterator[Console]:
+    """A console of a test's own, before an empty Redis. It has an archive if the test has."""
+    url = f"sqlite:///{tmp_path / 'archive.db'}"
+    with Console(redis_url, tmp_path, FAXLINE_ARCHIVE__URL=url) as console:
+        yield console
+
+
+@pytest.fixture
 def orders(redis_url: str) -> Iterator[None]:
-    """Carries out what is ordered: numbers to be revealed, faxes to be forgotten, accounts to be paused."""
+    """Carries out what is ordered about north, but for doubts."""
     with redis.Redis.from_url(redis_url) as client:
         store = Store(client, read_settings({"FAXLINE_ACCOUNTS__NORTH__TOKEN": "some-token"}), "north")
         store.timers.run()
@@ -63,7 +80,9 @@ def orders(redis_url: str) -> Iterator[None]:
                     order = fields_of(fields)
                     if order["order"] == "reveal":
                         store.orders.reveal(entry, order["by"])
-                    elif order["order"] in {"pause", "resume"}:
+                    elif order["order"] == "ask":
+                        store.orders.ask(entry, order["job"], order["by"])
+                    elif order["order"] in {"pause", "resume", "probe"}:
                         store.orders.pause_or_resume(
                             entry, order["order"], order["by"], order.get("seen", "")
                         )

@@ -9,7 +9,7 @@ import pytest
 import redis
 
 from faxline.contract.redis_keys import RedisKeys
-from tests.consoles import Console, shown
+from tests.consoles import Console, put_fax, shown
 
 LIMITS: Any = {"requests": 1000, "window": 3_600_000_000, "concurrency": 20, "burst": 50, "layout": "1.5"}
 
@@ -98,3 +98,51 @@ def test_what_waits_for_an_account_is_a_link_to_its_faxes(
     attention = person.get("/attention")
     assert f'href="{queued}"' in attention.text
     assert "0 faxes wait and spend no attempt" in shown(attention)
+
+
+@pytest.mark.usefixtures("orders")
+def test_an_operator_probes_a_paused_account_with_a_reason_and_reads_what_came_of_it(
+    console: Console, redis_client: redis.Redis
+) -> None:
+    keys, at = RedisKeys("north"), redis_client.time()[0] * 1_000_000
+    paused = {"paused": "insufficient_balance", "paused_at": at, "probe_at": at + 600_000_000}
+    redis_client.hset(keys.account_state, mapping=LIMITS | paused)
+    operator = console.person("operator")
+    for path in ("/accounts", "/attention"):
+        text = shown(operator.get(path))
+        assert "The next probe goes at" in text
+        assert "Probe now" in text
+    seen = f"insufficient_balance {at}"
+    assert f'name="pause" value="{seen}"' in operator.get("/attention").text
+    assert operator.act("/accounts/north", how="probe", pause=seen).status_code == 400
+    assert operator.act("/accounts/north", how="probe", reason="x").status_code == 400
+    answer = operator.act("/accounts/north", how="probe", pause=seen, reason="topped up")
+    assert answer.headers["location"] == "/accounts?probe=done#north"
+    assert "The probe goes now" in shown(operator.get("/accounts?probe=done"))
+    assert int(redis_client.hget(keys.account_state, "probe_at") or 0) < at + 600_000_000
+    entries: Any = redis_client.xrange(keys.audit)
+    assert [(entry[b"what"], entry[b"who"]) for _, entry in entries] == [(b"probe", b"operator: topped up")]
+    redis_client.hset(keys.account_state, "paused", "operator")
+    for path in ("/accounts", "/attention"):
+        assert "Probe" not in shown(operator.get(path))
+    for pause, came in ((f"operator {at}", "held"), (seen, "changed")):
+        answer = operator.act("/accounts/north", how="probe", pause=pause, reason="x")
+        assert answer.headers["location"] == f"/accounts?probe={came}#north"
+    assert "<b>x" not in operator.get("/accounts?probe=<b>x").text
+
+
+def test_an_account_at_its_limit_says_when_the_next_call_can_go_and_the_list_what_its_faxes_wait_for(
+    console: Console, redis_client: redis.Redis
+) -> None:
+    keys, now = RedisKeys("north"), redis_client.time()[0] * 1_000_000
+    redis_client.hset(keys.account_state, mapping=LIMITS | {"requests": 2})
+    redis_client.zadd(keys.answers, {"a": now - 60_000_000, "b": now - 60_000_000})
+    put_fax(redis_client, "a")
+    put_fax(redis_client, "later", send_at=4_102_477_200_000)
+    redis_client.zadd(keys.ready, {"a": 7, "later": 8})
+    operator = console.person("operator")
+    assert "The next call can go at about" in shown(operator.get("/accounts"))
+    assert shown(operator.get("/faxes")).count("Waits for the limit of its account (window)") == 1
+    redis_client.hset(keys.account_state, "paused", "insufficient_balance")
+    console.counts.forget()
+    assert shown(operator.get("/faxes")).count("The account is paused: insufficient balance") == 1

@@ -12,7 +12,7 @@ from faxline.contract.states import JobState
 from faxline.reading.job import Job
 from faxline_console.line import ConsoleLine
 from faxline_console.resends import LONGEST_ID, again
-from tests.consoles import Console, Somebody, shown
+from tests.consoles import Console, Somebody, put_fax, shown
 
 KEYS = RedisKeys("north")
 AT = 1_790_000_000_000
@@ -29,9 +29,7 @@ def admin(console: Console) -> Somebody:
 
 
 def fax(client: redis.Redis, job: str, state: str) -> None:
-    step = json.dumps({"event": "fax.queued", "at": 1, "state": "queued", "attempt": 0})
-    told: Any = {"state": state, "number": "+12025550168", "created_at": 1, "n": 1, "h:1": step, "job_id": 5}
-    client.hset(KEYS.job(job), mapping=told)
+    put_fax(client, job, state=state, created_at=1, job_id=5)
 
 
 def pushed(client: redis.Redis) -> list[str]:

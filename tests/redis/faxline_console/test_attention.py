@@ -3,9 +3,7 @@
 import json
 import math
 import re
-from collections.abc import Iterator
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -38,9 +36,8 @@ def event(client: redis.Redis, account: str, job: str, name: str, **data: object
 
 
 @pytest.fixture
-def console(redis_url: str, tmp_path: Path) -> Iterator[Console]:
-    with Console(redis_url, tmp_path) as console:
-        yield console
+def console(own_console: Console) -> Console:
+    return own_console
 
 
 def test_a_doubt_shows_what_to_look_for_and_three_buttons_of_the_same_weight(

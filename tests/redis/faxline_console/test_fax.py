@@ -1,6 +1,7 @@
 """The page of one fax: what only the archive has, the number, the receipt and the end of it."""
 
 import json
+import re
 import time
 from typing import Any
 
@@ -9,7 +10,7 @@ import redis
 
 from faxline.contract.redis_keys import RedisKeys
 from faxline_console import acts
-from tests.consoles import Console, shown
+from tests.consoles import Console, put_fax, shown
 from tests.stage.archives import BEGIN, RECEIPT, StagedFax
 
 NUMBER = "+12025550168"
@@ -66,9 +67,7 @@ def test_a_report_or_a_proof_is_a_file_once_the_audit_has_it(
 
 
 def live(client: redis.Redis, job: str, **fields: Any) -> None:
-    step = json.dumps({"event": "fax.queued", "at": BEGIN, "state": "queued", "attempt": 0})
-    told: Any = {"state": "queued", "number": NUMBER, "created_at": BEGIN, "n": 1, "h:1": step} | fields
-    client.hset(KEYS.job(job), mapping=told)
+    put_fax(client, job, number=NUMBER, **fields)
 
 
 @pytest.mark.usefixtures("orders")
@@ -219,7 +218,7 @@ def test_a_scheduled_fax_says_its_date_first_and_is_not_called_sending(
     assert "Sending" not in page
 
 
-def test_a_fax_says_until_when_its_orders_were_not_looked_for(
+def test_a_fax_says_between_which_times_its_calls_and_orders_were_not_looked_for(
     console: Console, redis_client: redis.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(acts, "MOST", 1000)
@@ -234,10 +233,110 @@ def test_a_fax_says_until_when_its_orders_were_not_looked_for(
             pipe.xadd(keys.audit, fields, id=f"{begun + number}-0")
         pipe.execute()
     page = console.person("auditor").get("/faxes/north/busy")
-    assert "ada" not in shown(page).partition("What happened")[2].partition("Orders before")[0]
-    assert "were not looked for here" in shown(page)
+    assert "ada" not in shown(page).partition("What happened")[2].partition("Calls and orders between")[0]
+    assert re.search(
+        r"Calls and orders between \d\d:\d\d:\d\d UTC and \d\d:\d\d:\d\d UTC were not looked for", shown(page)
+    )
     assert 'href="/audit?job=busy"' in page.text
     monkeypatch.setattr(acts, "MOST", 20_000)
     whole = shown(console.person("auditor").get("/faxes/north/busy"))
     assert "were not looked for" not in whole
     assert "ada" in whole.partition("What happened")[2]
+
+
+def test_a_later_call_of_a_fax_is_shown_however_many_others_were_between(
+    console: Console, redis_client: redis.Redis
+) -> None:
+    begun = round(time.time() * 1000) - 5_000
+    put_fax(redis_client, "dialled", state="failed", created_at=begun)
+    with redis_client.pipeline(transaction=False) as pipe:
+        for number in range(1000):
+            call: Any = {"at": begun + number, "who": "worker:1", "what": "fax-send", "outcome": "accepted"}
+            if number in {0, 700}:
+                call |= {"job": "dialled", "what": "fax-resend" if number else "fax-send"}
+            pipe.xadd(KEYS.audit, call | {"job": call.get("job", "other")}, id=f"{begun + number}-0")
+        pipe.execute()
+    page = shown(console.person("auditor").get("/faxes/north/dialled"))
+    assert page.index("Call: fax-send") < page.index("Call: fax-resend")
+    assert "were not looked for" not in page
+
+
+SCRIPT = "<script>alert(1)</script>.pdf"
+REQUEST = json.dumps(
+    {
+        "faxNumber": NUMBER,
+        "faxData": [
+            {"fileName": "referral of Ada.pdf", "document": f"sha256:{'3f9a' * 16}"},
+            {"fileName": SCRIPT, "fileUrl": "https://example.com/secret"},
+        ],
+    }
+)
+
+
+@pytest.mark.usefixtures("orders")
+def test_the_names_of_documents_are_masked_and_shown_with_the_number_alone(
+    console: Console, redis_client: redis.Redis
+) -> None:
+    kept: Any = {"expires_at": 4_102_477_200_000, "in_doubt": "resend", "attempts": 5, "deliveries": 1}
+    live(redis_client, "named", request=REQUEST, documents="3f9a" * 16, known_pages="3", **kept)
+    clerk = console.person("clerk")
+    page = clerk.get("/faxes/north/named")
+    text = shown(page)
+    assert "Documents 3 pages Name Digest •••.pdf sha256:3f9a…3f9a •••.pdf none: it is at an address" in text
+    assert "Expires 1 Jan 2100 09:00:00 UTC If in doubt it is sent again" in text
+    assert "Failed deliveries 1 of 5 at most" in text
+    assert "Ada" not in page.text
+    assert "example.com" not in page.text
+    shown_page = clerk.act("/faxes/north/named/reveal")
+    assert "referral of Ada.pdf" in shown(shown_page)
+    assert "example.com" not in shown_page.text
+    assert "<script>alert" not in shown_page.text
+    assert told(redis_client) == [("reveal", "named", "clerk")]
+    assert clerk.get("/faxes/north/named").text.count("Ada") == 0
+
+
+def test_of_a_request_that_is_gone_or_sealed_with_a_key_that_is_not_there_the_digests_are_shown(
+    console: Console, redis_client: redis.Redis
+) -> None:
+    for request in ("", "sealed:gone:AAAA", "not json", "[]", json.dumps({"faxData": [7]})):
+        live(redis_client, "named", request=request, documents="3f9a" * 16)
+        page = shown(console.person("viewer").get("/faxes/north/named"))
+        assert "Document Name Digest not kept sha256:3f9a…3f9a" in page
+    assert "sha256:" in shown(console.person("viewer").get("/faxes/north/old"))
+
+
+@pytest.mark.usefixtures("orders")
+def test_an_operator_has_ifax_asked_about_a_fax_without_a_receipt_and_the_audit_has_why(
+    console: Console, redis_client: redis.Redis
+) -> None:
+    live(redis_client, "lost", state="unconfirmed", job_id=7, attempt=1)
+    operator = console.person("operator")
+    assert "Ask iFax again…" in shown(operator.get("/faxes/north/lost"))
+    assert operator.act("/faxes/north/lost/ask").status_code == 400
+    answer = operator.act("/faxes/north/lost/ask", reason="the clinic called")
+    assert (answer.status_code, answer.headers["location"]) == (303, "/faxes/north/lost?done=asked")
+    assert told(redis_client) == [("ask", "lost", "operator: the clinic called")]
+    assert redis_client.zrange(KEYS.ready, 0, -1) == [b"!poll!lost"]
+    assert "iFax is asked." in shown(operator.get("/faxes/north/lost?done=asked"))
+    for name in ("viewer", "clerk", "auditor"):
+        assert "Ask iFax" not in shown(console.person(name).get("/faxes/north/lost"))
+        assert console.person(name).act("/faxes/north/lost/ask", reason="x").status_code == 403
+
+
+@pytest.mark.parametrize(
+    ("fields", "why"),
+    [
+        ({"state": "delivered", "job_id": 7}, "This fax is delivered."),
+        ({"state": "in_doubt", "attempt": 1}, "has no jobId to ask about"),
+        ({"state": "unconfirmed"}, "has no jobId to ask about"),
+    ],
+)
+def test_ifax_is_not_asked_about_what_it_cannot_tell(
+    console: Console, redis_client: redis.Redis, fields: dict[str, Any], why: str
+) -> None:
+    live(redis_client, "f", **fields)
+    operator = console.person("operator")
+    assert "Ask iFax again" not in shown(operator.get("/faxes/north/f"))
+    answer = operator.act("/faxes/north/f/ask", reason="x")
+    assert (answer.status_code, redis_client.exists(KEYS.orders)) == (400, 0)
+    assert why in shown(answer)

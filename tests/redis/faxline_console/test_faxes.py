@@ -3,7 +3,6 @@
 import csv
 import io
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +11,7 @@ import redis
 
 from faxline.contract.redis_keys import RedisKeys
 from faxline_console.picks import Pick
-from tests.archives import new_archive
-from tests.consoles import Console, shown
+from tests.consoles import Console, put_fax, shown
 from tests.stage.archives import BEGIN, StagedArchive
 
 SCRIPT = "<script>alert(1)</script>"
@@ -21,26 +19,15 @@ NUMBER = "+12025550168"
 
 
 @pytest.fixture
-def archive(tmp_path: Path) -> Iterator[StagedArchive]:
-    engine = new_archive(f"sqlite:///{tmp_path / 'archive.db'}")
-    yield StagedArchive(engine)
-    engine.dispose()
-
-
-@pytest.fixture
-def console(redis_url: str, tmp_path: Path, archive: StagedArchive) -> Iterator[Console]:
+def console(own_console: Console, archive: StagedArchive) -> Console:
     assert archive.keyring is None
-    with Console(redis_url, tmp_path, FAXLINE_ARCHIVE__URL=f"sqlite:///{tmp_path / 'archive.db'}") as console:
-        yield console
+    return own_console
 
 
 def live(client: redis.Redis, job: str, account: str = "north", state: str = "queued", **fields: Any) -> None:
-    keys = RedisKeys(account)
-    step = json.dumps({"event": "fax.queued", "at": BEGIN, "state": "queued", "attempt": 0})
-    told: Any = {"state": state, "number": NUMBER, "created_at": BEGIN + 60_000, "n": 1, "h:1": step} | fields
-    client.hset(keys.job(job), mapping=told)
+    put_fax(client, job, account, **{"state": state, "created_at": BEGIN + 60_000, **fields})
     if state == "queued":
-        client.zadd(keys.ready, {job: 1})
+        client.zadd(RedisKeys(account).ready, {job: 1})
 
 
 def ids(page: str) -> list[str]:

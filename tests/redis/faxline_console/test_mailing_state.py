@@ -2,8 +2,6 @@
 
 import asyncio
 import json
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,7 +14,6 @@ from faxline_console.line import ConsoleLine
 from faxline_console.mailing_store import Reserved
 from faxline_console.people import Person, Role
 from faxline_local.redis_cluster import RedisCluster
-from tests.archives import new_archive
 from tests.consoles import RADIOLOGY, Console, shown
 from tests.stage.archives import StagedArchive
 
@@ -26,28 +23,14 @@ ADDRESS = "/mailings/north/scans"
 
 
 @pytest.fixture
-def console(redis_url: str, tmp_path: Path) -> Iterator[Console]:
-    with Console(redis_url, tmp_path) as console:
-        yield console
+def console(own_console: Console) -> Console:
+    return own_console
 
 
 @pytest.fixture
-def archive(tmp_path: Path) -> str:
-    return f"sqlite:///{tmp_path / 'archive.db'}"
-
-
-@pytest.fixture
-def staged(archive: str) -> Iterator[StagedArchive]:
-    staged = StagedArchive(new_archive(archive))
-    yield staged
-    staged.engine.dispose()
-
-
-@pytest.fixture
-def archiving(redis_url: str, tmp_path: Path, archive: str, staged: StagedArchive) -> Iterator[Console]:
-    assert staged.engine  # it made the tables
-    with Console(redis_url, tmp_path, FAXLINE_ARCHIVE__URL=archive) as console:
-        yield console
+def archiving(own_console: Console, archive: StagedArchive) -> Console:
+    assert archive.engine  # it made the tables
+    return own_console
 
 
 def members(client: redis.Redis, *jobs: str) -> None:
@@ -87,12 +70,12 @@ def test_a_fax_that_ifax_keeps_for_its_date_waits(console: Console, redis_client
 
 
 def test_what_has_ended_is_counted_in_the_archive_without_a_record(
-    archiving: Console, staged: StagedArchive, redis_client: redis.Redis
+    archiving: Console, archive: StagedArchive, redis_client: redis.Redis
 ) -> None:
-    staged.add("scans.1", account="north", group="scans")
-    staged.add("scans.2", account="north", group="scans", told={"partial": True})
-    staged.add("scans.3", account="north", group="scans", state="failed", reason="busy")
-    staged.add("scans.9", account="north", group="scans", at=-9)  # of a group that had the name before
+    archive.add("scans.1", account="north", group="scans")
+    archive.add("scans.2", account="north", group="scans", told={"partial": True})
+    archive.add("scans.3", account="north", group="scans", state="failed", reason="busy")
+    archive.add("scans.9", account="north", group="scans", at=-9)  # of a group that had the name before
     members(redis_client, *(f"scans.{number}" for number in range(1, 5)))
     redis_client.zadd(KEYS.ready, {"scans.4": 1})
     assert bar(archiving) == "1 delivered, 1 partly delivered, 1 failed, 1 queued, of 4"
@@ -104,33 +87,33 @@ def test_what_has_ended_is_counted_in_the_archive_without_a_record(
 
 
 def test_what_the_archive_has_not_read_yet_is_counted_by_its_record(
-    archiving: Console, staged: StagedArchive, redis_client: redis.Redis
+    archiving: Console, archive: StagedArchive, redis_client: redis.Redis
 ) -> None:
-    staged.add("scans.1", account="north", group="scans")
-    staged.add("scans.2", account="north", group="scans", state="submitted")
+    archive.add("scans.1", account="north", group="scans")
+    archive.add("scans.2", account="north", group="scans", state="submitted")
     members(redis_client, "scans.1")
     record(redis_client, "scans.2", "failed", reason="busy")
     assert bar(archiving) == "1 delivered, 1 failed, of 2"
 
 
 def test_a_mailing_that_redis_has_forgotten_is_counted_in_the_archive(
-    archiving: Console, staged: StagedArchive
+    archiving: Console, archive: StagedArchive
 ) -> None:
     archiving.mailings.reserve(Person("clerk", Role.CLERK), Reserved("north", "scans", "", 2, 0))
-    staged.add("scans.1", account="north", group="scans")
-    staged.add("scans.2", account="north", group="scans", state="failed", reason="busy")
+    archive.add("scans.1", account="north", group="scans")
+    archive.add("scans.2", account="north", group="scans", state="failed", reason="busy")
     assert bar(archiving) == "1 delivered, 1 failed, of 2"
 
 
 def test_somebody_with_a_department_has_only_its_faxes_counted(
-    archiving: Console, staged: StagedArchive, redis_client: redis.Redis
+    archiving: Console, archive: StagedArchive, redis_client: redis.Redis
 ) -> None:
     archiving.mailings.reserve(RADIOLOGIST, Reserved("north", "scans", "", 4, 0))
     own, others = dict([RADIOLOGY]), {"department": "billing"}
-    staged.add("scans.1", account="north", group="scans", metadata=own)
-    staged.add("scans.2", account="north", group="scans", state="queued", metadata=own)
-    staged.add("x.1", account="north", group="scans", state="failed", reason="no_answer", metadata=others)
-    staged.add("x.2", account="north", group="scans", state="queued", metadata=others)
+    archive.add("scans.1", account="north", group="scans", metadata=own)
+    archive.add("scans.2", account="north", group="scans", state="queued", metadata=own)
+    archive.add("x.1", account="north", group="scans", state="failed", reason="no_answer", metadata=others)
+    archive.add("x.2", account="north", group="scans", state="queued", metadata=others)
     members(redis_client, "scans.1", "scans.2", "x.1", "x.2")
     record(redis_client, "scans.3", "queued")  # the archive has neither of these yet
     record(redis_client, "x.3", "queued", "billing")
@@ -173,10 +156,10 @@ def test_somebody_with_a_department_is_not_told_how_many_have_not_been_looked_at
 
 
 def test_a_group_that_is_too_large_is_counted_in_the_archive_alone(
-    archiving: Console, staged: StagedArchive, redis_client: redis.Redis, monkeypatch: pytest.MonkeyPatch
+    archiving: Console, archive: StagedArchive, redis_client: redis.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(standing, "LARGEST", 2)
-    staged.add("scans.1", account="north", group="scans")
+    archive.add("scans.1", account="north", group="scans")
     members(redis_client, "scans.1", "scans.2", "scans.3")
     assert bar(archiving) == "1 delivered, of 3"
     page = shown(archiving.person("viewer").get(ADDRESS))

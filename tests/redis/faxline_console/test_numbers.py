@@ -1,6 +1,5 @@
 """A search tells nobody more of a number than a reveal would, and as a reveal does it stands in the audit."""
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,8 +11,8 @@ from faxline import QueueUnavailable
 from faxline.contract.redis_keys import RedisKeys
 from faxline_console.line import ConsoleLine
 from tests.archives import new_archive
-from tests.consoles import Console, Somebody
-from tests.stage.archives import BEGIN, StagedArchive
+from tests.consoles import Console, Somebody, put_fax
+from tests.stage.archives import StagedArchive
 
 KEYS = RedisKeys("north")
 NUMBER = "+4930901820168"
@@ -25,10 +24,8 @@ def console(redis_url: str, tmp_path: Path, redis_client: redis.Redis) -> Iterat
     engine = new_archive(f"sqlite:///{tmp_path / 'archive.db'}")
     StagedArchive(engine).add("ended", account="north", to=NUMBER)
     engine.dispose()
-    step = json.dumps({"event": "fax.queued", "at": BEGIN, "state": "queued", "attempt": 0})
     for job, number in (("own", NUMBER), ("other", OTHER)):
-        told: Any = {"state": "queued", "number": number, "created_at": BEGIN, "n": 1, "h:1": step}
-        redis_client.hset(KEYS.job(job), mapping=told)
+        put_fax(redis_client, job, number=number)
         redis_client.zadd(KEYS.ready, {job: 1})
     with Console(redis_url, tmp_path, FAXLINE_ARCHIVE__URL=f"sqlite:///{tmp_path / 'archive.db'}") as console:
         yield console

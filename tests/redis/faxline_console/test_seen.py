@@ -1,18 +1,18 @@
 """What is done is done to the fax that the person saw, as it was seen; nothing is sent twice unnoticed."""
 
 import json
+import re
 import threading
-from collections.abc import Iterator
-from pathlib import Path
+import time
 from typing import Any
 
 import pytest
 import redis
 
 from faxline.contract.redis_keys import RedisKeys
+from faxline_console import resends
 from faxline_console.seen import NOT_SETTLED
-from tests.archives import new_archive
-from tests.consoles import Console, Somebody, shown
+from tests.consoles import Console, Somebody, put_fax, shown
 from tests.stage.archives import BEGIN, StagedArchive
 
 KEYS = RedisKeys("north")
@@ -21,17 +21,9 @@ LATER = BEGIN + 40 * 86_400_000
 
 
 @pytest.fixture
-def archive(tmp_path: Path) -> Iterator[StagedArchive]:
-    engine = new_archive(f"sqlite:///{tmp_path / 'archive.db'}")
-    yield StagedArchive(engine)
-    engine.dispose()
-
-
-@pytest.fixture
-def console(redis_url: str, tmp_path: Path, archive: StagedArchive) -> Iterator[Console]:
+def console(own_console: Console, archive: StagedArchive) -> Console:
     assert archive.keyring is None
-    with Console(redis_url, tmp_path, FAXLINE_ARCHIVE__URL=f"sqlite:///{tmp_path / 'archive.db'}") as console:
-        yield console
+    return own_console
 
 
 @pytest.fixture
@@ -40,16 +32,7 @@ def clerk(console: Console) -> Somebody:
 
 
 def live(client: redis.Redis, job: str, state: str, **fields: Any) -> None:
-    step = json.dumps({"event": "fax.queued", "at": BEGIN, "state": "queued", "attempt": 0})
-    told: Any = {
-        "state": state,
-        "number": "+13035550199",
-        "created_at": BEGIN,
-        "n": 1,
-        "h:1": step,
-        "job_id": 7,
-    }
-    client.hset(KEYS.job(job), mapping=told | fields)
+    put_fax(client, job, **{"state": state, "number": "+13035550199", "job_id": 7, **fields})
     if state == "queued":
         client.zadd(KEYS.ready, {job: 1})
 
@@ -170,6 +153,25 @@ def test_a_resend_by_any_other_program_is_known_by_the_audit(
     assert field(page.text, "next") == "f.r1"
 
 
+def test_a_plan_and_a_page_say_before_when_resends_of_other_programs_were_not_looked_for(
+    console: Console, clerk: Somebody, redis_client: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(resends, "LATEST", 1000)
+    begun = round(time.time() * 1000) - 5_000
+    live(redis_client, "f", "failed", created_at=begun)
+    call: Any = {"who": "worker:1", "what": "fax-send", "job": "other", "outcome": "accepted"}
+    with redis_client.pipeline(transaction=False) as pipe:
+        for number in range(1500):
+            pipe.xadd(KEYS.audit, call | {"at": begun + number}, id=f"{begun + number}-0")
+        pipe.execute()
+    plan = clerk.act("/faxes/plan", verb="resend", pick=console.seen("north/f"))
+    done = clerk.act("/faxes/do", verb="resend", picks=field(plan.text, "picks"))
+    for page in (plan, done, clerk.get("/faxes/north/f")):
+        assert re.search(r"Resends by other programs before .* were not looked for", shown(page))
+    monkeypatch.setattr(resends, "LATEST", 5000)
+    assert "were not looked for" not in shown(clerk.get("/faxes/north/f"))
+
+
 def test_the_resends_of_an_id_that_was_used_before_and_faxes_that_only_look_like_resends_do_not_count(
     console: Console, clerk: Somebody, redis_client: redis.Redis
 ) -> None:
@@ -193,6 +195,38 @@ def test_the_page_of_a_fax_resends_once_more_but_not_from_a_page_that_is_older_t
     assert "This fax was resent already (f.r1, 27 Oct 11:20:05 UTC). Nothing was changed." in shown(answer)
     clerk.act("/faxes/north/f/resend", next=field(answer.text, "next"), reason="x")
     assert pushed(redis_client) == [("resend", "f.r2")]
+
+
+def test_a_copy_goes_to_another_number_once_its_plan_showed_how_that_is_dialled(
+    console: Console, clerk: Somebody, redis_client: redis.Redis
+) -> None:
+    live(redis_client, "f", "delivered", pages=3, transferred=3)
+    path = "/faxes/north/f/elsewhere"
+    assert "Send a copy elsewhere…" in shown(clerk.get("/faxes/north/f"))
+    assert clerk.act(path, to="+12025550147").status_code == 400
+    for wrong in ("", "12", "+1 202 555", "<script>alert(1)</script>"):
+        page = clerk.act(path, to=wrong, reason="moved")
+        assert (page.status_code, "Nothing was sent." in shown(page)) == (400, True)
+        assert "<script>alert" not in page.text
+    plan = clerk.act(path, to="+1 (202) 555-0147", reason="moved")
+    assert "Send a copy to +12025550147?" in shown(plan)
+    assert "goes to +12025550147 , United States, 3 pages" in shown(plan)
+    assert not redis_client.exists(KEYS.intake)
+    form = {name: field(plan.text, name) for name in ("to", "confirmed", "next")} | {"reason": "moved"}
+    assert clerk.act(path, **form | {"to": "+12025550148"}).status_code == 200  # another plan
+    assert clerk.act(path, **form | {"next": "f.r7"}).status_code == 400
+    assert not redis_client.exists(KEYS.intake)
+    done = clerk.act(path, **form)
+    assert done.headers["location"] == "/faxes/north/f.r1?done=pushed"
+    entries: Any = redis_client.xrange(KEYS.intake)
+    (entry,) = [json.loads(fields[b"resend"]) for _, fields in entries]
+    assert (entry["id"], entry["of"], entry["faxNumber"], entry["by"]) == (
+        *("f.r1", "f", "+12025550147", "clerk: moved"),
+    )
+    live(redis_client, "on", "queued")
+    refused = clerk.act("/faxes/north/on/elsewhere", to="+12025550147", reason="x")
+    assert (refused.status_code, "This fax is still queued." in shown(refused)) == (400, True)
+    assert "Send a copy" not in shown(console.person("viewer").get("/faxes/north/f"))
 
 
 def test_somebody_with_a_department_is_not_told_which_fax_of_others_a_resend_is(

@@ -2,6 +2,7 @@
 
 import csv
 import io
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -11,12 +12,15 @@ import pytest
 import redis
 
 from faxline.contract.redis_keys import ACCOUNTS, RedisKeys
+from faxline.reading.server_facts import ServerFacts, server_facts
+from faxline.reading.servers import Server
 from faxline_archive.entries import Entry
 from faxline_archive.privacy import Privacy
 from faxline_archive.progress import Read
 from faxline_archive.schema import AUDIT
 from faxline_archive.writer import write
 from faxline_console import audited
+from faxline_console.line import ConsoleLine
 from faxline_console.pages.system import tells_of, verdict
 from tests.archives import new_archive
 from tests.consoles import Console, shown
@@ -209,3 +213,43 @@ def test_who_is_bound_to_an_account_is_told_of_no_other_by_what_a_process_says(
 )
 def test_a_text_that_names_another_account_is_known(text: str, told: bool) -> None:
     assert tells_of({"north"}, "well", text) is told
+
+
+def test_the_system_tells_how_redis_is(console: Console, redis_client: redis.Redis) -> None:
+    redis_client.sadd(ACCOUNTS, "north")
+    facts = server_facts(redis_client, config=False)
+    text = shown(console.person("admin").get("/system")).partition(" Redis ")[2]
+    assert f"{facts.name.capitalize()} {facts.version}" in text
+    assert ("Keeps what it takes" if facts.durable else "May lose faxes") in text
+    assert "Memory (MB)" in text
+    assert "Replicas none Clients" in text
+
+
+def test_a_redis_that_may_lose_faxes_and_the_nodes_of_a_cluster_are_told_apart(
+    console: Console, redis_client: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    redis_client.sadd(ACCOUNTS, "north")
+    sound = ServerFacts("redis", "7.2.5", aof_on=True, appendfsync=None, maxmemory_policy="noeviction")
+    sound = replace(sound, used_memory=212_000_000, maxmemory=4_096_000_000, replicas=1, clients=12)
+    found = [
+        Server("a:6379", sound),
+        Server("b:6379", replace(sound, aof_ok=False, replicas_behind=5_000_000)),
+        Server("c:6379", replace(sound, aof_on=False, maxmemory_policy="allkeys-lru")),
+        Server("d:6379", None, "Redis refused the connection"),
+    ]
+
+    async def servers(_: ConsoleLine) -> list[Server]:
+        return found
+
+    monkeypatch.setattr(ConsoleLine, "servers", servers)
+    page = console.person("admin").get("/system")
+    text = shown(page).partition("4 primaries of a cluster")[2]
+    a, b, c, d = (text[text.index(f"{name}:6379") :] for name in "abcd")
+    assert a.startswith("a:6379 Keeps what it takes Memory (MB) 212 of 4,096")
+    assert "1, in step Clients 12" in a
+    assert b.startswith("b:6379 Cannot write to its disk")
+    assert "1, 5 MB behind" in b
+    assert c.startswith("c:6379 May lose faxes")
+    assert "a restart loses faxes When full allkeys-lru: it evicts faxes" in c
+    assert d.startswith("d:6379 Not known Redis refused the connection")
+    assert 'aria-label="Memory in MB: 212 of 4,096"' in page.text

@@ -39,7 +39,7 @@ def test_an_account_that_comes_is_there_at_once_and_one_that_was_never_is_not(tm
         lambda line: line.send(to="+12025550147", files=["https://example.com/a.pdf"]),
         lambda line: line.send_many([], group="june"),
         lambda line: line.cancel("a", by="ada"),
-        lambda line: line.cancel_group("june", by="ada"),
+        lambda line: line.cancel_many(["a"], by="ada"),
         lambda line: line.resend("a", by="ada"),
         lambda line: line.redrive("1-1", by="ada"),
     ],

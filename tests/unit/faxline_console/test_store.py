@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from argon2 import PasswordHasher
-from sqlalchemy import update
+from sqlalchemy import inspect, update
 
 from faxline_archive.database import open_database
 from faxline_console.passwords import UserInvalid
@@ -38,6 +38,15 @@ def clock() -> Clock:
 def store(tmp_path: Path, clock: Clock) -> ConsoleStore:
     engine = open_database(f"sqlite:///{tmp_path / 'console.db'}", writes=True)
     return ConsoleStore(engine, Lifetimes(longest=1000, idle=100, window=60, attempts=3), clock, QUICK)
+
+
+def test_a_table_of_an_earlier_version_is_dropped_and_the_users_stay(tmp_path: Path) -> None:
+    engine = open_database(f"sqlite:///{tmp_path / 'console.db'}", writes=True)
+    ConsoleStore(engine, hasher=QUICK).add_user(ADA)
+    with engine.begin() as database:
+        database.exec_driver_sql("CREATE TABLE failures (about VARCHAR(128), at BIGINT)")
+    assert ConsoleStore(engine, hasher=QUICK).people() == [ADA]
+    assert "failures" not in inspect(engine).get_table_names()
 
 
 def sign_in(

@@ -1,4 +1,4 @@
-"""The accounts: what their limits hold, and pause and resume."""
+"""The accounts: what their limits hold, and pause, probe and resume."""
 
 import asyncio
 from dataclasses import dataclass
@@ -8,13 +8,24 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from faxline.reading.account_state import OPERATOR, AccountState
+from faxline.reading.forecast import forecast
 from faxline_console.actors import who
 from faxline_console.guard import Page, person_of
 from faxline_console.lines import Lines
 from faxline_console.outlook import moment_of, paused_words
 from faxline_console.people import Right
 from faxline_console.rendering import Renderer, Times
-from faxline_console.words import reason_words
+from faxline_console.words import limit_reached, reason_words
+
+PROBED = {
+    "done": "The probe goes now, as soon as a fax waits. The account opens when iFax takes it.",
+    "idle": "The account is open: there is nothing to find out.",
+    "held": "Nothing was tried: only an operator ends this pause.",
+    "changed": "Nothing was tried: the account is paused otherwise than you saw. Look at it again.",
+    "rolled_back": "Nothing was tried: what Redis lost is to be recovered first.",
+    "busy": "A call is under way, and its answer tells whether the pause is over.",
+}
+"""What came of an order to probe."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +64,7 @@ class AccountPages:
         """The addresses."""
         return [
             Page("/accounts", Right.ACCOUNTS, self.show),
-            Page("/accounts/{account}", Right.ACCOUNTS, self.pause_or_resume, ["POST"]),
+            Page("/accounts/{account}", Right.ACCOUNTS, self.order, ["POST"]),
         ]
 
     async def show(self, request: Request) -> Response:
@@ -68,11 +79,12 @@ class AccountPages:
             "accounts": accounts,
             "paused": sum(bool(state.paused) for state in states),
             "done": request.query_params.get("done", ""),
+            "probed": PROBED.get(request.query_params.get("probe", ""), ""),
         }
         return self._render.page(request, "accounts.html", values)
 
-    async def pause_or_resume(self, request: Request) -> Response:
-        """Pause an account, or open it again."""
+    async def order(self, request: Request) -> Response:
+        """Pause an account, find out now whether a pause is over, or open it again."""
         line = self._lines.for_person(person_of(request), request.path_params["account"])
         form, by = await request.form(), await who(request)
         how, pause = form.get("how"), str(form.get("pause", ""))
@@ -80,8 +92,11 @@ class AccountPages:
             await line.pause(by=by)
         elif how == "resume" and pause:
             await line.resume(by=by, pause=pause)
+        elif how == "probe" and pause:
+            came = await line.probe(by=by, pause=pause)
+            return RedirectResponse(f"/accounts?probe={came}#{line.account}", 303)
         else:
-            raise HTTPException(400, "Choose to pause the account or to resume it.")
+            raise HTTPException(400, "Choose to pause the account, to probe or to resume it.")
         return RedirectResponse(f"/accounts?done={line.account}#{line.account}", 303)
 
 
@@ -93,13 +108,8 @@ def describe(state: AccountState) -> tuple[str, str, str]:
         return "failed", f"Paused: {reason_words(state.paused)}", "pause"
     if state.cooldown_until > state.now:
         return "partial", "Cooldown after a 429", "pause"
-    for limit, word in (
-        (state.window, "window"),
-        (state.concurrency, "calls at once"),
-        (state.burst, "burst"),
-    ):
-        if limit.effective and limit.used >= limit.effective:
-            return "queued", f"Open, at its limit ({word})", "queued"
+    if reached := limit_reached(state):
+        return "queued", f"Open, at its limit ({reached})", "queued"
     return "delivered", "Open", "delivered"
 
 
@@ -112,6 +122,8 @@ def sentence(state: AccountState, times: Times) -> str:
             text += f" The next probe goes at {times.moment(moment_of(state.probe_at))}."
     elif state.cooldown_until > state.now:
         text = f"iFax answered 429; calls go on at {times.moment(moment_of(state.cooldown_until))}."
+    elif limit_reached(state) and (first := forecast(state, 0, lambda _: state.window_us).expected_start):
+        text = f"The next call can go at about {times.moment(first)}."
     return text
 
 

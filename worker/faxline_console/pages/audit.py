@@ -31,6 +31,8 @@ ORDERS = (
         "resend",
         "pause",
         "resume",
+        "probe",
+        "ask",
         "redrive",
         "drop",
         "forget",

@@ -15,6 +15,7 @@ from starlette.responses import Response
 
 from faxline import FaxlineError, QueueUnavailable
 from faxline.reading.job import Job
+from faxline.reading.open_jobs import BATCH
 from faxline_console.actors import who
 from faxline_console.chosen import MOST, Chosen, picked
 from faxline_console.downloads import csv_file
@@ -27,7 +28,7 @@ from faxline_console.picks import Pick, pick
 from faxline_console.plans import Plan, make_plan, why_no_resend
 from faxline_console.query import Query, QueryInvalid, parse_query
 from faxline_console.rendering import Renderer, Times
-from faxline_console.resends import resends_of, why_resent
+from faxline_console.resends import not_looked_for, resends_of, why_resent
 from faxline_console.words import state_of
 
 AT_ONCE = 16
@@ -68,19 +69,22 @@ class BulkPages:
         if query is not None:
             picks, notes = await self._chosen.matching(person, query)
         else:
-            picks, notes = picked(form) + await self._chosen.failures(person, form), []
-        plan, _ = await self._planned(request, verb, picks, query)
-        return await self._page(request, plan, notes=notes, q=query.text if query else "")
+            picks, notes = await self._chosen.rest(person, form)
+            picks += picked(form) + await self._chosen.failures(person, form)
+        plan, _, unread = await self._planned(request, verb, picks, query)
+        return await self._page(request, plan, notes=[*notes, *unread], q=query.text if query else "")
 
     async def do(self, request: Request) -> Response:
         """Do what the plan said, to those to which it still can be done."""
         form = await request.form()
         query = self._query(request, form)
-        plan, ids = await self._planned(request, str(form.get("verb", "")), picked(form), query)
+        plan, ids, unread = await self._planned(request, str(form.get("verb", "")), picked(form), query)
         try:
             by = await who(request)
         except HTTPException as error:
-            return await self._page(request, plan, wrong=error.detail, q=query.text if query else "")
+            return await self._page(
+                request, plan, notes=unread, wrong=error.detail, q=query.text if query else ""
+            )
         went, refused, unsure = await self._each(plan, ids, by)
         done = Plan(plan.verb, went, [*plan.left, *refused])
         return await self._page(request, done, done=True, unsure=unsure, q=query.text if query else "")
@@ -96,12 +100,12 @@ class BulkPages:
 
     async def _planned(
         self, request: Request, verb: str, picks: Sequence[Pick], query: Query | None
-    ) -> tuple[Plan, Mapping[tuple[str, str], str]]:
-        """The plan for the faxes that still are what was seen; and the ids of their resends."""
+    ) -> tuple[Plan, Mapping[tuple[str, str], str], list[str]]:
+        """The plan for the faxes that still are what was seen, their resends' ids, and what is not known."""
         person, times = person_of(request), self._render.times(request)
         jobs, left = await self._chosen.read(person, picks, query)
         if verb != "resend":
-            return make_plan(verb, jobs, left), {}
+            return make_plan(verb, jobs, left), {}, []
         can = [job for job in jobs if not why_no_resend(job)]
         some = sorted({job.account for job in can})
         read = await asyncio.gather(
@@ -112,7 +116,9 @@ class BulkPages:
         )
         found = {(name, job): one for name, own in zip(some, read, strict=True) for job, one in own.items()}
         resent = {place: why_resent(one, times) for place, one in found.items()}
-        return make_plan(verb, jobs, left, resent), {place: one.next for place, one in found.items()}
+        ids = {place: one.next for place, one in found.items()}
+        unread = not_looked_for(found.values(), times)
+        return make_plan(verb, jobs, left, resent), ids, [unread] if unread else []
 
     async def _each(
         self, plan: Plan, ids: Mapping[tuple[str, str], str], by: str
@@ -124,20 +130,23 @@ class BulkPages:
         """
         limit = asyncio.Semaphore(AT_ONCE)
 
-        async def one(job: Job) -> FaxlineError | None:
-            line = self._lines.of(job.account)
+        async def each(jobs: Sequence[Job]) -> list[tuple[Job, FaxlineError | None]]:
+            line = self._lines.of(jobs[0].account)
             try:
                 async with limit:
                     if plan.verb == "cancel":
-                        await line.cancel(job.id, by=by)
+                        await line.cancel_many([job.id for job in jobs], by=by)
                     else:
+                        (job,) = jobs
                         new, metadata = ids[job.account, job.id], dict(job.metadata) or None
                         await line.resend(job.id, id=new, metadata=metadata, by=by)
             except FaxlineError as error:
-                return error
-            return None
+                return [(job, error) for job in jobs]
+            return [(job, None) for job in jobs]
 
-        came = list(zip(plan.goes, await asyncio.gather(*map(one, plan.goes)), strict=True))
+        size = BATCH if plan.verb == "cancel" else 1
+        found = await asyncio.gather(*map(each, batches(plan.goes, size)))
+        came = [one for some in found for one in some]
         return (
             [job for job, error in came if error is None],
             [
@@ -171,6 +180,7 @@ class BulkPages:
         values = {
             "plan": plan,
             "count": len(plan.goes),
+            "mailing": str((await request.form()).get("rest", "")),
             "known": sum(job.pages or 0 for job in plan.goes),
             "picks": " ".join(map(pick, unsure or plan.goes)),
             "q": q,
@@ -183,6 +193,14 @@ class BulkPages:
         return self._render.page(
             request, "plan.html", values, status=400 if wrong else 503 if unsure else 200
         )
+
+
+def batches(jobs: Sequence[Job], size: int) -> list[list[Job]]:
+    """The same faxes in lists of one account and no more than this size."""
+    own: dict[str, list[Job]] = {}
+    for job in jobs:
+        own.setdefault(job.account, []).append(job)
+    return [some[start : start + size] for some in own.values() for start in range(0, len(some), size)]
 
 
 def export(jobs: Sequence[Job], times: Times, notes: Sequence[str]) -> Response:

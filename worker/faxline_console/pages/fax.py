@@ -18,9 +18,9 @@ from faxline_console.guard import Page, person_of
 from faxline_console.line import ConsoleLine
 from faxline_console.lines import Lines, name_of
 from faxline_console.people import Right
-from faxline_console.plans import together, why_no_cancel, why_no_resend
+from faxline_console.plans import together, why_no_cancel, why_no_resend, why_not_asked
 from faxline_console.rendering import Renderer
-from faxline_console.resends import Resends, resends_of, why_resent
+from faxline_console.resends import Resends, not_looked_for, resends_of, why_resent
 from faxline_console.seen import NOT_WHOLE, changed, why_not_settled
 from faxline_console.story import Story
 from faxline_console.timeline import timeline
@@ -51,6 +51,7 @@ class FaxPages:
             Page(f"{fax}/cancel", Right.SEND, self.cancel, ["POST"]),
             Page(f"{fax}/resend", Right.SEND, self.resend, ["POST"]),
             Page(f"{fax}/resolve", Right.SETTLE, self.resolve, ["POST"]),
+            Page(f"{fax}/ask", Right.SETTLE, self.ask, ["POST"]),
             Page(f"{fax}/forget", Right.FORGET, self.forget, ["POST"]),
         ]
 
@@ -145,6 +146,17 @@ class FaxPages:
             return await self._page(request, line, job, wrong=why_not_settled(error))
         return self._back(job, "settled")
 
+    async def ask(self, request: Request) -> Response:
+        """Have iFax asked now how the fax stands."""
+        line, job = await self.find(request)
+        by = await who(request)
+        if wrong := await changed(request, job):
+            return await self._page(request, line, job, wrong=wrong)
+        why = why_not_asked(job)
+        if why or await line.ask(job.id, by=by) == "refused":
+            return await self._page(request, line, job, wrong=f"This fax {why or 'changed since'}.")
+        return self._back(job, "asked")
+
     async def forget(self, request: Request) -> Response:
         """Erase what the fax says. What only the archive has, it erases when it reads of the order."""
         line, job = await self.find(request)
@@ -184,9 +196,9 @@ class FaxPages:
             "line": timeline(history, acts.entries),
             "archived": archived,
             "unread": acts.unread,
+            "kept": await self._story.request(line, job, archived),
             "sender": await self._story.sender(line, job, archived),
             "at_ifax_until": job.updated_at + SLOW if job.updated_at else None,
-            "in_redis": not isinstance(job, EndedJob),
             "forecast": job.forecast,
             "dated": is_dated(job),
             "number": number,
@@ -200,7 +212,9 @@ class FaxPages:
             "final": job.state in FINAL_STATES,
             "resends": resends,
             "resent": why_resent(resends, self._render.times(request)),
+            "not_looked_for": not_looked_for([resends], self._render.times(request)),
             "can_cancel": not why_no_cancel(job),
+            "can_ask": not why_not_asked(job),
             "can_resend": not why_no_resend(job),
         }
         return self._render.page(request, "fax.html", values, status=400 if wrong else 200)

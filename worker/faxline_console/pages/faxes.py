@@ -1,7 +1,7 @@
 """The list of faxes, live and ended, and its search as a line and as a form."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
@@ -10,6 +10,8 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from faxline.contract.states import JobState
+from faxline.reading.job import Job
 from faxline_console.asked import in_words, misread
 from faxline_console.counts import Counts
 from faxline_console.finding import Finder
@@ -32,7 +34,7 @@ from faxline_console.query import (
 )
 from faxline_console.rendering import Renderer
 from faxline_console.tallies import Known, Tally, count_ended, tallies
-from faxline_console.words import line_below, state_of
+from faxline_console.words import held_by, line_below, state_of
 
 ROWS = 50
 """The faxes of a page."""
@@ -130,7 +132,7 @@ class FaxesPages:
         late = await self._counts.archived_until(self._finder.accounts(person, query))
         values = {
             "query": query,
-            "rows": [(job, state_of(job), line_below(job)) for job in found.jobs],
+            "rows": await self._rows(found.jobs),
             "notes": found.notes,
             "older": self._address(request, line, str(found.last)) if found.more else "",
             "newest": self._address(request, line, ""),
@@ -146,6 +148,14 @@ class FaxesPages:
             values["wider"] = await self._wider(person, query)
             values["notes"] = [*found.notes, *filter(None, [misread(query)])]
         return self._page(request, line, values)
+
+    async def _rows(self, jobs: Sequence[Job]) -> list[tuple[Job, tuple[str, str], str]]:
+        """Each fax with its state and what stands below that: of a queued one also what holds its account."""
+        names = {job.account for job in jobs if job.state is JobState.QUEUED}
+        states = {name: await self._counts.state(name) for name in names}
+        return [
+            (job, state_of(job), line_below(job) or held_by(job, states.get(job.account))) for job in jobs
+        ]
 
     async def _count(self, person: Person, query: Query) -> Mapping[str, Tally]:
         if (ended := self._finder.ended) is None:

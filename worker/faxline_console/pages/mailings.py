@@ -7,12 +7,11 @@ from dataclasses import replace
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import Response
 
 from faxline import GroupNotFound
 from faxline.contract.states import JobState
 from faxline.reading.group import Group
-from faxline_console.actors import who
 from faxline_console.chosen import MOST
 from faxline_console.counts import Counts
 from faxline_console.downloads import csv_file
@@ -25,7 +24,6 @@ from faxline_console.mailing_state import Mailings
 from faxline_console.mailing_store import MailingStore, Pushed
 from faxline_console.outlook import end_of_queue
 from faxline_console.people import Person, Right
-from faxline_console.plans import why_no_cancel
 from faxline_console.rendering import Renderer, mask
 from faxline_console.words import state_of
 
@@ -56,7 +54,6 @@ class MailingPages:
         one = "/mailings/{account}/{name}"
         return [
             Page("/mailings", Right.READ, self.show),
-            Page(f"{one}/cancel", Right.SEND, self.cancel, ["POST"]),
             Page(f"{one}/failures.csv", Right.READ, self.failures),
             Page(one, Right.READ, self.mailing),
         ]
@@ -92,7 +89,7 @@ class MailingPages:
             "again": sorted(state.failed, key=lambda job: (len(job), job))[:MOST],
             "open": sum(state.counts[segment] for segment in OPEN),
             "can_cancel": state.counts["queued"],
-            "reasons": state.reasons.most_common(),
+            "reasons": [(why, count, _line(why)) for why, count in state.reasons.most_common()],
             "interrupted": pushed is not None and pushed.unfinished and state.known < pushed.pushed,
             "done": request.query_params.get("done", ""),
         }
@@ -119,18 +116,6 @@ class MailingPages:
             (name, "", "Rejected", error.reason, None, None, None) for name, error in group.rejected.items()
         ]
         return csv_file(header, rows, f"{group.name}-failures.csv")
-
-    async def cancel(self, request: Request) -> Response:
-        """Cancel what has not been sent."""
-        line, group, _ = await self._find(request)
-        by = await who(request)
-        if person_of(request).department is None:
-            await line.cancel_group(group.name, by=by)
-        else:  # the group may have faxes of others, which others pushed into it
-            for job in group.jobs:
-                if not why_no_cancel(job):
-                    await line.cancel(job.id, by=by)
-        return RedirectResponse(f"/mailings/{line.account}/{group.name}?done=cancel", 303)
 
     async def _pushed(self, request: Request) -> tuple[ConsoleLine, str, Pushed | None]:
         """A mailing that the person may see. Somebody with a department sees those that it pushed."""
@@ -171,6 +156,17 @@ class MailingPages:
             forgotten=0,
             pushed=None,
         )
+
+
+def _line(why: str) -> str:
+    """What the search line has for a reason of a mailing: a state where there was no reason.
+
+    Example:
+        >>> _line("user busy (code 17)")
+        'reason:user_busy'
+    """
+    name = why.partition(" (code ")[0].replace(" ", "_")
+    return f"{'state' if name in {JobState.FAILED, JobState.UNCONFIRMED} else 'reason'}:{name}"
 
 
 def _place(request: Request) -> tuple[str, str]:

@@ -1,4 +1,4 @@
-"""The system: the doctor's findings, every process by its heartbeat, and the archive."""
+"""The system: the doctor's findings, every process by its heartbeat, Redis and the archive."""
 
 import asyncio
 import re
@@ -47,7 +47,9 @@ class SystemPages:
         if not names:
             raise HTTPException(404, "You see no account, so there is nothing to look at.")
         line, others = self._lines.of(names[0]), {*self._lines.accounts} - {*names}
-        checks, processes, archive = await asyncio.gather(line.checks(), line.processes(), self._facts(names))
+        checks, processes, servers, archive = await asyncio.gather(
+            line.checks(), line.processes(), line.servers(), self._facts(names)
+        )
         checks = [check for check in checks if not tells_of(others, check.name, check.text)]
         processes = [replace(process, trouble=own(process.trouble, others)) for process in processes]
         order = {"fail": 0, "warn": 1}
@@ -58,6 +60,7 @@ class SystemPages:
             "processes": sorted(
                 processes, key=lambda process: (not process.gone, process.role, process.name)
             ),
+            "servers": servers,
             "now": datetime.now(UTC),
             "archive": archive,
             "archives": self._archive() is not None,

@@ -138,6 +138,15 @@ countPicks(); // a browser keeps what was ticked when one goes back
 const on = document.getElementById("keys-on");
 if (on) on.checked = kept(KEYS) !== "off";
 
+// A page that could not be made is tried again by itself. Like what is live, that keeps no session alive.
+const failed = document.querySelector("[data-again]");
+async function again() {
+  const answer = document.hidden ? null : await fetch(location.href, { headers: { "hx-request": "true" } }).catch(() => null);
+  if (answer?.ok) location.reload();
+  else setTimeout(again, 1000 * failed.dataset.again);
+}
+if (failed) setTimeout(again, 1000 * failed.dataset.again);
+
 // Live: an event says that the page is old. A region is loaded again unless somebody is at work in it.
 const SLOW = 30000; // milliseconds from which on somebody may want to load the page sooner
 const live = document.getElementById("live");
