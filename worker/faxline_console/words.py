@@ -36,6 +36,12 @@ EVENTS: Mapping[str, tuple[str, str, str]] = {
     "fax.cancel_refused": ("skip", "queued", "A cancellation was refused"),
 }
 """The icon, the colour and the words of each event in a timeline."""
+WAITS = {
+    "window": "Waits for the limit of requests",
+    "calls at once": "Waits for a call to end",
+    "burst": "Waits for the limit of a burst",
+}
+"""What a list says of a queued fax whose account is at this limit."""
 _COMMAND = re.compile(r"[;:,]? ?`[^`]*`[^.;]*")
 _OF_OTHERS = re.compile(
     r" (?:No job is|[\d,]+ jobs? (?:is|are)) before it\.| [\d,]+ jobs? waits?(?=, and none)"
@@ -92,8 +98,7 @@ def held_by(job: Job, state: AccountState | None) -> str:
         return ""
     if state.paused:
         return f"The account is paused{paused_for(state.paused)}"
-    reached = limit_reached(state)
-    return f"Waits for the limit of its account ({reached})" if reached else ""
+    return WAITS.get(limit_reached(state), "")
 
 
 def line_below(job: Job) -> str:

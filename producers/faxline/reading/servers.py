@@ -34,11 +34,11 @@ def read_servers(*, in_cluster: bool) -> Steps[list[Server]]:
         QueueUnavailable: Redis does not answer.
     """
     if not in_cluster:
-        return [(yield from _server("", facts(config=False)))]
+        return [(yield from _server("", facts()))]
     slots: SlotMap = yield Command(lambda client: client.look_at_slots())
     found: list[Server] = []
     for address in slots.primaries:
-        steps = on_node(address, facts(config=False))
+        steps = on_node(address, facts())
         found.append((yield from _server(f"{address[0]}:{address[1]}", steps)))
     return found
 

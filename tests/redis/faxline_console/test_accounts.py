@@ -142,7 +142,7 @@ def test_an_account_at_its_limit_says_when_the_next_call_can_go_and_the_list_wha
     redis_client.zadd(keys.ready, {"a": 7, "later": 8})
     operator = console.person("operator")
     assert "The next call can go at about" in shown(operator.get("/accounts"))
-    assert shown(operator.get("/faxes")).count("Waits for the limit of its account (window)") == 1
+    assert shown(operator.get("/faxes")).count("Waits for the limit of requests") == 1
     redis_client.hset(keys.account_state, "paused", "insufficient_balance")
     console.counts.forget()
     assert shown(operator.get("/faxes")).count("The account is paused: insufficient balance") == 1

@@ -217,10 +217,11 @@ def test_a_text_that_names_another_account_is_known(text: str, told: bool) -> No
 
 def test_the_system_tells_how_redis_is(console: Console, redis_client: redis.Redis) -> None:
     redis_client.sadd(ACCOUNTS, "north")
-    facts = server_facts(redis_client, config=False)
+    facts = server_facts(redis_client)
     text = shown(console.person("admin").get("/system")).partition(" Redis ")[2]
     assert f"{facts.name.capitalize()} {facts.version}" in text
-    assert ("Keeps what it takes" if facts.durable else "May lose faxes") in text
+    kept = {"always": "Keeps what it takes", "everysec": "May lose the last second"}
+    assert (kept[facts.appendfsync or ""] if facts.durable else "May lose faxes") in text
     assert "Memory (MB)" in text
     assert "Replicas none Clients" in text
 
@@ -229,13 +230,14 @@ def test_a_redis_that_may_lose_faxes_and_the_nodes_of_a_cluster_are_told_apart(
     console: Console, redis_client: redis.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     redis_client.sadd(ACCOUNTS, "north")
-    sound = ServerFacts("redis", "7.2.5", aof_on=True, appendfsync=None, maxmemory_policy="noeviction")
+    sound = ServerFacts("redis", "7.2.5", aof_on=True, appendfsync="always", maxmemory_policy="noeviction")
     sound = replace(sound, used_memory=212_000_000, maxmemory=4_096_000_000, replicas=1, clients=12)
     found = [
         Server("a:6379", sound),
         Server("b:6379", replace(sound, aof_ok=False, replicas_behind=5_000_000)),
         Server("c:6379", replace(sound, aof_on=False, maxmemory_policy="allkeys-lru")),
         Server("d:6379", None, "Redis refused the connection"),
+        Server("e:6379", replace(sound, appendfsync=None)),
     ]
 
     async def servers(_: ConsoleLine) -> list[Server]:
@@ -243,8 +245,8 @@ def test_a_redis_that_may_lose_faxes_and_the_nodes_of_a_cluster_are_told_apart(
 
     monkeypatch.setattr(ConsoleLine, "servers", servers)
     page = console.person("admin").get("/system")
-    text = shown(page).partition("4 primaries of a cluster")[2]
-    a, b, c, d = (text[text.index(f"{name}:6379") :] for name in "abcd")
+    text = shown(page).partition("5 primaries of a cluster")[2]
+    a, b, c, d, e = (text[text.index(f"{name}:6379") :] for name in "abcde")
     assert a.startswith("a:6379 Keeps what it takes Memory (MB) 212 of 4,096")
     assert "1, in step Clients 12" in a
     assert b.startswith("b:6379 Cannot write to its disk")
@@ -252,4 +254,6 @@ def test_a_redis_that_may_lose_faxes_and_the_nodes_of_a_cluster_are_told_apart(
     assert c.startswith("c:6379 May lose faxes")
     assert "a restart loses faxes When full allkeys-lru: it evicts faxes" in c
     assert d.startswith("d:6379 Not known Redis refused the connection")
+    assert e.startswith("e:6379 Writes to its disk")
+    assert "synced as its settings say, which the console may not read" in e
     assert 'aria-label="Memory in MB: 212 of 4,096"' in page.text
