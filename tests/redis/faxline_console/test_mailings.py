@@ -17,9 +17,8 @@ from faxline_console.line import ConsoleLine
 from faxline_console.mailing_store import Reserved
 from faxline_console.people import Person, Role
 from tests.archives import new_archive
-from tests.consoles import Console, Somebody, put_fax, shown
+from tests.consoles import Console, Somebody, shown
 from tests.hostile_files import plain_pdf
-from tests.stage.archives import BEGIN
 
 KEYS = RedisKeys("north")
 GIF = b"GIF89a" + bytes(20)
@@ -186,7 +185,7 @@ def test_somebody_with_a_department_sees_only_its_mailings_and_takes_no_name_tha
     person = console.person("radiologist")
     assert person.get("/mailings/north/june").status_code == 404
     assert person.get("/mailings/north/june/failures.csv").status_code == 404
-    assert "There is no fax to cancel" in shown(rest_plan(person, "north/june"))
+    assert "There is no fax to cancel" in shown(person.act("/faxes/plan", verb="cancel", rest="north/june"))
     answer = person.act("/mailings/push", draft=draft_of(upload(person, ROWS)), name="june")
     assert "There is a group of this name already." in shown(answer)
     assert redis_client.xlen(KEYS.intake) == 0
@@ -303,89 +302,6 @@ def test_what_did_not_arrive_is_a_csv_file_without_formulas_and_whole_numbers(
     assert console.person("bound").get("/mailings/north/june/failures.csv").status_code == 404
 
 
-def rest_plan(person: Somebody, mailing: str) -> httpx.Response:
-    """The plan to cancel the rest of a mailing."""
-    return person.act("/faxes/plan", verb="cancel", rest=mailing)
-
-
-def carried_out(person: Somebody, plan: httpx.Response) -> httpx.Response:
-    """What became of a plan that was confirmed with a reason."""
-    form = {
-        name: plan.text.partition(f'name="{name}" value="')[2].partition('"')[0] for name in ("picks", "rest")
-    }
-    return person.act("/faxes/do", verb="cancel", reason="wrong letter", **form)
-
-
-def canceled(client: redis.Redis) -> list[tuple[str, str]]:
-    entries: Any = client.xrange(KEYS.intake)
-    orders = [json.loads(fields[b"cancel"]) for _, fields in entries if b"cancel" in fields]
-    return [(order["id"], order["by"]) for order in orders]
-
-
-def test_canceling_the_rest_shows_a_plan_and_asks_for_those_that_it_showed_alone(
-    console: Console, redis_client: redis.Redis
-) -> None:
-    for job, state in (
-        ("june.1", "queued"),
-        ("june.2", "delivered"),
-        ("june.3", "queued"),
-        ("june.4", "queued"),
-    ):
-        redis_client.sadd(KEYS.group("june"), job)
-        put_fax(redis_client, job, state=state, group="june")
-    put_fax(redis_client, "june.5", state="submitting", group="june", attempt=1)
-    redis_client.sadd(KEYS.group("june"), "june.5")
-    person = console.person("clerk")
-    assert "Cancel the rest…" in shown(person.get("/mailings/north/june"))
-    plan = rest_plan(person, "north/june")
-    text = shown(plan)
-    assert "Cancel 3 faxes?" in text
-    assert "june.5 is sending already" in text
-    assert "june.2" not in text
-    put_fax(redis_client, "june.6", group="june")  # pushed into it since
-    redis_client.sadd(KEYS.group("june"), "june.6")
-    redis_client.hset(KEYS.job("june.3"), "state", "submitting")
-    redis_client.hset(KEYS.job("june.4"), "created_at", BEGIN + 1)  # its id is another fax's now
-    redis_client.hset(KEYS.job("june.5"), "state", "queued")
-    done = carried_out(person, plan)
-    assert canceled(redis_client) == [("june.1", "clerk: wrong letter")]
-    text = shown(done)
-    assert "1 fax asked to be canceled" in text
-    assert "june.3 is sending since" in text
-    assert 'href="/mailings/north/june">To the mailing' in done.text
-    assert person.act("/faxes/do", verb="cancel", picks="", reason="x").status_code == 200
-    assert len(canceled(redis_client)) == 1
-
-
-def test_the_rest_of_a_large_mailing_is_canceled_by_one_plan_and_of_a_larger_one_the_plan_says_so(
-    console: Console, redis_client: redis.Redis, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for number in range(1200):
-        put_fax(redis_client, f"june.{number}", group="june")
-    redis_client.sadd(KEYS.group("june"), *(f"june.{number}" for number in range(1200)))
-    person = console.person("clerk")
-    plan = rest_plan(person, "north/june")
-    assert "Cancel 1,200 faxes?" in shown(plan)
-    assert "and 200 more" in shown(plan)
-    monkeypatch.setattr("faxline_console.chosen.MOST_REST", 1100)
-    less = shown(rest_plan(person, "north/june"))
-    assert "More than 1,100 faxes of it are open" in less
-    monkeypatch.undo()
-    assert "1,200 faxes asked to be canceled" in shown(carried_out(person, plan))
-    assert len({job for job, _ in canceled(redis_client)}) == 1200
-
-
-@pytest.mark.parametrize(("who", "status"), [("viewer", 403), ("bound", 404), ("auditor", 403)])
-def test_who_may_not_send_or_not_see_the_account_gets_no_plan_to_cancel_the_rest(
-    console: Console, redis_client: redis.Redis, who: str, status: int
-) -> None:
-    put_fax(redis_client, "june.1", group="june")
-    redis_client.sadd(KEYS.group("june"), "june.1")
-    answer = rest_plan(console.person(who), "north/june")
-    assert answer.status_code == status
-    assert "june.1" not in answer.text
-
-
 @pytest.mark.parametrize("cell", ["=1+1", "+1", "-1", "@a", "\t=1", "\r=1", "  =1", "\n@a"])
 def test_no_cell_of_a_csv_file_is_a_formula(cell: str) -> None:
     text = bytes(csv_file(["a"], [[cell]], "a.csv").body).decode("utf-8-sig")
@@ -463,10 +379,6 @@ def test_what_others_pushed_into_a_departments_mailing_is_not_there_for_it(
     assert "No answer" not in page.text
     assert "others" not in person.get("/mailings/north/scans/failures.csv").text
     assert 'aria-label="1 failed, 1 queued, of 2"' in person.get("/mailings").text
-    plan = rest_plan(person, "north/scans")
-    assert "others" not in plan.text
-    carried_out(person, plan)
-    assert canceled(redis_client) == [("scans.2", "radiologist: wrong letter")]
 
 
 def test_a_mailing_says_by_when_its_last_fax_starts(console: Console, redis_client: redis.Redis) -> None:

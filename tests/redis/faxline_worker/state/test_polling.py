@@ -338,7 +338,7 @@ def test_an_operator_has_ifax_asked_ahead_of_all_jobs_whatever_the_settings(
     assert scene.store.orders.ask(scene.ordered("ask"), JOB) == "idle"
     scene.news()
     assert answer(scene, question, receipt=receipt(JOB_ID)) == "applied"
-    assert names(scene) == ["fax.delivered"]
+    assert scene.names() == ["fax.delivered"]
     assert scene.store.orders.ask(scene.ordered("ask"), JOB) == "refused"
     assert scene.store.orders.ask(scene.ordered("ask"), "nobody") == "refused"
 
@@ -363,5 +363,5 @@ def test_a_fax_that_ended_without_a_receipt_is_amended_by_the_answer_that_an_ope
         assert question is not None
         scene.store.submission.mark(question)
         assert answer(scene, question, **more) == came
-    assert names(scene) == ["fax.delivered"]
+    assert scene.names() == ["fax.delivered"]
     assert scene.client.zcard(scene.keys.polls) == 0
