@@ -130,8 +130,8 @@ class ConsoleLine(PushingLine):
         """Let the call that finds out whether this pause is over go now.
 
         Returns:
-            done, or why not: idle (the account is open), changed (it is another pause), held (only an operator
-            ends it) or busy (a call is under way, whose answer tells).
+            done, or why not: idle (the account is open), changed (it is another pause), held (only an
+            operator ends it) or busy (a call is under way, whose answer tells).
 
         Raises:
             OrderTimeout: no dispatcher carried it out in time.

@@ -177,11 +177,11 @@ def test_an_operator_lets_the_probe_go_now_one_at_a_time_and_the_account_stays_p
     assert account.order("probe") == "busy"
     assert account.held() == "paused"
     account.answer(probe, "pause")
-    assert account.state["paused"] != ""
+    assert account.whole["paused"] != ""
     assert account.held() == "paused"
     assert account.order("probe") == "done"
     account.answer(account.admit(), "accepted", job_id="1")
-    assert account.state["paused"] == ""
+    assert account.whole["paused"] == ""
     assert account.order("probe") == "idle"
 
 
