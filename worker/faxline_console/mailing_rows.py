@@ -47,6 +47,11 @@ class Draft:
     region: str
     department: tuple[str, str] | None
 
+    @property
+    def name(self) -> str:
+        """The name of its mailing if it is given none. With another letter it is another mailing."""
+        return f"csv-{self.digest('')[:16]}"
+
     def digest(self, priority: str) -> str:
         """The SHA-256 of all that its faxes are made of."""
         files = [part for name in sorted(self.files) for part in (name.encode(), self.files[name])]
@@ -75,7 +80,7 @@ class Looked:
     """What a draft holds.
 
     Attributes:
-        name: a name for the mailing, made of the file's content.
+        name: of the mailing.
         documents: all that were chosen, and which rows get them.
         faxes: those that are in order.
         bad: by line, what is wrong with the others.
@@ -98,14 +103,14 @@ def look_at(draft: Draft, name: str = "", priority: str = "bulk") -> Looked:
 
     Args:
         draft: the upload.
-        name: the name of the mailing; empty makes one of the file's content.
+        name: the name of the mailing; empty takes the draft's.
         priority: of rows that name none.
 
     Raises:
         MailingInvalid: the file is no CSV, has an unknown column or too many rows.
     """
     recipients = _read(draft)
-    name = name or recipients.name
+    name = name or draft.name
     documents, faxes, bad = Documents(), list[Fax](), dict(recipients.problems)
     taken, lines = dict[str, int](), defaultdict[str, list[int]](list)
     for row in recipients.rows:

@@ -14,6 +14,8 @@ from faxline_console.tables import mailings, metadata
 
 SHOWN = 100
 """The most mailings that are listed."""
+REPEATABLE = 15 * 86400.0
+"""Half of the days for which ids are kept by default (FAXLINE_RETENTION)."""
 
 contents = Table(
     "mailing_contents",
@@ -60,6 +62,7 @@ class Pushed:
         at: when.
         pushed, left_out: how many faxes, and how many bad rows were left out.
         unfinished: whether the push was interrupted, or is still under way.
+        old: whether Redis may have forgotten its faxes since: it is not pushed again under its name.
     """
 
     account: str
@@ -69,6 +72,7 @@ class Pushed:
     pushed: int
     left_out: int
     unfinished: bool = False
+    old: bool = False
 
 
 class MailingStore:
@@ -77,19 +81,24 @@ class MailingStore:
     Args:
         engine: of the console's own database.
         now: the clock, in seconds since 1970.
+        repeatable: seconds for which a push that was interrupted may be repeated. It is less than the ids of
+            its faxes are kept, for what Redis has forgotten would be sent twice.
     """
 
-    def __init__(self, engine: Engine, now: Callable[[], float] = time) -> None:
+    def __init__(
+        self, engine: Engine, now: Callable[[], float] = time, *, repeatable: float = REPEATABLE
+    ) -> None:
         self._engine = engine
         self._now = now
+        self._repeatable = repeatable
         metadata.create_all(engine)
 
     def reserve(self, person: Person, mailing: Reserved) -> bool:
         """Note a mailing before it is pushed.
 
         Returns:
-            False if another mailing has its name: one with other faxes, or another person's whose push came
-            to its end. A push that was interrupted anybody may repeat.
+            False if its name is taken: a name is pushed once. Only a push that was interrupted lately anybody
+            may repeat, with the same faxes.
         """
         row = {
             "account": mailing.account,
@@ -107,7 +116,7 @@ class MailingStore:
                 database.execute(insert(contents).values(place | {"digest": mailing.digest}))
                 database.execute(insert(unfinished).values(place))
         except IntegrityError:  # it was begun before: the same may be pushed again
-            return self._may_repeat(person, mailing)
+            return self._may_repeat(mailing)
         return True
 
     def finish(self, account: str, name: str) -> None:
@@ -116,12 +125,15 @@ class MailingStore:
         with self._engine.begin() as database:
             database.execute(delete(unfinished).where(same))
 
-    def _may_repeat(self, person: Person, mailing: Reserved) -> bool:
+    def _may_repeat(self, mailing: Reserved) -> bool:
         same = (contents.c.account == mailing.account) & (contents.c.name == mailing.name)
         with self._engine.begin() as database:
             digest = database.scalar(select(contents.c.digest).where(same))
             row = database.execute(_of(mailing.account, mailing.name)).mappings().first()
-        return row is not None and digest == mailing.digest and (row["who"] == person.name or _is_open(row))
+        return row is not None and digest == mailing.digest and _is_open(row) and not self._is_old(row)
+
+    def _is_old(self, row: Mapping[Any, Any]) -> bool:
+        return bool(row["at"] / 1000 < self._now() - self._repeatable)
 
     def list(self, person: Person) -> list[Pushed]:
         """The mailings that a person may see, the newest first."""
@@ -131,7 +143,7 @@ class MailingStore:
         if person.department is not None:
             query = query.where(mailings.c.department == _department(person))
         with self._engine.begin() as database:
-            return [_pushed(row) for row in database.execute(query).mappings()]
+            return [self._pushed(row) for row in database.execute(query).mappings()]
 
     def find(self, person: Person, account: str, name: str) -> Pushed | None:
         """One mailing that a person may see; None if there is none."""
@@ -140,7 +152,12 @@ class MailingStore:
             query = query.where(mailings.c.department == _department(person))
         with self._engine.begin() as database:
             row = database.execute(query).mappings().first()
-        return None if row is None or not person.sees_account(account) else _pushed(row)
+        return None if row is None or not person.sees_account(account) else self._pushed(row)
+
+    def _pushed(self, row: Mapping[Any, Any]) -> Pushed:
+        at = datetime.fromtimestamp(row["at"] / 1000, tz=UTC)
+        told = row["account"], row["name"], row["who"], at, row["pushed"], row["left_out"]
+        return Pushed(*told, unfinished=_is_open(row), old=self._is_old(row))
 
 
 def _all() -> Select[Any]:
@@ -158,9 +175,3 @@ def _is_open(row: Mapping[Any, Any]) -> bool:
 
 def _department(person: Person) -> str:
     return "=".join(person.department) if person.department else ""
-
-
-def _pushed(row: Mapping[Any, Any]) -> Pushed:
-    at = datetime.fromtimestamp(row["at"] / 1000, tz=UTC)
-    place = row["account"], row["name"]
-    return Pushed(*place, row["who"], at, row["pushed"], row["left_out"], _is_open(row))

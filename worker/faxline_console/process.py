@@ -99,7 +99,8 @@ def make_pages(
     """
     settings, lines = live.settings, Lines(live)
     looks = Live(lines, followed=cluster_url(settings.redis_url) is None, read=read)
-    counts, mailings = Counts(lines), MailingStore(store.engine)
+    counts, repeatable = Counts(lines), settings.retention.total_seconds() / 2
+    mailings = MailingStore(store.engine, repeatable=repeatable)
     archive = Ended.archive(settings)
     finder, kept = Finder(lines, archive), KeptLines(store.engine, settings.keyring)
     uploads = Uploads(store.engine, settings.keyring)

@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 import pytest
 import redis
+from sqlalchemy import update
 
 from faxline.contract.errors import PushInterrupted, QueueUnavailable
 from faxline.contract.redis_keys import RedisKeys
@@ -16,6 +17,7 @@ from faxline_console.downloads import csv_file
 from faxline_console.line import ConsoleLine
 from faxline_console.mailing_store import Reserved
 from faxline_console.people import Person, Role
+from faxline_console.tables import mailings
 from tests.archives import new_archive
 from tests.consoles import Console, Somebody, shown
 from tests.hostile_files import plain_pdf
@@ -249,6 +251,73 @@ def test_a_mailing_of_which_nothing_was_pushed_says_so_and_anybody_pushes_it_aga
     again = console.person("admin")
     twice = again.act("/mailings/push", draft=draft_of(upload(again, ROWS)), **fields)
     assert "There is a group of this name already." in shown(twice), "it came to its end"
+
+
+LONG_AGO = 20 * 86_400_000
+"""Milliseconds; more than half of the retention."""
+
+
+def a_while_ago(console: Console) -> None:
+    """Let every mailing of the list have been pushed long ago."""
+    with console.store.engine.begin() as database:
+        database.execute(update(mailings).values(at=mailings.c.at - LONG_AGO))
+
+
+def test_a_mailing_is_pushed_once_under_its_name_also_when_redis_has_forgotten_it(
+    console: Console, redis_client: redis.Redis
+) -> None:
+    person = console.person("clerk")
+    person.act("/mailings/push", draft=draft_of(upload(person, ROWS)), name="")
+    assert len(pushed(redis_client)) == 2
+    redis_client.flushdb()
+    done = person.act("/mailings/push", draft=draft_of(upload(person, ROWS)), name="")
+    assert (done.status_code, pushed(redis_client)) == (400, [])
+    assert "It was pushed " in shown(done)
+    assert " by clerk. Choose another name; who is in the same file gets it again under another." in shown(
+        done
+    )
+    assert 'aria-invalid="true"' in done.text
+
+
+def test_the_same_recipients_get_another_letter_without_a_name_of_its_own(
+    console: Console, redis_client: redis.Redis
+) -> None:
+    person = console.person("clerk")
+    for letter in (GIF, GIF + b"July"):
+        files = [("csv", ("rows.csv", ROWS.encode())), ("files", ("letter.gif", letter))]
+        draft = draft_of(person.act("/mailings/new", files, account="north", region=""))
+        assert person.act("/mailings/push", draft=draft, name="").status_code == 303
+    assert len({entry["id"] for entry in pushed(redis_client)}) == 4
+
+
+def test_a_push_that_was_interrupted_is_not_repeated_when_redis_may_have_forgotten_what_was_sent(
+    console: Console, redis_client: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fails(*_: Any, **__: Any) -> None:
+        raise PushInterrupted("away", 1, ["june.1", "june.2"])
+
+    person = console.person("clerk")
+    with monkeypatch.context() as patch:
+        patch.setattr(ConsoleLine, "send_many", fails)
+        person.act("/mailings/push", draft=draft_of(upload(person, ROWS)), name="june")
+    a_while_ago(console)
+    done = person.act("/mailings/push", draft=draft_of(upload(person, ROWS)), name="june")
+    assert (done.status_code, pushed(redis_client)) == (400, [])
+    assert "Redis may have forgotten what was sent" in shown(done)
+    page = shown(person.get("/mailings/north/june"))
+    assert "Not known any more The push did not come to its end. Redis may have forgotten" in page
+    assert "nothing goes twice" not in page
+
+
+def test_a_mailing_of_which_nothing_tells_any_more_is_not_on_its_way(console: Console) -> None:
+    clerk = Person("clerk", Role.CLERK)
+    console.mailings.reserve(clerk, Reserved("north", "may", "", 10, 0))
+    console.mailings.finish("north", "may")
+    assert "On its way" in shown(console.person("clerk").get("/mailings/north/may"))
+    a_while_ago(console)
+    page = shown(console.person("clerk").get("/mailings/north/may"))
+    assert "Not known any more Nothing tells how its 10 faxes ended" in page
+    assert "On its way" not in page
 
 
 def test_a_mailing_whose_push_is_known_to_be_whole_all_the_same_says_nothing_of_an_interruption(

@@ -23,7 +23,7 @@ from faxline_console.mailing_rows import MOST_ROWS, Draft, Looked, MailingInvali
 from faxline_console.mailing_store import MailingStore, Reserved
 from faxline_console.outlook import starts
 from faxline_console.pages.send import files_of, plain_name
-from faxline_console.people import Person, Right
+from faxline_console.people import Right
 from faxline_console.rendering import Renderer, plural
 from faxline_console.uploads import Uploads, UploadsFullError
 
@@ -33,10 +33,16 @@ LINES = 10
 """The most lines of a document's rows that the preview names."""
 FULL = "So many mailings are uploaded and not pushed that there is no room. Try again in half an hour."
 NO_NAME = "A name has letters from A to Z, digits and . _ : - only, no more than 100, and is no dot or two."
-TAKEN = "There is a group of this name already. Choose another name."
+TAKEN = "There is a group of this name already. "
+OTHER = "Choose another name."
+PUSHED = "It was pushed {} by {}. Choose another name; who is in the same file gets it again under another."
+TOO_OLD = (
+    "Its push was interrupted {}, so long ago that Redis may have forgotten what was sent: pushed again, "
+    "some would get it twice. Look at its page, and push the others in another file, under another name."
+)
 INTERRUPTED = (
-    "Redis did not answer, and not all faxes are known to be pushed. Push them again under this name, you or "
-    "somebody else: none goes twice."
+    "Redis did not answer, and not all faxes are known to be pushed. Push them again under this name soon, "
+    "you or somebody else: none goes twice."
 )
 TWICE = (
     "Two files have the same name: {}. A row names its document by the name of the file, "
@@ -125,10 +131,10 @@ class MailingUploadPages:
         wrong = self._lines.why_not_sending(person, draft.account) or wrong
         if looked.bad and typed["bad"] != "leave":
             wrong = "Some rows are bad. Mend them, or choose to leave them out."
-        if not fits:
-            wrong = NO_NAME
-        if not wrong and not await self._reserve(person, draft, looked, line, priority):
-            wrong = TAKEN
+        wrong_name = "" if fits else NO_NAME
+        if fits and not wrong:
+            wrong_name = await self._reserve(request, draft, looked, line, priority)
+        wrong = wrong_name or wrong
         if not wrong:
             about = f"{looked.name}: {plural(len(looked.faxes), 'fax', 'faxes')}"
             try:
@@ -139,20 +145,25 @@ class MailingUploadPages:
             except QueueUnavailable:
                 wrong = INTERRUPTED
         if wrong:
-            return await self._preview(request, typed["draft"], draft, looked, typed, wrong)
+            return await self._preview(request, typed["draft"], draft, looked, typed, wrong, wrong_name)
         await run_in_threadpool(self._uploads.drop, typed["draft"])
         return RedirectResponse(f"/mailings/{draft.account}/{looked.name}?done=pushed", 303)
 
     async def _reserve(
-        self, person: Person, draft: Draft, looked: Looked, line: ConsoleLine, priority: str
-    ) -> bool:
-        """Take the name of a mailing before it is pushed; False if a group or another mailing has it."""
-        known = await run_in_threadpool(self._store.find, person, draft.account, looked.name)
+        self, request: Request, draft: Draft, looked: Looked, line: ConsoleLine, priority: str
+    ) -> str:
+        """Take the name of a mailing before it is pushed. Returns why it is taken; empty if it was not."""
+        person, place = person_of(request), (draft.account, looked.name)
+        known = await run_in_threadpool(self._store.find, person, *place)
         if known is None and await _is_there(line, looked.name):
-            return False
-        digest = draft.digest(priority)
-        row = Reserved(draft.account, looked.name, digest, len(looked.faxes), len(looked.bad))
-        return await run_in_threadpool(self._store.reserve, person, row)
+            return TAKEN + OTHER
+        row = Reserved(*place, draft.digest(priority), len(looked.faxes), len(looked.bad))
+        if await run_in_threadpool(self._store.reserve, person, row):
+            return ""
+        if known is None:
+            return TAKEN + OTHER
+        at = self._render.times(request).moment(known.at)
+        return TAKEN + (TOO_OLD if known.unfinished and known.old else PUSHED).format(at, known.who)
 
     async def bad_rows(self, request: Request) -> Response:
         """The bad rows of an upload as CSV."""
@@ -186,6 +197,7 @@ class MailingUploadPages:
         looked: Looked,
         typed: Mapping[str, str],
         wrong: str = "",
+        wrong_name: str = "",
     ) -> Response:
         state, person = await self._lines.of(draft.account).account_state(), person_of(request)
         when = starts(
@@ -201,7 +213,7 @@ class MailingUploadPages:
             "bad": [(line, why, looked.rows[line]) for line, why in list(looked.bad.items())[:SHOWN]],
             "typed": typed,
             "wrong": wrong,
-            "wrong_name": wrong if wrong in {NO_NAME, TAKEN} else "",
+            "wrong_name": wrong_name,
         }
         return self._render.page(request, "mailing_preview.html", values, status=400 if wrong else 200)
 

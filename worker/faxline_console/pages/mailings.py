@@ -77,6 +77,7 @@ class MailingPages:
         in_all = 0 if person_of(request).department else max(state.known + state.unread, state.size or 0)
         total = max(in_all or state.known, pushed.pushed if pushed and not state.known else 0, 1)
         state.counts["queued"] += max(0, in_all - state.known - state.unread)  # intake has not seen them
+        forgotten = pushed is not None and pushed.old and not state.known
         limits = await self._counts.state(line.account) if state.counts["queued"] else None
         values = {
             "name": name,
@@ -90,6 +91,7 @@ class MailingPages:
             "open": sum(state.counts[segment] for segment in OPEN),
             "can_cancel": state.counts["queued"],
             "reasons": [(why, count, _line(why)) for why, count in state.reasons.most_common()],
+            "forgotten": forgotten,
             "interrupted": pushed is not None and pushed.unfinished and state.known < pushed.pushed,
             "done": request.query_params.get("done", ""),
         }
