@@ -9,7 +9,6 @@ from typing import Annotated, Any, cast
 import typer
 
 from faxline_sandbox.config import Account, ConfigError, Limits, SandboxConfig
-from faxline_sandbox.server import serve
 
 
 def sandbox(  # noqa: PLR0917 - each is an option of the command
@@ -95,6 +94,8 @@ def sandbox(  # noqa: PLR0917 - each is an option of the command
             status_call=status_call,
             first_job_id=first_job_id,
         )
+        from faxline_sandbox.server import serve  # noqa: PLC0415 - with uvicorn, which the help does without
+
         serve(config)
     except ConfigError as error:
         typer.echo(f"faxline-worker: {error}", err=True)

@@ -13,7 +13,7 @@ from faxline import FaxLine, JobNotFound, JobState
 from faxline.contract.errors import ArchiveUnavailable
 from faxline.reading.archived import Wanted
 from faxline_archive.database import open_database
-from faxline_archive.desk import URL, Desk
+from faxline_archive.inquiries import URL, Inquiries
 from faxline_console.people import Person, Role
 from faxline_console.store import ConsoleStore
 from faxline_local.processes import free_port, wait_for
@@ -107,7 +107,7 @@ class Office:
         self.local.__enter__()
         try:
             self._start_console()
-            self.desk = Desk({URL: self.local.archive_url}, None)
+            self.desk = Inquiries({URL: self.local.archive_url}, None)
         except BaseException:
             self.local.__exit__()
             raise

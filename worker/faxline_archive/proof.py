@@ -12,20 +12,17 @@ report.pdf            the transmission report
 README.md             how to check it by hand
 """
 
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 
 from faxline_archive.checkpoints import ORIGIN, Checkpoint, checkpoint_note, verifier_key, write_note
 from faxline_archive.gaps import Gap
+from faxline_archive.manifest import PROOF, manifest_text
 from faxline_archive.proof_readme import readme
 from faxline_archive.proof_zip import CHECKPOINT, EARLIER, MANIFEST, PATHS, README, REPORT, write_zip
 from faxline_archive.signing_key import SigningKey
-
-PROOF = "faxline-proof/"
-"""What comes before the account in a manifest's first line, so that no checkpoint passes for a manifest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,13 +100,6 @@ def write_proof(evidence: Evidence, key: SigningKey, now: datetime) -> bytes:
     text = manifest_text(evidence.account, evidence.job, now, members)
     note = write_note(text, PROOF + evidence.account, key.sign(text.encode()), key.public)
     return write_zip({README: members.pop(README), MANIFEST: note.encode(), **members})
-
-
-def manifest_text(account: str, job: str, at: datetime, members: Mapping[str, bytes]) -> str:
-    """What is signed about the members: whose proof it is, when it was made, and each member's SHA-256."""
-    lines = [f"{hashlib.sha256(content).hexdigest()}  {name}" for name, content in sorted(members.items())]
-    head = [PROOF + account, f"fax {job}", f"at {at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"]
-    return "\n".join([*head, *lines]) + "\n"
 
 
 def _note(signed: Signed, key: SigningKey) -> bytes:

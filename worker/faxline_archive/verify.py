@@ -12,8 +12,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from faxline.reading.archived import Verdict
 from faxline_archive.checkpoints import Checkpoint, NoteInvalid, open_checkpoint, open_note
+from faxline_archive.manifest import PROOF, manifest_text
 from faxline_archive.merkle import LONGEST, leaf_hash, verify_consistency, verify_inclusion
-from faxline_archive.proof import PROOF, manifest_text
 from faxline_archive.proof_story import Story
 from faxline_archive.proof_zip import CHECKPOINT, EARLIER, MANIFEST, PATHS
 

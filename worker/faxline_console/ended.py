@@ -20,8 +20,8 @@ from faxline.operating.audit import AuditEntry
 from faxline.reading.archived import ArchivedFax
 from faxline.reading.job import Job, Transition
 from faxline_archive.database import open_database
-from faxline_archive.desk import KEY, URL, Desk
 from faxline_archive.fax_leaves import events_of
+from faxline_archive.inquiries import KEY, URL, Inquiries
 from faxline_archive.privacy import Privacy
 from faxline_archive.schema import AUDIT, entries, faxes
 from faxline_archive.search import fax_of, find_one, find_page, moment_of, opened, page_query
@@ -45,7 +45,7 @@ class Ended:
         desk: makes reports and proofs.
     """
 
-    def __init__(self, engine: Engine, keyring: Keyring | None, desk: Desk | None = None) -> None:
+    def __init__(self, engine: Engine, keyring: Keyring | None, desk: Inquiries | None = None) -> None:
         self._engine = engine
         self._keyring = keyring
         self.desk = desk
@@ -70,7 +70,7 @@ class Ended:
         if parsed.get_backend_name() == "sqlite" and not Path(parsed.database or "").is_file():
             return None
         keys = {URL: url, KEY: settings.archive.signing_key.get_secret_value()}
-        return cls(open_database(url), settings.keyring, Desk(keys, settings.keyring))
+        return cls(open_database(url), settings.keyring, Inquiries(keys, settings.keyring))
 
     def page(
         self, names: Sequence[str], query: Query, person: Person, after: Mark | None, limit: int
@@ -214,7 +214,7 @@ class Ended:
         return Privacy(self._keyring, account)
 
     @property
-    def _at_desk(self) -> Desk:
+    def _at_desk(self) -> Inquiries:
         if self.desk is None:
             raise ArchiveUnavailable("this console makes no reports")
         return self.desk

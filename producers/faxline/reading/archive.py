@@ -22,7 +22,7 @@ def open_archive(environment: Mapping[str, str], keyring: Keyring | None) -> Arc
     Raises:
         ArchiveUnavailable: the extra `archive` is not installed, or there is no such archive.
     """
-    return cast("ArchiveReader", _load("open")(environment, keyring))
+    return cast("ArchiveReader", _call("open", environment, keyring))
 
 
 def verify_proof(path: Path, key: Path) -> Verdict:
@@ -36,13 +36,13 @@ def verify_proof(path: Path, key: Path) -> Verdict:
         ArchiveUnavailable: the extra `archive` is not installed.
         FaxlineError: the zip or the key cannot be read.
     """
-    return cast("Verdict", _load("verify")(path, key))
+    return cast("Verdict", _call("verify", path, key))
 
 
-def _load(name: str) -> Any:
+def _call(name: str, *arguments: object) -> Any:
     for point in entry_points(group=GROUP, name=name):
         try:
-            return point.load()
-        except ModuleNotFoundError:
+            return point.load()(*arguments)
+        except ModuleNotFoundError:  # what it needs is loaded when it is called
             break
     raise ArchiveUnavailable("the archive is not installed here: pip install '.[archive]' in the checkout")

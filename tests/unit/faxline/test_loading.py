@@ -24,7 +24,8 @@ def test_the_commands_load_what_takes_time_when_it_is_needed() -> None:
     code = (
         "import sys, faxline.cli.running, faxline_archive.desk; from faxline_worker.cli import app; "
         "from typer.testing import CliRunner; assert CliRunner().invoke(app, ['--help']).exit_code == 0; "
-        "late = {'pydantic', 'phonenumbers', 'fpdf', 'alembic', 'structlog', 'faxline_local.demo'}; "
+        "late = {'pydantic', 'phonenumbers', 'fpdf', 'alembic', 'structlog', 'faxline_local.demo', "
+        "'sqlalchemy', 'uvicorn', 'starlette'}; "
         "print(late & set(sys.modules) or 'none')"
     )
     assert python(code).stdout == "none\n"
