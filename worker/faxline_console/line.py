@@ -9,6 +9,7 @@ from faxline.contract.redis_keys import RedisKeys
 from faxline.contract.states import JobState
 from faxline.operating.operations import GIVE_ORDERS
 from faxline.operating.orders import issue_order, new_token
+from faxline.reading.draining import Drained, read_draining
 from faxline.reading.job import Job
 from faxline.reading.lookup import GroupFacts, read_group_facts, read_members
 from faxline.reading.open_jobs import BATCH, read_light_records, read_open_jobs
@@ -74,6 +75,10 @@ class ConsoleLine(PushingLine):
         found = await self._run(read_standing(self.keys, group))
         spend(len(found.members) // IDS)
         return found
+
+    async def drained(self) -> Mapping[str, Drained]:
+        """The accounts that were removed and are drained, each with since when."""
+        return await self._run(read_draining())
 
     async def group_facts(self, group: str) -> GroupFacts:
         """How many jobs of a group are pushed, and which were rejected."""

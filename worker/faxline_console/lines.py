@@ -39,14 +39,22 @@ class Lines:
 
     def sending_of(self, person: Person) -> list[str]:
         """The names of those of them that take faxes; one that is drained takes none."""
-        return [name for name in self.accounts_of(person) if self._live.takes_faxes(name)]
+        return [name for name in self.accounts_of(person) if self.takes_faxes(name)]
 
     def why_not_sending(self, person: Person, account: str) -> str:
         """Why a person cannot push to an account; empty if it can."""
         if account in self.sending_of(person):
             return ""
         known = account in self.accounts_of(person)
-        return f"{REMOVED.format(account)}." if known else "Choose one of the accounts."
+        return self.removed(account) if known else "Choose one of the accounts."
+
+    def takes_faxes(self, account: str) -> bool:
+        """Whether an account is there, and not removed and drained."""
+        return self._live.takes_faxes(account)
+
+    def removed(self, account: str) -> str:
+        """What is said of an account that was removed and is drained; empty of one that takes faxes."""
+        return "" if self.takes_faxes(account) else f"{REMOVED.format(account)}."
 
     def of(self, account: str) -> ConsoleLine:
         """The line of an account.

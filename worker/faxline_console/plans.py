@@ -1,7 +1,7 @@
 """What can be done with which fax, and why not with another."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -36,6 +36,7 @@ def make_plan(
     jobs: Sequence[Job],
     missing: Sequence[tuple[str, str]] = (),
     resent: Mapping[tuple[str, str], str] = MappingProxyType({}),
+    takes: Callable[[str], bool] = lambda _: True,
 ) -> Plan:
     """Sort faxes into those that go and those that are left out.
 
@@ -44,6 +45,7 @@ def make_plan(
         jobs: the faxes.
         missing: what is left out in any case, and why.
         resent: which of them were sent again already, by account and id, and what is said of that.
+        takes: whether an account takes anything; one that was removed does not.
 
     Raises:
         HTTPException: 400: there is no such verb.
@@ -56,6 +58,8 @@ def make_plan(
         why = why_no_cancel(job) if verb == "cancel" else why_no_resend(job)
         if verb == "resend":
             why = why or resent.get((job.account, job.id), "")
+        if not why and not takes(job.account):
+            why = f"is of account {job.account}, which was removed and takes nothing until its folder is back"
         if why:
             left.append((job.id, why))
         else:

@@ -51,7 +51,7 @@ from faxline_worker.observability.logs import get_logger
 from faxline_worker.observability.metrics.families import new_registry, watch_folders, watch_loops
 from faxline_worker.observability.pulse import Loop, Loops
 from faxline_worker.processes.common import load, monitor, probe_client
-from faxline_worker.processes.draining import drain_by_redis
+from faxline_worker.processes.draining import account_list, drain_by_redis, find_drained
 from faxline_worker.processes.webhook import beat, listen
 
 
@@ -127,6 +127,7 @@ def console() -> None:
     settings = live.settings
     log, probe = get_logger("faxline_console"), probe_client(settings, "console")
     drain_by_redis(live, probe, log)
+    find_drained(live, account_list(live, probe, log), log)
     registry, loops = new_registry(), Loops(settings.stall.total_seconds())
     loop = loops.add("event loop")
     watch_loops(registry, loops.ages, loops.stalled)

@@ -57,6 +57,12 @@ class PushingLine(AsyncFaxLine):
         self._require()
         return await super().resend(job, **options)
 
+    async def resolve(self, job: str, *, resend: bool = False, **options: Any) -> Job:
+        """Settle a doubt. To send the fax again is to push it."""
+        if resend:
+            self._require()
+        return await super().resolve(job, resend=resend, **options)
+
     async def redrive(self, entry: str, **options: Any) -> None:
         """Put a dead entry back."""
         self._require()

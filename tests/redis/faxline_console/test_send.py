@@ -234,6 +234,7 @@ def test_a_check_tells_a_file_that_is_not_what_its_name_says(console: Console) -
     assert "scan.png: the content does not match the name" in shown(answer)
 
 
+@pytest.mark.usefixtures("whole_folders")
 def test_a_push_to_an_account_that_was_removed_is_refused_with_the_reason(
     redis_url: str, redis_client: redis.Redis, tmp_path: Path, letter: Any
 ) -> None:

@@ -189,6 +189,14 @@ def test_the_system_tells_what_the_archive_has_and_of_no_account_that_is_not_one
     assert console.person("radiologist").get("/system").status_code == 403
 
 
+def test_who_is_bound_to_an_account_is_told_of_none_that_this_console_does_not_have(
+    console: Console, redis_client: redis.Redis
+) -> None:
+    redis_client.sadd(ACCOUNTS, "north", "south", "elsewhere")
+    assert "account elsewhere" in shown(console.person("admin").get("/system"))
+    assert "elsewhere" not in shown(console.person("bound").get("/system"))
+
+
 def test_who_is_bound_to_an_account_is_told_of_no_other_by_what_a_process_says(
     console: Console, redis_client: redis.Redis
 ) -> None:

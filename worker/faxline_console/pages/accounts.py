@@ -1,13 +1,16 @@
 """The accounts: what their limits hold, and pause, probe and resume."""
 
 import asyncio
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from faxline.contract.wording import plural
 from faxline.reading.account_state import OPERATOR, AccountState
+from faxline.reading.draining import UNDER_WAY, Drained
 from faxline.reading.forecast import forecast
 from faxline_console.actors import who
 from faxline_console.guard import Page, person_of
@@ -26,6 +29,9 @@ PROBED = {
     "busy": "A call is under way, and its answer tells whether the pause is over.",
 }
 """What came of an order to probe."""
+
+REMOVED = ("canceled", "Removed: its faxes end", "skip")
+"""The colour, the words and the icon of an account whose folder is gone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +77,9 @@ class AccountPages:
         """All accounts of the person."""
         names, times = self._lines.accounts_of(person_of(request)), self._render.times(request)
         states = await asyncio.gather(*(self._lines.of(name).account_state() for name in names))
+        drained = await self._drained(names)
         accounts = [
-            (state, describe(state), state.jobs.get("queued", 0), sentence(state, times), meters(state))
+            (state, *self._told(state, drained, times), state.jobs.get("queued", 0), meters(state))
             for state in states
         ]
         values = {
@@ -82,6 +89,18 @@ class AccountPages:
             "probed": PROBED.get(request.query_params.get("probe", ""), ""),
         }
         return self._render.page(request, "accounts.html", values)
+
+    async def _drained(self, names: Sequence[str]) -> Mapping[str, Drained]:
+        """The accounts that were removed, with since when. Only if there is one, Redis is asked."""
+        removed = [name for name in names if not self._lines.takes_faxes(name)]
+        return await self._lines.of(removed[0]).drained() if removed else {}
+
+    def _told(
+        self, state: AccountState, drained: Mapping[str, Drained], times: Times
+    ) -> tuple[tuple[str, str, str], str]:
+        if self._lines.takes_faxes(state.name):
+            return describe(state), sentence(state, times)
+        return REMOVED, leaving(state, drained.get(state.name), times)
 
     async def order(self, request: Request) -> Response:
         """Pause an account, find out now whether a pause is over, or open it again."""
@@ -98,6 +117,16 @@ class AccountPages:
         else:
             raise HTTPException(400, "Choose to pause the account, to probe or to resume it.")
         return RedirectResponse(f"/accounts?done={line.account}#{line.account}", 303)
+
+
+def leaving(state: AccountState, drained: Drained | None, times: Times) -> str:
+    """What is left to do for an account that was removed, and since when it was."""
+    since = f" since {times.moment(drained.since)}" if drained is not None else ""
+    left = sum(state.jobs.get(name, 0) for name in UNDER_WAY)
+    return (
+        f"Its folder is gone{since}: it takes and submits no fax. {plural(left, 'fax is', 'faxes are')} "
+        "under way; once none is, it is forgotten, and what waits stays."
+    )
 
 
 def describe(state: AccountState) -> tuple[str, str, str]:

@@ -160,6 +160,7 @@ class AttentionPages:
             "wrong": wrong,
             "settled": (*settled[:2], STATES.get(settled[2], ("queued", settled[2]))),
             "number": number,
+            "takes_faxes": self._lines.takes_faxes,
         }
         request.state.attention = len(cases) + waiting.more
         status = 400 if wrong[0] else 409 if settled[0] else 200

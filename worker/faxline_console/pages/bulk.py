@@ -105,8 +105,8 @@ class BulkPages:
         person, times = person_of(request), self._render.times(request)
         jobs, left = await self._chosen.read(person, picks, query)
         if verb != "resend":
-            return make_plan(verb, jobs, left), {}, []
-        can = [job for job in jobs if not why_no_resend(job)]
+            return make_plan(verb, jobs, left, takes=self._lines.takes_faxes), {}, []
+        can = [job for job in jobs if not why_no_resend(job) and self._lines.takes_faxes(job.account)]
         some = sorted({job.account for job in can})
         read = await asyncio.gather(
             *(
@@ -118,7 +118,8 @@ class BulkPages:
         resent = {place: why_resent(one, times) for place, one in found.items()}
         ids = {place: one.next for place, one in found.items()}
         unread = not_looked_for(found.values(), times)
-        return make_plan(verb, jobs, left, resent), ids, [unread] if unread else []
+        plan = make_plan(verb, jobs, left, resent, takes=self._lines.takes_faxes)
+        return plan, ids, [unread] if unread else []
 
     async def _each(
         self, plan: Plan, ids: Mapping[tuple[str, str], str], by: str

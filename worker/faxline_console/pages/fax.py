@@ -216,6 +216,7 @@ class FaxPages:
             "can_cancel": not why_no_cancel(job),
             "can_ask": not why_not_asked(job),
             "can_resend": not why_no_resend(job),
+            "removed": self._lines.removed(job.account),
         }
         return self._render.page(request, "fax.html", values, status=400 if wrong else 200)
 

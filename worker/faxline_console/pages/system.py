@@ -43,13 +43,15 @@ class SystemPages:
 
     async def system(self, request: Request) -> Response:
         """The findings, the worst first, and the processes, the silent first."""
-        names = self._lines.accounts_of(person_of(request))
+        person = person_of(request)
+        names = self._lines.accounts_of(person)
         if not names:
             raise HTTPException(404, "You see no account, so there is nothing to look at.")
-        line, others = self._lines.of(names[0]), {*self._lines.accounts} - {*names}
-        checks, processes, servers, archive = await asyncio.gather(
-            line.checks(), line.processes(), line.servers(), self._facts(names)
+        line = self._lines.of(names[0])
+        checks, processes, servers, archive, every = await asyncio.gather(
+            line.checks(), line.processes(), line.servers(), self._facts(names), line.accounts()
         )
+        others = {name for name in (*self._lines.accounts, *every) if not person.sees_account(name)}
         checks = [check for check in checks if not tells_of(others, check.name, check.text)]
         processes = [replace(process, trouble=own(process.trouble, others)) for process in processes]
         order = {"fail": 0, "warn": 1}
