@@ -185,6 +185,12 @@ def postgres() -> Iterator[PostgresServer]:
         yield server
 
 
+@pytest.fixture
+def whole_folders(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The folders of accounts that a test has just written count as whole at the start of a process."""
+    monkeypatch.setattr("faxline_worker.config.account_folders.FRESH", 0.0)
+
+
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)])
 def archive_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """The URL of an archive's empty database: on SQLite and, in the slow run, on PostgreSQL."""

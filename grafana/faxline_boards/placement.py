@@ -18,14 +18,15 @@ def shares(instance: str, y: int) -> list[Any]:
             "Accounts, by dispatcher",
             "Each account is served by every dispatcher, or by two if there are three dispatchers and more. "
             "A line that changes: a dispatcher came or went. unowned: nobody serves these; it should be 0 "
-            "again within 15 seconds.",
+            "again within 15 seconds. removed: their folders are gone, and faxes of theirs are under way.",
             place(0, y, 8, 8),
             [
                 Query(f"fax_accounts_served{{{instance}}}", "{{instance}}"),
                 Query("max(fax_accounts_unowned)", "unowned"),
+                Query("count(max by (account) (fax_account_draining_seconds) > 0) or vector(0)", "removed"),
             ],
             "short",
-            alerts=["FaxAccountsUnowned"],
+            alerts=["FaxAccountsUnowned", "FaxAccountDraining"],
             overrides={"unowned": [fixed(RED)]},
         ),
         lines(

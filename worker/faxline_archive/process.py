@@ -33,7 +33,7 @@ from faxline_worker.processes.common import (
     require_redis,
     stop_on_signals,
 )
-from faxline_worker.processes.draining import drain_by_redis
+from faxline_worker.processes.draining import account_list, drain_by_redis, find_drained
 from faxline_worker.state.redis_clients import check_writes, state_client
 
 PIECE = 60.0
@@ -95,6 +95,7 @@ def archive() -> None:
     client = state_client(settings.redis_url, name="faxline-archive")
     probe = probe_client(settings, "archive")
     drain_by_redis(live, probe, log)
+    find_drained(live, account_list(live, probe, log), log)
     require_layout(client, settings)
     registry, loops = new_registry(), Loops(settings.stall.total_seconds())
     watch_loops(registry, loops.ages, loops.stalled)

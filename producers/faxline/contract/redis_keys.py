@@ -14,8 +14,17 @@ ACCOUNT_NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,62}")
 ACCOUNTS = "fax:accounts"
 """Set: the names of the accounts that dispatchers serve. It has no hash tag."""
 
+FOLDERS = "{fax:accounts}:folders"
+"""Hash: the directory of each account that has a folder. On a cluster it is where ACCOUNTS is."""
+
+DRAINING = "{fax:accounts}:draining"
+"""Hash: since when each account is drained whose folder is gone, in ms, and the directory that had it."""
+
 PROCESSES = "fax:processes:"
 """Prefix of hashes, one for each role (`fax:processes:worker`): heartbeats. They have no hash tag."""
+
+SERVING = "fax:serving:"
+"""Prefix of hashes beside those: what the heartbeats say of accounts by name, which no producer may read."""
 
 INTAKE_GROUP = "dispatchers"
 """The consumer group in which the dispatchers read the intake streams."""

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from faxline.contract.check import Check, Result
-from faxline.contract.redis_keys import ACCOUNTS, ARCHIVE_GROUP, PROCESSES, RedisKeys
+from faxline.contract.redis_keys import ACCOUNTS, ARCHIVE_GROUP, DRAINING, PROCESSES, SERVING, RedisKeys
 from faxline.steps.commands import Command, Steps
 from faxline.steps.redis_errors import is_refusal
 
@@ -34,22 +34,24 @@ def needed(keys: RedisKeys) -> Mapping[str, _Commands]:
             ("XAUTOCLAIM", keys.events, "g", "c", "1", "0"),
             ("HGETALL", f"{PROCESSES}worker"),
         ),
-        "webhook": (("XADD", keys.status, "*", "body", "{}"), listed, _heartbeat("webhook")),
+        "webhook": (("XADD", keys.status, "*", "body", "{}"), listed, *_heartbeats("webhook")),
         "dispatcher": (
             script,
             ("XREADGROUP", "GROUP", "g", "c", "STREAMS", keys.intake, ">"),
             ("SADD", ACCOUNTS, "a"),
+            ("HSET", DRAINING, "a", "1"),
             ("RPUSH", _WAKE_UPS, "m"),
             ("INFO",),
-            _heartbeat("dispatcher"),
+            *_heartbeats("dispatcher"),
         ),
         "worker": (
             script,
             ("GETRANGE", document, "0", "1"),
             ("BLPOP", _WAKE_UPS, "1"),
             ("INFO",),
+            ("HGETALL", DRAINING),
             listed,
-            _heartbeat("worker"),
+            *_heartbeats("worker"),
         ),
         "operator": (
             ("XADD", keys.orders, "*", "order", "pause"),
@@ -60,6 +62,8 @@ def needed(keys: RedisKeys) -> Mapping[str, _Commands]:
             ("INFO",),
             ("TIME",),
             ("HGETALL", f"{PROCESSES}worker"),
+            ("HGETALL", f"{SERVING}worker"),
+            ("HGETALL", DRAINING),
         ),
         "console": (
             push,
@@ -73,8 +77,10 @@ def needed(keys: RedisKeys) -> Mapping[str, _Commands]:
             ("XREVRANGE", keys.audit, "+", "-"),
             ("XREAD", "STREAMS", keys.reply("o"), "0"),
             ("HGETALL", f"{PROCESSES}worker"),
+            ("HGETALL", f"{SERVING}worker"),
+            ("HGETALL", DRAINING),
             listed,
-            _heartbeat("console"),
+            *_heartbeats("console"),
         ),
         "archive": (
             script,
@@ -84,10 +90,16 @@ def needed(keys: RedisKeys) -> Mapping[str, _Commands]:
             ("HSET", keys.account_state, "archive", "0"),
             ("SET", keys.archive, "0"),
             ("SMEMBERS", ACCOUNTS),
+            ("HGETALL", DRAINING),
             listed,
-            _heartbeat("archive"),
+            *_heartbeats("archive"),
         ),
     }
+
+
+def _heartbeats(role: str) -> _Commands:
+    """The commands that write a heartbeat, and what it says of accounts."""
+    return (_heartbeat(role), ("HSET", f"{SERVING}{role}", "p", "{}"))
 
 
 def _heartbeat(role: str) -> tuple[str, ...]:
@@ -116,6 +128,7 @@ def too_much(keys: RedisKeys) -> Mapping[str, _Commands]:
             ("XRANGE", keys.intake, "-", "+"),
             ("DEL", job),
             _heartbeat("worker"),
+            ("HGETALL", f"{SERVING}worker"),
         ),
         "webhook": (*everything, script, push, order, *read, ("HGETALL", job), _heartbeat("worker")),
         "dispatcher": (*everything, _heartbeat("worker")),

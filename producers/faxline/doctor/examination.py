@@ -10,6 +10,7 @@ from faxline.contract.sealing.seals import Seals
 from faxline.contract.wording import plural
 from faxline.doctor.acl_checks import rights_checks
 from faxline.doctor.cluster_checks import cluster_checks
+from faxline.doctor.draining_checks import drained_check, read_drained
 from faxline.doctor.process_checks import process_checks
 from faxline.doctor.sealing_key_checks import keys_check
 from faxline.doctor.server_checks import server_checks
@@ -54,6 +55,7 @@ def examination(
         *(yield from rights_checks(names[0])),
         *(yield from process_checks(names)),
     ]
+    drained = yield from read_drained()
     clock_checked = False
     for name in names:
         keys = RedisKeys(name)
@@ -63,6 +65,8 @@ def examination(
                 clock_checked = True
                 checks.append(stepped)
             checks += _account(state)
+            if name in drained:
+                checks.append(drained_check(state, drained[name]))
             checks += yield from stream_checks(keys, state)
             checks += yield from unread_checks(keys)
             checks.append((yield from keys_check(keys, state, seals if name == names[0] else None)))

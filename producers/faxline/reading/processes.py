@@ -1,18 +1,20 @@
 """The processes of the daemon, by the heartbeats that each writes to Redis.
 
 A heartbeat is a field of the hash `fax:processes:ROLE`, renewed every two seconds. Its times come from Redis,
-so the clocks of the machines do not matter.
+so the clocks of the machines do not matter. What it says of accounts by name is in `fax:serving:ROLE`: a
+producer of one account may not learn the names of the others.
 """
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
-from faxline.contract.redis_keys import PROCESSES
+from faxline.contract.redis_keys import PROCESSES, SERVING
 from faxline.steps.commands import Pipeline, Steps
+from faxline.steps.redis_errors import is_refusal
 
 ROLES = ("dispatcher", "worker", "webhook")
 """The roles that a fax needs to reach its end."""
@@ -23,7 +25,8 @@ EVERY = 2.0
 """Seconds between two heartbeats."""
 GONE = 10.0
 """Seconds without a heartbeat after which a process counts as gone."""
-
+NAMED = ("accounts", "lacks", "shares", "webhooks")
+"""The members of a heartbeat that name accounts, or by which a guess at their names can be proved."""
 
 UNITS = 64
 """The units into which the accounts are divided, where many processes share them."""
@@ -88,8 +91,8 @@ class Process:
         silent: seconds since its last heartbeat, by Redis' clock.
         state: what it says about itself.
         trouble: each of its parts that fails, and how.
-        accounts: the accounts in its settings; None if they are too many to list.
-        webhooks: for a webhook process, the accounts whose webhooks came last.
+        accounts: the accounts in its settings; None if they are too many to list, or not for this Redis user.
+        webhooks: for a webhook process, the accounts whose webhooks came last; empty for a producer's user.
         results: for a dispatcher, how results come: webhook, poll or both; empty for an older one.
         shares: the group of processes with which it shares accounts; empty for an older one.
         units: the units of accounts that it serves; empty if it does not say.
@@ -152,24 +155,37 @@ def read_processes(roles: Iterable[str] = EVERYBODY) -> Steps[list[Process]]:
 
 
 def heartbeats(roles: Iterable[str] = EVERYBODY) -> Steps[list[tuple[str, bytes, Process | None]]]:
-    """Read all heartbeats: role, field, and process, or None if this version cannot read it."""
-    asked = tuple(roles)
+    """Read all heartbeats: role, field, and process, or None if this version cannot read it.
 
+    A Redis user that may not read what they say of accounts gets them without.
+    """
+    asked = tuple(roles)
+    try:
+        return (yield from _read(asked, SERVING))
+    except Exception as error:
+        if not is_refusal(error):
+            raise
+    return (yield from _read(asked))
+
+
+def _read(roles: Sequence[str], *more: str) -> Steps[list[tuple[str, bytes, Process | None]]]:
     def queue_reads(pipe: Any) -> None:
         pipe.time()
-        for role in asked:
-            pipe.hgetall(f"{PROCESSES}{role}")
+        for prefix in (PROCESSES, *more):
+            for role in roles:
+                pipe.hgetall(f"{prefix}{role}")
 
     clock, *hashes = yield Pipeline(queue_reads)
     now = clock[0] * 1000 + clock[1] // 1000
+    named = hashes[len(roles) :] or [{}] * len(roles)
     return [
-        (role, name, read_heartbeat(role, name, text, now))
-        for role, fields in zip(asked, hashes, strict=True)
-        for name, text in sorted(fields.items())
+        (role, name, read_heartbeat(role, name, fields.get(name, b""), now, own.get(name, b"{}")))
+        for role, fields, own in zip(roles, hashes[: len(roles)], named, strict=True)
+        for name in sorted(fields.keys() | own.keys())
     ]
 
 
-def read_heartbeat(role: str, name: bytes, text: bytes, now: int) -> Process | None:
+def read_heartbeat(role: str, name: bytes, text: bytes, now: int, named: bytes = b"{}") -> Process | None:
     """Parse one heartbeat. Return None if it is malformed.
 
     Args:
@@ -177,9 +193,10 @@ def read_heartbeat(role: str, name: bytes, text: bytes, now: int) -> Process | N
         name: its field.
         text: its value.
         now: Redis' clock, in milliseconds since 1970.
+        named: what it says of accounts, which an older process says in `text`.
     """
     try:
-        data = json.loads(text)
+        data = json.loads(text) | json.loads(named)
         return Process(
             role=role,
             name=name.decode(),

@@ -15,6 +15,8 @@ from faxline_console.pushing import AccountRemoved
 from faxline_worker.config.live_accounts import LiveAccounts
 from faxline_worker.config.settings import read_settings
 
+pytestmark = pytest.mark.usefixtures("whole_folders")
+
 
 def test_an_account_that_comes_is_there_at_once_and_one_that_was_never_is_not(tmp_path: Path) -> None:
     (tmp_path / "north").mkdir()

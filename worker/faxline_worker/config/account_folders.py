@@ -10,6 +10,7 @@ Names that begin with a dot are ignored, so a Secret that Kubernetes mounts may 
 """
 
 import os
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +21,8 @@ from faxline_worker.config.accounts import SHARED, Account, secret_values
 
 GONE = "the folder is gone"
 ALL_GONE = "all folders are gone at once, as when a volume is not mounted: no account is removed"
+FRESH = 2.0
+"""Seconds after its last change in which a folder may be half written."""
 Stamp = tuple[tuple[str, int, int, int], ...]
 """What changes when a file of a folder is written, replaced, added or removed."""
 
@@ -91,11 +94,17 @@ class AccountFolders:
         found = {name: folder.error for name, folder in self._folders.items() if folder.error}
         return found | ({".": self._lost} if self._lost else {})
 
-    def look(self, *, at_once: bool = False) -> Changes:
+    @property
+    def names(self) -> frozenset[str]:
+        """The names of all folders, also of those that cannot be read."""
+        return frozenset(self._folders)
+
+    def look(self, *, at_once: bool = False, first: bool = False) -> Changes:
         """Look at all folders, and read those that changed.
 
         Args:
-            at_once: read a folder although no look before found the same. For the start.
+            at_once: read a folder although no look before found the same.
+            first: likewise, but no folder that changed a moment ago. For the start.
         """
         try:
             data = _link(self._root / "..data")
@@ -108,7 +117,7 @@ class AccountFolders:
             new, self._lost = lost != self._lost, lost
             return Changes(self._accounts(), broken={".": lost} if new else {})
         before, broken = self._accounts(), dict[str, str]()
-        lost = ALL_GONE if self._folders and names.isdisjoint(self._folders) else ""
+        lost = ALL_GONE if before and names.isdisjoint(before) else ""
         if lost and lost != self._lost:
             broken["."] = lost
         self._data, self._lost = None if lost else data, lost
@@ -125,7 +134,7 @@ class AccountFolders:
         for name in sorted(names):
             folder = self._folders.setdefault(name, _Folder())
             was = folder.error
-            self._look_at(name, folder, at_once=at_once)
+            self._look_at(name, folder, at_once=at_once or (first and not self._is_fresh(name)))
             if folder.error and folder.error != was:
                 broken[name] = folder.error
         after = self._accounts()
@@ -152,19 +161,39 @@ class AccountFolders:
         folder.unseen = ""
         if stamp == folder.taken:
             folder.seen, folder.error = stamp, ""
-        elif stamp != folder.seen and not at_once:
-            folder.seen = stamp
+        elif stamp == folder.seen or at_once:
+            self._read(name, folder, stamp)
         else:
-            # A broken one is read at each look, because another folder may be at fault.
-            folder.seen, folder.taken = stamp, None
-            try:
-                account = read_folder(name, self._root / name, [file for file, *_ in stamp])
-                self._check(name, account)
-            except FolderError as error:
-                folder.error = str(error)
-            else:
-                self._hold(name, folder.account, account)
-                folder.account, folder.error, folder.taken = account, "", stamp
+            folder.seen = stamp
+
+    def _read(self, name: str, folder: _Folder, stamp: Stamp) -> None:
+        """Read a folder. A broken one is read at each look, because another folder may be at fault."""
+        error, account = "", None
+        try:
+            account = read_folder(name, self._root / name, [file for file, *_ in stamp])
+            self._check(name, account)
+        except FolderError as found:
+            error = str(found)
+        folder.seen, folder.taken = stamp, None
+        if not _is_still(self._root / name, stamp):  # some of its files are older than others
+            folder.seen = None
+            return
+        folder.error = error
+        if account is not None and not error:
+            self._hold(name, folder.account, account)
+            folder.account, folder.taken = account, stamp
+
+    def _is_fresh(self, name: str) -> bool:
+        """Whether a folder may be half written: it changed a moment ago, and not by Kubernetes."""
+        folder = self._root / name
+        if self.mounted or _link(folder / "..data") is not None:
+            return False
+        try:
+            with os.scandir(folder) as entries:
+                changed = max([folder.stat().st_ctime, *(entry.stat().st_ctime for entry in entries)])
+        except OSError:  # it changes just now
+            return True
+        return 0 <= time.time() - changed < FRESH
 
     def _hold(self, name: str, old: Account | None, new: Account | None) -> None:
         """Note which secrets an account has now."""
@@ -194,6 +223,13 @@ def _stamp(folder: Path) -> Stamp:
                 stat = entry.stat()  # of what a link leads to
                 found.append((entry.name, stat.st_ino, stat.st_size, stat.st_mtime_ns))
     return tuple(sorted(found))
+
+
+def _is_still(folder: Path, stamp: Stamp) -> bool:
+    try:
+        return _stamp(folder) == stamp
+    except OSError:
+        return False
 
 
 def _is_folder(entry: "os.DirEntry[str]") -> bool:

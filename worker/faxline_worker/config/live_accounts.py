@@ -2,7 +2,8 @@
 
 An account that is removed from the directory is drained: nothing is submitted any more, calls under way end,
 and its receipts are taken until a dispatcher finds that none of its faxes is under way, and takes it off the
-list of accounts in Redis. Time alone ends no draining: iFax may keep a fax for a date that is months away.
+list of accounts in Redis. Time alone ends no draining: iFax may keep a fax for a date that is months away. A
+process that starts meanwhile finds in Redis which accounts are drained.
 """
 
 import hashlib
@@ -29,7 +30,7 @@ class Update:
         settings: the settings with the accounts that are served now, those that are drained among them.
         added: accounts that are new, or back.
         changed: accounts with other settings or secrets than before.
-        drained: accounts that are drained from now on.
+        drained: accounts that are drained from now on. This process may not have known them.
         removed: accounts that were drained, and are now forgotten.
     """
 
@@ -57,6 +58,8 @@ class LiveAccounts:
 
     listed: Callable[[Sequence[str]], Collection[str]] = staticmethod(lambda names: names)
     """Which of these accounts Redis lists, so that they are drained on (`drain_by_redis`)."""
+    noted: Callable[[], Collection[str]] = staticmethod(lambda: ())
+    """Which accounts of the directory are drained by what Redis notes (`find_drained`)."""
 
     def __init__(
         self,
@@ -79,7 +82,7 @@ class LiveAccounts:
         self.settings = settings
         """The settings, with all accounts that are served or drained."""
         self._listeners: list[Callable[[Update], None]] = []
-        self.look(at_once=True)
+        self.look(first=True)
 
     @property
     def group(self) -> str:
@@ -106,6 +109,20 @@ class LiveAccounts:
     def draining(self) -> frozenset[str]:
         """The accounts that are drained."""
         return frozenset(self._draining)
+
+    @property
+    def read(self) -> bool:
+        """Whether the directory could be read, so that a folder that is not there is gone."""
+        return self._folders is not None and "." not in self._folders.broken
+
+    @property
+    def known(self) -> frozenset[str]:
+        """The accounts of the environment, and all that have a folder, also one that cannot be read."""
+        return frozenset(self._own).union(self._folders.names if self._folders is not None else ())
+
+    def has_folder(self, account: str) -> bool:
+        """Whether an account that is served comes from the directory."""
+        return account in self._present and account not in self._own
 
     def __iter__(self) -> Iterator[str]:
         """The accounts that are served."""
@@ -146,30 +163,37 @@ class LiveAccounts:
         least = self.settings.drain_least.total_seconds() + late + (MOUNTED if self._mounted else 0.0)
         return self._clock() >= found[1] + least
 
-    def look(self, *, at_once: bool = False) -> None:
+    def look(self, *, first: bool = False) -> None:
         """Look at the directory, and tell the listeners what changed."""
         if self._folders is None:
             return
-        changes = self._folders.look(at_once=at_once)
+        changes = self._folders.look(first=first)
         for folder, error in changes.broken.items():
             self._log.error("an account's folder cannot be read", path=folder, error=error)
+        found = [name for name in self.noted() if not self._knows(name) and name not in changes.added]
         ripe = [name for name in self._draining if self.drained(name) and name not in changes.added]
         listed = self.listed(ripe) if ripe else ()
         removed = tuple(name for name in ripe if name not in listed)
-        if not (changes.added or changes.changed or changes.removed or removed):
+        if not (changes.added or changes.changed or changes.removed or removed or found):
             return
         for name in (*removed, *changes.added):
             self._draining.pop(name, None)
         for name in changes.removed:
             self._draining[name] = self._present[name], self._clock()
+        for name in found:
+            self._draining[name] = Account(), self._clock()
         self._present = {**self._own, **changes.accounts}
         accounts = {**{name: own for name, (own, _) in self._draining.items()}, **self._present}
         self.settings = self.settings.model_copy(update={"accounts": accounts})
-        update = Update(self.settings, changes.added, changes.changed, changes.removed, removed)
+        drained = (*changes.removed, *found)
+        update = Update(self.settings, changes.added, changes.changed, drained, removed)
         for listener in self._listeners:
             listener(update)
-        if not at_once:
+        if not first:
             self._tell(update)
+
+    def _knows(self, account: str) -> bool:
+        return account in self._present or account in self._draining
 
     def _tell(self, update: Update) -> None:
         for names, text in (

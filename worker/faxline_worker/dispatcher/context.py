@@ -14,6 +14,7 @@ from faxline_worker.dispatcher.served import Served
 from faxline_worker.dispatcher.shares import Shares
 from faxline_worker.dispatcher.stream_watch import StreamWatch
 from faxline_worker.observability.metrics.dispatcher import DispatcherMetrics
+from faxline_worker.state.account_list import AccountList
 from faxline_worker.state.store import Store
 
 BLOCK = 2.0
@@ -31,6 +32,7 @@ class DispatcherContext:
         stores: the stores of the accounts that this dispatcher serves now.
         begin: called with the stores of new accounts before their first entry is taken.
         shares: decides which accounts this dispatcher serves; None: always all.
+        accounts: the list of accounts in Redis.
         drained: whether an account that is drained and has nothing under way may be forgotten.
         metrics: the dispatcher's metrics.
         log: the dispatcher's log.
@@ -50,6 +52,7 @@ class DispatcherContext:
     consumer: str
     streams: StreamWatch
     lost: LostNodes
+    accounts: AccountList
     bell: IntakeBell | None = None
     begin: Callable[[Sequence[Store]], None] = lambda _: None
     shares: Shares | None = None

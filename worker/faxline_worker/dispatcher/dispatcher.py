@@ -29,6 +29,7 @@ from faxline_worker.dispatcher.stream_watch import StreamWatch
 from faxline_worker.dispatcher.timers import Timers
 from faxline_worker.observability.metrics.dispatcher import DispatcherMetrics
 from faxline_worker.observability.pulse import Loop, Loops
+from faxline_worker.state.account_list import AccountList
 from faxline_worker.state.redis_clients import unserved
 from faxline_worker.state.schema import NewerLayoutError
 from faxline_worker.state.store import Store
@@ -56,7 +57,7 @@ class Dispatcher:
         file_hosts: the hosts that a fileUrl may name; () allows any.
         pdf_reader: makes the reader that opens PDFs.
         loops: gets a loop for each thread, which beats as it goes round.
-        begin, shares, drained: as in `DispatcherContext`.
+        accounts, begin, shares, drained: as in `DispatcherContext`.
     """
 
     def __init__(
@@ -74,6 +75,7 @@ class Dispatcher:
         file_hosts: tuple[str, ...] = (),
         pdf_reader: Callable[[], PdfReader] = PdfReader,
         loops: Loops | None = None,
+        accounts: AccountList | None = None,
         begin: Callable[[Sequence[Store]], None] = lambda _: None,
         shares: Shares | None = None,
         drained: Callable[[str], bool] = lambda _: True,
@@ -90,6 +92,7 @@ class Dispatcher:
             consumer,
             streams,
             LostNodes(client, log),
+            accounts or AccountList(client, log),
             bell,
             begin,
             shares,

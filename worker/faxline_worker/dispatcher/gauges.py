@@ -3,7 +3,7 @@
 import math
 import time
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any, cast
 
@@ -11,10 +11,13 @@ import redis
 
 from faxline.contract.connections.cluster_client import ClusterClient
 from faxline.contract.connections.redis_url import address
+from faxline.contract.redis_keys import ACCOUNTS
 from faxline.reading.account_state import ROLLED_BACK, AccountState
+from faxline.reading.draining import Drained, read_draining
 from faxline.reading.processes import ROLES, Process, at_work
 from faxline.reading.server_facts import server_facts
 from faxline.reading.shared_settings import find_differences
+from faxline.steps.drivers import run
 from faxline_worker.dispatcher.clock_watch import ClockWatch
 from faxline_worker.dispatcher.context import DispatcherContext
 from faxline_worker.dispatcher.schedule import Task
@@ -37,6 +40,7 @@ class Gauges:
     def __init__(self, context: DispatcherContext) -> None:
         self._context = context
         self._read = 0
+        self._drained: Mapping[str, Drained] = {}
         self._clock_watches: defaultdict[str, ClockWatch] = defaultdict(ClockWatch)
         """One for the server; of a cluster one for each account, because each node has a clock of its own."""
         self._in_cluster = isinstance(context.client, ClusterClient)
@@ -51,6 +55,7 @@ class Gauges:
         """
         context, away = self._context, list[redis.RedisError]()
         names = self._next()
+        self._drained = self._server.read_drained()
         for account in names:
             loop.beat()
             if context.lost.rest(account):
@@ -111,6 +116,8 @@ class Gauges:
         metrics.set_doubts_held(account, state.held_doubts)
         metrics.set_paused(account, bool(state.paused))
         metrics.set_closed(account, state.paused or ("rate_limited" if state.cooling_down else ""))
+        since = self._drained[account].since.timestamp() if account in self._drained else None
+        metrics.set_draining(account, max(0.0, state.now / 1e6 - since) if since is not None else 0.0)
         metrics.set_rolled_back(account, state.paused == ROLLED_BACK)
         metrics.set_dead_receipts(account, state.dead)
         differences = find_differences(settings for settings in state.shared_settings if settings.by)
@@ -163,6 +170,16 @@ class ServerGauges:
             self._context.metrics.set_processes(dict.fromkeys(ROLES, math.nan))
             return None
         self._context.metrics.set_processes(at_work(found))
+        return found
+
+    def read_drained(self) -> Mapping[str, Drained]:
+        """Which accounts are drained, and since when. They are asked for only if one is drained here."""
+        found: dict[str, Drained] = {}
+        if self._context.stores.draining:
+            with suppress(redis.exceptions.NoPermissionError):  # users.acl is an older one
+                self._context.lost.attempt(
+                    ACCOUNTS, lambda: found.update(run(self._context.client, read_draining()))
+                )
         return found
 
     def read(self) -> None:

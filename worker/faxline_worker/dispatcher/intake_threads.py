@@ -16,12 +16,14 @@ from faxline_worker.intake.pdfs import Pdfs
 from faxline_worker.intake.registrar import Intake
 from faxline_worker.intake.slow_documents import SlowDocuments
 from faxline_worker.observability.pulse import Loop, Loops
-from faxline_worker.state import scripts
 from faxline_worker.state.account_starts import init_accounts, slices
 from faxline_worker.state.store import Store
 
 EARLY = 0.05
 """Seconds that a read waits while cancellations came before the jobs that they are about."""
+
+LISTED = 60.0
+"""Seconds after which the accounts are listed again. A failover may lose what was added last."""
 
 
 class IntakeThreads:
@@ -67,8 +69,8 @@ class IntakeThreads:
             full=self.slow.full,
             bell=context.bell,
         )
-        self._register_accounts = scripts.register(context.client, "register_accounts")
         self._early_at = self._again_at = 0.0
+        self._listed_until = time.monotonic() + LISTED
         self._begun: frozenset[str] = frozenset()
         """The accounts that were begun with."""
         self._taking: set[str] = set()
@@ -149,17 +151,21 @@ class IntakeThreads:
         return version
 
     def _is_due(self) -> bool:
-        """Whether accounts wait to be begun with, because their node was away."""
+        """Whether accounts wait to be begun with, because their node was away, or to be listed again."""
+        now = time.monotonic()
+        if now >= self._listed_until:
+            self._listed_until = now + LISTED
+            self._unregistered |= self._taking
         waiting = self._unregistered or len(self._begun) < len(self._context.stores)
-        return bool(waiting) and time.monotonic() >= self._again_at
+        return bool(waiting) and now >= self._again_at
 
     def _begin(self, stores: Sequence[Store], loop: Loop) -> set[str]:
         """Begin with new accounts; those whose node of a cluster is away are left for the next time."""
         context, begun = self._context, set[str]()
         for some in context.lost.by_node(stores):
-            if self._unless_lost(some[0].account, partial(self._begin_with, some, loop)):
+            if context.lost.attempt(some[0].account, partial(self._begin_with, some, loop)):
                 begun.update(store.account for store in some)
-        self._unless_lost(ACCOUNTS, self._register)
+        context.lost.attempt(ACCOUNTS, self._register)
         return begun
 
     def _begin_with(self, stores: Sequence[Store], loop: Loop) -> None:
@@ -168,21 +174,8 @@ class IntakeThreads:
 
     def _register(self) -> None:
         for names in slices(self._unregistered):
-            self._register_accounts(keys=[ACCOUNTS], args=names)
+            self._context.accounts.serve(names)
             self._unregistered.difference_update(names)
-
-    def _unless_lost(self, account: str, work: Callable[[], None]) -> bool:
-        """Do something for the accounts of a node, and return whether it is done: not if the node is away."""
-        lost = self._context.lost
-        if lost.rest(account):
-            return False
-        try:
-            work()
-        except redis.RedisError as error:
-            if not lost.lost(account, error):
-                raise
-            return False
-        return True
 
     def _early(self) -> list[Intake]:
         """The intakes whose early cancellations are tried again; seldom while an account's PDFs take long."""

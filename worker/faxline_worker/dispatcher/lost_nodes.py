@@ -105,6 +105,22 @@ class LostNodes:
             )
         return True
 
+    def attempt(self, account: str, work: Callable[[], object]) -> bool:
+        """Do something for an account, and return whether it is done: not if its node is away.
+
+        Raises:
+            redis.RedisError: `work` raised it, and not because the node is away.
+        """
+        if self.rest(account):
+            return False
+        try:
+            work()
+        except redis.RedisError as error:
+            if not self.lost(account, error):
+                raise
+            return False
+        return True
+
     def by_node(self, stores: Iterable[Store]) -> Iterable[Sequence[Store]]:
         """The stores of the accounts of each node; on one server all."""
         found: defaultdict[Any, list[Store]] = defaultdict(list)

@@ -6,6 +6,7 @@ from typing import Any, TypeAlias
 import redis
 
 from faxline.contract.redis_keys import ACCOUNTS
+from faxline.reading.draining import UNDER_WAY
 from faxline_worker.dispatcher.context import BLOCK, PAUSE, DispatcherContext
 from faxline_worker.dispatcher.lost_nodes import BrokerAwayError
 from faxline_worker.dispatcher.operator_orders import OperatorOrders
@@ -20,9 +21,6 @@ Work: TypeAlias = Callable[[str], float | None]
 
 OF_FAXES = (Task.PLAN_WAKEUPS, Task.WAKE, Task.POLL)
 """What is not done for an account that is drained."""
-
-UNDER_WAY = ("submitting", "submitted", "in_doubt")
-"""The states of jobs that await an answer or a receipt."""
 
 
 class Timers:
@@ -51,6 +49,8 @@ class Timers:
         self._wakes = _Broker(wakes)
         self._sweep = sweep
         self._wake_lease = wake_lease
+        self._noted: set[str] = set()
+        """The accounts of which it is noted that they are drained."""
         self._by_task: dict[str, Work] = {
             Task.RUN_TIMERS: self.run_timers,
             Task.PLAN_WAKEUPS: self.plan_wakeups,
@@ -164,6 +164,8 @@ class Timers:
         self._stores[account].maintenance.tidy()
         if account in self._stores.draining:
             self._check_drained(account)
+        else:
+            self._noted.discard(account)
         return self._sweep
 
     def _check_drained(self, account: str) -> None:
@@ -171,18 +173,24 @@ class Timers:
 
         All processes then forget it (`LiveAccounts.listed`).
         """
-        state = self._stores[account].state()
-        if any(state.jobs.get(name) for name in UNDER_WAY) or state.receipt_wait:
+        store = self._stores[account]
+        state = store.state()
+        entries: Any = self._context.client.xlen(store.keys.intake)
+        left = any(state.jobs.get(name) for name in UNDER_WAY) or bool(state.receipt_wait)
+        waiting = state.jobs.get("queued", 0) + entries
+        self._context.lost.attempt(ACCOUNTS, lambda: self._note_drained(account, left, waiting))
+
+    def _note_drained(self, account: str, left: bool, waiting: int) -> None:
+        context, accounts = self._context, self._context.accounts
+        if left or account not in self._noted:  # each time: a failover may lose the note
+            accounts.drain(account)
+            self._noted.add(account)
+        if left or not context.drained(account):
             return
-        if not self._context.drained(account):
-            return
-        client = self._context.client
-        if client.srem(ACCOUNTS, account):
-            entries: Any = client.xlen(self._stores[account].keys.intake)
-            count = state.jobs.get("queued", 0) + entries
-            self._context.log.info("no fax of the removed account is under way", account=account, count=count)
+        if accounts.leave(account):
+            context.log.info("no fax of the removed account is under way", account=account, count=waiting)
         if self._stores.takes_faxes(account):  # it came back meanwhile
-            client.sadd(ACCOUNTS, account)
+            accounts.serve([account])
 
     def _check_streams(self, account: str) -> None:
         """Replace a stream that ran out of ids. What was moved counts as new."""

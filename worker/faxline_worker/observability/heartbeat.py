@@ -9,7 +9,8 @@ import os
 import socket
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from importlib.metadata import version
 from typing import Any
 from uuid import uuid4
@@ -17,8 +18,8 @@ from uuid import uuid4
 import redis
 from structlog.typing import FilteringBoundLogger
 
-from faxline.contract.redis_keys import PROCESSES
-from faxline.reading.processes import EVERY, EVERYBODY, Process, ProcessState, heartbeats
+from faxline.contract.redis_keys import PROCESSES, SERVING
+from faxline.reading.processes import EVERY, EVERYBODY, NAMED, Process, ProcessState, heartbeats
 from faxline.steps.drivers import run
 from faxline_worker.observability.pulse import Loops
 from faxline_worker.observability.systemd import notify
@@ -67,7 +68,7 @@ class Heartbeat:
         self._accounts = accounts
         self.name = f"{host}:{pid}:{uuid4().hex[:8]}"
         """The process, as its heartbeat names it."""
-        self._key = PROCESSES + role
+        self._key, self._named_key = PROCESSES + role, SERVING + role
         self._client = client
         self._loops = loops
         self._checks = checks
@@ -75,7 +76,8 @@ class Heartbeat:
         self._log = log
         self._fields: dict[str, Any] = {"host": host, "pid": pid, "version": version("faxline")}
         self._every = every
-        self._lost = False
+        self._lost: dict[str, bool] = {}
+        """Whether the last write of each key failed."""
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
 
@@ -104,31 +106,43 @@ class Heartbeat:
         self._write(ProcessState.ENDED, {})
 
     def _write(self, state: ProcessState, trouble: Mapping[str, str]) -> None:
-        try:
+        fields = self._fields | {"state": str(state)} | ({"trouble": trouble} if trouble else {})
+        names = sorted(self._accounts)
+        if len("".join(names)) <= MANY:
+            fields["accounts"] = names
+        fields |= self._more()
+        named = {member: fields.pop(member) for member in NAMED if member in fields}
+        with self._telling(self._key, "no heartbeat can be written"):
             clock: Any = self._client.time()
             now = clock[0] * 1000 + clock[1] // 1000
             self._fields.setdefault("since", now)
-            fields = (
-                self._fields | {"at": now, "state": str(state)} | ({"trouble": trouble} if trouble else {})
-            )
-            names = sorted(self._accounts)
-            if len("".join(names)) <= MANY:
-                fields["accounts"] = names
-            fields |= self._more()
-            self._client.hset(self._key, self.name, json.dumps(fields, separators=(",", ":")))
-        except redis.RedisError as error:
-            if not self._lost:
-                self._log.warning("no heartbeat can be written", error=self._why(error))
-            self._lost = True
-        else:
-            self._lost = False
+            self._put(self._key, {**fields, "since": self._fields["since"], "at": now})
+        if self._lost[self._key]:
+            return
+        with self._telling(self._named_key, "no heartbeat says which accounts are served"):
+            self._put(self._named_key, named)
 
-    def _why(self, error: redis.RedisError) -> str:
+    def _put(self, key: str, fields: Mapping[str, Any]) -> None:
+        self._client.hset(key, self.name, json.dumps(fields, separators=(",", ":")))
+
+    @contextmanager
+    def _telling(self, key: str, what: str) -> Iterator[None]:
+        """Log one warning when a key can no longer be written."""
+        try:
+            yield
+        except redis.RedisError as error:
+            if not self._lost.get(key):
+                self._log.warning(what, error=self._why(error, key))
+            self._lost[key] = True
+        else:
+            self._lost[key] = False
+
+    def _why(self, error: redis.RedisError, key: str) -> str:
         if not isinstance(error, redis.exceptions.NoPermissionError):
             return type(error).__name__
         role = self._key.removeprefix(PROCESSES)
         return (
-            f"the Redis user may not HSET {self._key}, so this {role} is not seen at work: "
+            f"the Redis user may not HSET {key}, so this {role} is not seen at work, or not for whom: "
             f"give it its own user, {role!r} of ops/redis/users.acl, or load that file anew"
         )
 
@@ -142,7 +156,23 @@ def look_at_processes(client: redis.Redis) -> list[Process]:
     Raises:
         redis.RedisError: Redis is away or refuses us.
     """
-    keys = [PROCESSES + role for role in EVERYBODY]
+    _remove_too_many(client, PROCESSES)
+    with suppress(redis.exceptions.NoPermissionError):  # users.acl is an older one: the heartbeat warns
+        _remove_too_many(client, SERVING)
+    found = run(client, heartbeats())
+    old: defaultdict[str, list[bytes]] = defaultdict(list)
+    for role, name, process in found:
+        if process is None or process.state is ProcessState.ENDED or abs(process.silent) > FORGOTTEN:
+            old[role].append(name)
+    for role, names in old.items():
+        client.hdel(PROCESSES + role, *names)
+        with suppress(redis.exceptions.NoPermissionError):
+            client.hdel(SERVING + role, *names)
+    return [process for _, _, process in found if process and process.state is not ProcessState.ENDED]
+
+
+def _remove_too_many(client: redis.Redis, prefix: str) -> None:
+    keys = [prefix + role for role in EVERYBODY]
     with client.pipeline(transaction=False) as pipe:
         for key in keys:
             pipe.hlen(key)
@@ -151,11 +181,3 @@ def look_at_processes(client: redis.Redis) -> list[Process]:
     for key, count, size in zip(keys, sizes[::2], sizes[1::2], strict=True):
         if count > MOST or (size or 0) > MOST * LARGEST:
             client.delete(key)
-    found = run(client, heartbeats())
-    old: defaultdict[str, list[bytes]] = defaultdict(list)
-    for role, name, process in found:
-        if process is None or process.state is ProcessState.ENDED or abs(process.silent) > FORGOTTEN:
-            old[PROCESSES + role].append(name)
-    for key, names in old.items():
-        client.hdel(key, *names)
-    return [process for _, _, process in found if process and process.state is not ProcessState.ENDED]

@@ -89,7 +89,7 @@ def follow_accounts(labels: AccountLabels, live: LiveAccounts) -> None:
     """Export the label sets of new accounts, unless accounts are many, and none of accounts that are gone."""
 
     def follow(update: Update) -> None:
-        for name in () if labels.many else update.added:
+        for name in () if labels.many else (*update.added, *update.drained):
             labels.serve(name)
         labels.drop(update.removed)
 

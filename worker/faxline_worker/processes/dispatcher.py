@@ -38,7 +38,7 @@ from faxline_worker.processes.common import (
     stop_on_signals,
     traces_of,
 )
-from faxline_worker.processes.draining import drain_by_redis
+from faxline_worker.processes.draining import account_list, drain_by_redis, find_drained
 from faxline_worker.state.redis_clients import (
     check_writes,
     state_client,
@@ -68,6 +68,7 @@ def dispatcher() -> None:
     watch_loops(registry, loops.ages, loops.stalled)
     broker, probe = make_broker(settings), probe_client(settings, "dispatcher")
     drain_by_redis(live, probe, log)
+    find_drained(live, account_list(live, probe, log), log, missing=True)
     watch_folders(registry, lambda: len(live.broken))
     served, publisher = Served(stores), SettingsPublisher(stores.made.values, f"dispatcher {who}", log)
     heartbeat = Heartbeat(
@@ -85,6 +86,7 @@ def dispatcher() -> None:
         file_hosts=settings.file_hosts,
         pdf_reader=partial(PdfReader, settings.pdf.timeout.total_seconds(), settings.pdf.memory, children=1),
         loops=loops,
+        accounts=account_list(live, client, log),
         begin=partial(_begin, guard, publisher, known),
         shares=shares,
         drained=lambda account: live.drained(account, shares.slowest_look),

@@ -1,4 +1,4 @@
-"""How a process learns that an account that was removed need not be drained any more."""
+"""What a process learns from Redis of accounts that were removed: which are drained, and for how long."""
 
 from collections.abc import Collection, Sequence
 
@@ -7,6 +7,7 @@ from structlog.typing import FilteringBoundLogger
 
 from faxline.contract.redis_keys import ACCOUNTS
 from faxline_worker.config.live_accounts import LiveAccounts
+from faxline_worker.state.account_list import AccountList
 
 
 def drain_by_redis(live: LiveAccounts, client: redis.Redis, log: FilteringBoundLogger) -> None:
@@ -38,3 +39,46 @@ def drain_by_redis(live: LiveAccounts, client: redis.Redis, log: FilteringBoundL
         return [name for name, there in zip(names, found, strict=True) if there]
 
     live.listed = listed
+
+
+def account_list(live: LiveAccounts, client: redis.Redis, log: FilteringBoundLogger) -> AccountList:
+    """The accounts in Redis, for a process with these accounts."""
+    return AccountList(client, log, str(live.settings.accounts_dir or ""), live.has_folder)
+
+
+def find_drained(
+    live: LiveAccounts, accounts: AccountList, log: FilteringBoundLogger, *, missing: bool = False
+) -> None:
+    """Have accounts drained, too, that were removed before this process began.
+
+    A webhook does not: the secrets went with the folder.
+
+    Args:
+        live: the accounts.
+        accounts: the accounts in Redis, by a client with a short timeout.
+        log: gets one warning if the Redis user may not look.
+        missing: whether to look for those that no dispatcher drains yet. For a dispatcher.
+    """
+    if not live.watched:
+        return
+    looked, told = not missing, False
+
+    def noted() -> Collection[str]:
+        nonlocal looked, told
+        try:
+            if not looked and live.read:
+                accounts.drain_missing(live.known)
+                looked = True
+            return accounts.drained()
+        except redis.exceptions.NoPermissionError:
+            if not told:
+                text = (
+                    "the Redis user may not look which accounts are drained, so it finds none after a restart"
+                )
+                log.warning(text, error="load ops/redis/users.acl anew")
+            told = True
+        except redis.RedisError:
+            pass  # the next look finds them
+        return ()
+
+    live.noted = noted

@@ -6,11 +6,9 @@ from contextlib import ExitStack, closing, suppress
 
 import dramatiq
 import redis
-from structlog.typing import FilteringBoundLogger
 
 from faxline_worker.config.live_accounts import LiveAccounts, Update
 from faxline_worker.config.secrets import Secrets
-from faxline_worker.config.settings import Settings
 from faxline_worker.ifax import IfaxClient
 from faxline_worker.maintenance.shared_settings import SettingsPublisher
 from faxline_worker.observability.heartbeat import Heartbeat
@@ -32,22 +30,17 @@ from faxline_worker.processes.common import (
     stop_on_signals,
     traces_of,
 )
-from faxline_worker.processes.draining import drain_by_redis
-from faxline_worker.receipts.reconciler import Reconciler, count_receipt
+from faxline_worker.processes.draining import account_list, drain_by_redis, find_drained
+from faxline_worker.processes.worker_accounts import WorkerAccounts
 from faxline_worker.state.account_starts import AT_ONCE, check_layouts
 from faxline_worker.state.redis_clients import check_writes, state_client
 from faxline_worker.state.schema import NewerLayoutError
 from faxline_worker.state.store import Store
 from faxline_worker.state.stores import Stores
-from faxline_worker.submission.standing import Standing
-from faxline_worker.submission.submitter import Submitter
 from faxline_worker.wakeups.account_concurrency import AccountConcurrency
 from faxline_worker.wakeups.actors import Wakes, declare_actors
 from faxline_worker.wakeups.shutdown import Shutdown
 from faxline_worker.wakeups.worker_share import WorkerShare
-
-CALLS, CALLS_OF_SEVERAL = 50, 16
-"""The most calls that one wake-up leads to: with one account, and with several that share the threads."""
 
 
 def worker(threads: int | None = None) -> None:
@@ -102,20 +95,29 @@ class WorkerProcess:
         live.listen(self._follow)
         follow_accounts(self._metrics.labels, live)
         watch_folders(self._registry, lambda: len(live.broken))
-        self._submitters: dict[str, Submitter] = {}
-        self._reconcilers: dict[str, Reconciler] = {}
-        self._making = threading.RLock()
         self._looked = 0
         self._threads = threads
         self._broker = make_broker(settings, self._loops.add("consumer"), threads=threads)
         self._wakes = Wakes(self._broker)
         self._slots = AccountConcurrency(threads, len(settings.accounts))
-        self._ifax = IfaxClient(
-            settings.ifax_url,
-            timeout=settings.http_timeout.total_seconds(),
-            rate=settings.http_rate,
-            proxy=settings.proxy,
-            trust=settings.trust,
+        self._accounts = WorkerAccounts(
+            live=live,
+            settings=settings,
+            stores=self._stores,
+            ifax=IfaxClient(
+                settings.ifax_url,
+                timeout=settings.http_timeout.total_seconds(),
+                rate=settings.http_rate,
+                proxy=settings.proxy,
+                trust=settings.trust,
+            ),
+            tokens=secrets.tokens,
+            wakes=self._wakes,
+            metrics=self._metrics,
+            log=self._log,
+            traces=self._traces,
+            ending=lambda: self._slots.closed,
+            beat=self._pool.beat,
         )
 
     def run(self) -> None:
@@ -124,6 +126,7 @@ class WorkerProcess:
         self._declare_actors()
         probe = probe_client(settings, "worker")
         drain_by_redis(self._live, probe, self._log)
+        find_drained(self._live, account_list(self._live, probe, self._log), self._log)
         share = WorkerShare(probe, self._live, self._broker)
         heartbeat = Heartbeat(
             *(probe, "worker", self._live, self._loops, self._log, self._taking),
@@ -160,8 +163,8 @@ class WorkerProcess:
         self._broker.add_middleware(Shutdown(self._broker, self._slots, self._wakes, self._log))
         declare_actors(
             self._broker,
-            self._submitter,
-            self._reconciler,
+            self._accounts.submitter,
+            self._accounts.reconciler,
             self._slots,
             self._log,
             who=self._who,
@@ -182,11 +185,7 @@ class WorkerProcess:
         return {"wake-ups": not self._broker.closing.is_set() or "no longer taken: the process is ending"}
 
     def _stepped_back(self) -> Mapping[str, bool | str]:
-        return {
-            f"account {name}": f"stepped back: iFax accepts only the calls of other workers: {away.why}"
-            for name, submitter in list(self._submitters.items())
-            if (away := submitter.standing.away) is not None
-        }
+        return {f"account {name}": why for name, why in self._accounts.stepped_back().items()}
 
     def _layout_known(self, probe: redis.Redis) -> bool:
         """Whether this version knows the layout of the accounts; of many, each time of the next ones."""
@@ -210,73 +209,8 @@ class WorkerProcess:
 
     def _follow(self, update: Update) -> None:
         """Work for the accounts as they are now. Calls under way go on as they began."""
-        with self._making:
-            self._settings = update.settings
-            self._stores.follow(update.settings, update.renewed)
-            for name in (*update.renewed, *update.removed):
-                if self._submitters.pop(name, None) is not None and name in update.renewed:
-                    self._metrics.set_stepped_back(name, stepped_back=False)
-                self._reconcilers.pop(name, None)
-            for name in update.removed:
-                self._guard.forget(name)
+        self._settings = update.settings
+        self._accounts.follow(update)
+        for name in update.removed:
+            self._guard.forget(name)
         self._slots.share(len(update.settings.accounts))
-
-    def _submitter(self, account: str) -> Submitter | None:
-        """The account's submitter; None if the account is drained, or not known here (yet)."""
-        if not self._live.takes_faxes(account):
-            return None
-        if (found := self._submitters.get(account)) is None:
-            _ = self._stores[account]  # its first use waits for Redis: not with the lock
-            with self._making:
-                if (found := self._submitters.get(account)) is None:
-                    found = self._submitters[account] = self._make_submitter(account)
-        return found
-
-    def _make_submitter(self, account: str) -> Submitter:
-        settings, metrics = self._settings, self._metrics
-        return Submitter(
-            store=self._stores[account],
-            client=self._ifax,
-            token=lambda: self._secrets.tokens[account],
-            caller_id=settings.accounts[account].caller_id,
-            retries=settings.retries.submission,
-            wakes=self._wakes,
-            metrics=metrics,
-            log=self._log.bind(account=account),
-            patience=settings.in_doubt.wait.total_seconds(),
-            traces=self._traces,
-            applied=lambda receipt, at, name: count_receipt(metrics, name, receipt, at),
-            standing=_standing(settings, metrics, self._log, account),
-            calls=CALLS if len(settings.accounts) == 1 else CALLS_OF_SEVERAL,
-            ends=lambda: self._slots.closed or not self._live.takes_faxes(account),
-            beat=self._pool.beat,
-        )
-
-    def _reconciler(self, account: str) -> Reconciler | None:
-        """The account's reconciler, also while it is drained; None if it is not known here (yet)."""
-        if account not in self._stores:
-            return None
-        if (found := self._reconcilers.get(account)) is None:
-            _ = self._stores[account]  # as above
-            with self._making:
-                if (found := self._reconcilers.get(account)) is None:
-                    log = self._log.bind(account=account)
-                    found = Reconciler(self._stores[account], self._wakes, self._metrics, log)
-                    self._reconcilers[account] = found
-        return found
-
-
-def _standing(
-    settings: Settings, metrics: WorkerMetrics, log: FilteringBoundLogger, account: str
-) -> Standing:
-    def on_change(why: str | None) -> None:
-        metrics.set_stepped_back(account, stepped_back=why is not None)
-        if why is None:
-            log.info("takes the account's calls again", account=account)
-        else:
-            text = "stepped back: iFax accepts only the calls of other workers"
-            log.warning(text, account=account, error=why)
-
-    return Standing(
-        settings.unreachable.first.total_seconds(), settings.unreachable.max.total_seconds(), on_change
-    )

@@ -1,6 +1,7 @@
 """What the doctor finds with accounts, processes and sealing keys, and how the command tells it."""
 
 import base64
+import time
 from collections.abc import Callable
 from importlib.metadata import version
 from typing import Any
@@ -10,8 +11,9 @@ import redis
 
 from faxline import FaxLine
 from faxline.contract.check import Check, Result
-from faxline.contract.redis_keys import INTAKE_GROUP
+from faxline.contract.redis_keys import ACCOUNTS, DRAINING, INTAKE_GROUP, RedisKeys
 from faxline.contract.sealing.keyring import KEY_BYTES
+from faxline.reading.draining import note_of
 from faxline.reading.processes import ROLES
 from faxline_local.redis_server import RedisServer
 from tests.stage.doctor_looks import KEYS, Look, all_checks, checks, command
@@ -219,3 +221,22 @@ def test_who_looks_at_more_is_given_the_same_server_for_the_limits_stand_there(
     found = command(monkeypatch, capsys, point, *words)
     assert found[-1] == {"check": "more", "result": "ok", "text": "well"}
     assert point.given == {"url": server.url(0), "call": False, "webhook_url": "https://fax.example.com"}
+
+
+@pytest.mark.parametrize(("days", "result"), [(0.5, "ok"), (3.0, "warn")], ids=str)
+def test_an_account_that_was_removed_is_told_with_what_is_left_of_it_and_after_a_day_with_what_to_do(
+    client: Any, server: RedisServer, days: float, result: str
+) -> None:
+    keys = RedisKeys("west")
+    client.sadd(ACCOUNTS, "west")
+    client.zadd(keys.submitted, {"a": 1, "b": 2})
+    client.zadd(keys.ready, {"c": 1})
+    client.hset(DRAINING, "west", note_of(round((time.time() - days * 86_400) * 1000), "/run/accounts"))
+    client.hset(DRAINING, mapping={"east": "not a note", b"\xff": "1 /run/accounts"})
+    found = [check for check in all_checks(server.url(0)) if "folder is gone" in check.text]
+    assert [(check.name, str(check.result)) for check in found] == [("account west", result)]
+    assert "under way: 2 submitted; 1 fax waits" in found[0].text
+    todo = (
+        "settle its faxes, or put the folder back until they have ended (ops/runbooks/FaxAccountDraining.md)"
+    )
+    assert (todo in found[0].text) == (result == "warn")

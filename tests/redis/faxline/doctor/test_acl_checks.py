@@ -76,16 +76,20 @@ NEEDED, TOO_MUCH = needed(KEYS), too_much(KEYS)
 NARROW = {
     "producer": f"(+xadd ~{KEYS.intake}) (+set ~{KEYS.upload('*')}) (+hgetall +xread %R~{KEYS.job('*')} "
     f"%R~{KEYS.events} %R~fax:processes:*) (+xautoclaim ~{KEYS.events})",
-    "webhook": f"(+xadd ~{KEYS.status}) (+hset ~fax:processes:webhook) (+smismember %R~fax:accounts)",
-    "dispatcher": "~fax:{*}:* ~fax:accounts ~wake-ups:* ~fax:processes:dispatcher +@read +@write -@dangerous "
+    "webhook": f"(+xadd ~{KEYS.status}) (+hset ~fax:processes:webhook ~fax:serving:webhook) "
+    "(+smismember %R~fax:accounts)",
+    "dispatcher": "~fax:{*}:* ~fax:accounts ~wake-ups:* ~fax:processes:dispatcher ~fax:serving:dispatcher "
+    "~{fax:accounts}:draining +@read +@write -@dangerous "
     "+evalsha +info",
-    "worker": "~fax:{*}:* ~wake-ups:* ~fax:processes:worker +@read +@write -@dangerous +evalsha +info "
+    "worker": "~fax:{*}:* ~wake-ups:* ~fax:processes:worker ~fax:serving:worker "
+    "%R~{fax:accounts}:draining +@read +@write -@dangerous +evalsha +info "
     "(+smismember %R~fax:accounts)",
     "operator": f"+info +time %R~{KEYS.job('*')} %R~{KEYS.lost} %R~{KEYS.ready} %R~fax:accounts "
-    f"%R~fax:processes:* +hgetall +zrange +smembers (+xadd ~{KEYS.orders})",
+    "%R~fax:processes:* %R~fax:serving:* %R~{fax:accounts}:draining +hgetall +zrange +smembers "
+    f"(+xadd ~{KEYS.orders})",
     "archive": f"+evalsha +smembers +smismember ~fax:{{*}}: ~{KEYS.account_state} %R~fax:accounts +hset "
-    f"~fax:processes:archive (+xread +xgroup ~{KEYS.events} ~{KEYS.audit}) (+hmget %R~{KEYS.job('*')}) "
-    f"(+set ~{KEYS.archive})",
+    "~fax:processes:archive ~fax:serving:archive (+hgetall %R~{fax:accounts}:draining) "
+    f"(+xread +xgroup ~{KEYS.events} ~{KEYS.audit}) (+hmget %R~{KEYS.job('*')}) (+set ~{KEYS.archive})",
 }
 """Each user's rights as short as they can be."""
 

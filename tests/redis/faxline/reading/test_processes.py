@@ -2,8 +2,10 @@
 
 import asyncio
 import json
+import re
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from pathlib import Path
 from typing import Any
 from unittest.mock import Mock
 
@@ -11,8 +13,8 @@ import pytest
 import redis
 
 from faxline import AsyncFaxLine, FaxLine, NotAllowed, Process, ProcessState
-from faxline.contract.redis_keys import PROCESSES
-from faxline.reading.processes import ROLES, at_work
+from faxline.contract.redis_keys import PROCESSES, SERVING
+from faxline.reading.processes import NAMED, ROLES, at_work
 from faxline_local.redis_access import Access
 from faxline_local.redis_server import RedisServer
 from faxline_local.server_binaries import ServerBinary
@@ -20,6 +22,8 @@ from faxline_worker.observability.heartbeat import LARGEST, MANY, MOST, Heartbea
 from faxline_worker.observability.pulse import Loops
 from faxline_worker.receipts.refused_webhooks import RefusedWebhooks
 from tests.stage.heartbeats import beat
+
+USERS = Path(__file__).parents[4] / "ops/redis/users.acl"
 
 
 def only(line: FaxLine) -> Process:
@@ -211,6 +215,95 @@ def test_producers_and_operators_see_who_is_at_work_and_a_webhook_does_not(guard
             assert at_work(line.processes())["worker"] == 1
     with FaxLine(guarded.url(0, "webhook")) as line, pytest.raises(NotAllowed, match="heartbeats"):
         line.processes()
+
+
+def one_account(admin: redis.Redis, account: str) -> str:
+    """Make a producer's user of one account, as docs/production.md says, and return its name."""
+    rule = next(line for line in USERS.read_text().splitlines() if line.startswith("user producer "))
+    words = re.findall(r"\([^)]*\)|\S+", rule.replace("{*}", f"{{{account}}}").partition("#<producer>")[2])
+    admin.execute_command("ACL", "SETUSER", account, "reset", "on", "nopass", *words)  # type: ignore[no-untyped-call]
+    return account
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_a_producer_of_one_account_learns_no_other_accounts_name_by_any_heartbeat(
+    guarded: RedisServer, role: str, wait_until: Callable[..., Any]
+) -> None:
+    others = ["south", "south-clinic"]
+    more = {
+        "lacks": others,
+        "shares": "1b4f2a90",
+        "webhooks": {"south": {"reason": "no_proof", "count": 1, "ago": 1, "let_in": None}},
+    }
+    with (
+        redis.Redis.from_url(guarded.url(0)) as admin,
+        redis.Redis.from_url(guarded.url(0, role), protocol=2) as own,
+        FaxLine(guarded.url(0, "operator")) as operator,
+    ):
+        heartbeat = Heartbeat(own, role, ["north", *others], Loops(), Mock(), more=lambda: more)
+        heartbeat.start()
+        with closing(heartbeat):
+            wait_until(
+                lambda: any(
+                    one.name == heartbeat.name and one.accounts and one.lacks for one in operator.processes()
+                )
+            )
+            user = one_account(admin, "north")
+            url = re.sub("//[^@]*@", f"//{user}:x@", guarded.url(0, "producer"))
+            with redis.Redis.from_url(url) as client, FaxLine(url, account="north") as line:
+                said: Any = client.hgetall(f"{PROCESSES}{role}")
+                assert heartbeat.name.encode() in said
+                told = json.loads(said[heartbeat.name.encode()])
+                assert set(told).isdisjoint(NAMED)
+                with pytest.raises(redis.exceptions.NoPermissionError):
+                    client.hgetall(f"{SERVING}{role}")
+                (found,) = [one for one in line.processes() if one.name == heartbeat.name]
+                assert (found.at_work, found.accounts, found.shares) == (True, None, "")
+                assert found.serves("north")
+                assert "south" not in str(said)
+        look_at_processes(admin)
+
+
+def test_what_a_process_said_of_accounts_goes_with_it(
+    redis_client: redis.Redis, line: FaxLine, wait_until: Callable[..., Any]
+) -> None:
+    heartbeat = Heartbeat(redis_client, "worker", ["acme"], Loops(), Mock())
+    heartbeat.start()
+    with closing(heartbeat):
+        wait_until(lambda: line.processes() and only(line).accounts == ("acme",))
+    redis_client.hset(f"{SERVING}worker", "made-up", '{"accounts": ["acme"]}')
+    look_at_processes(redis_client)
+    assert not redis_client.exists(f"{PROCESSES}worker", f"{SERVING}worker")
+
+
+def test_the_heartbeat_of_an_older_process_is_read_with_its_accounts(
+    redis_client: redis.Redis, line: FaxLine
+) -> None:
+    beat(redis_client, "worker", accounts=["acme"], shares="1b4f2a90")
+    assert (only(line).accounts, only(line).shares) == (("acme",), "1b4f2a90")
+
+
+def test_with_an_older_acl_a_process_is_seen_and_nobody_is_told_for_whom_it_works(
+    guarded: RedisServer, wait_until: Callable[..., Any]
+) -> None:
+    log = Mock()
+    with (
+        redis.Redis.from_url(guarded.url(0)) as admin,
+        FaxLine(guarded.url(0, "operator")) as operator,
+    ):
+        rules = ("+time", "+@connection", "(+hset %W~fax:processes:webhook)")
+        admin.execute_command("ACL", "SETUSER", "older", "reset", "on", "nopass", *rules)
+        with redis.Redis.from_url(re.sub("//[^@]*@", "//older:x@", guarded.url(0)), protocol=2) as client:
+            heartbeat = Heartbeat(client, "webhook", ["acme"], Loops(), log)
+            heartbeat.start()
+            with closing(heartbeat):
+                wait_until(lambda: log.warning.called)
+                (found,) = [one for one in operator.processes() if one.name == heartbeat.name]
+                assert (found.at_work, found.accounts) == (True, None)
+        look_at_processes(admin)
+    (event,), members = log.warning.call_args
+    assert event == "no heartbeat says which accounts are served"
+    assert "may not HSET fax:serving:webhook" in members["error"]
 
 
 def test_the_dispatchers_user_strikes_off_those_of_every_role(guarded: RedisServer) -> None:

@@ -2,20 +2,26 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 from unittest.mock import Mock
 
 import pytest
 import redis
 
-from faxline.contract.redis_keys import ACCOUNTS, RedisKeys
-from faxline_worker.config.live_accounts import LiveAccounts
+from faxline.contract.redis_keys import ACCOUNTS, DRAINING, FOLDERS, RedisKeys
+from faxline.reading.draining import note_of
+from faxline_worker.config.live_accounts import LiveAccounts, Update
 from faxline_worker.config.secrets import Secrets
 from faxline_worker.config.settings import read_settings
 from faxline_worker.dispatcher.dispatcher import Dispatcher
 from faxline_worker.dispatcher.served import Served
-from faxline_worker.processes.draining import drain_by_redis
+from faxline_worker.processes.draining import account_list, drain_by_redis, find_drained
+from faxline_worker.state.account_list import AccountList
 from faxline_worker.state.store import Store
+from faxline_worker.state.stores import Stores
 from tests.stage.daemon import make_dispatcher
+
+pytestmark = pytest.mark.usefixtures("whole_folders")
 
 KEYS = RedisKeys("west")
 LATER = 200 * 86_400.0
@@ -34,6 +40,218 @@ def dispatcher(redis_client: redis.Redis, served: Served) -> Dispatcher:
     made = make_dispatcher(redis_client, served, metrics=Mock())
     made.intake._follow(Mock())
     return made
+
+
+class Fleet:
+    """The processes of a directory with the accounts west and east, in a clock of the test's."""
+
+    def __init__(self, client: redis.Redis, root: Path) -> None:
+        self._client, self.root, self.now = client, root, 0.0
+        for name in ("west", "east"):
+            (root / name).mkdir()
+            (root / name / "token").write_text(f"a-token-of-{name}")
+
+    def start(self, role: str) -> LiveAccounts:
+        """A process that begins now, after its first look."""
+        settings = read_settings({"FAXLINE_ACCOUNTS_DIR": str(self.root)})
+        live = LiveAccounts(settings, role, Mock(), clock=lambda: self.now)
+        drain_by_redis(live, self._client, Mock())
+        accounts = account_list(live, self._client, Mock())
+        find_drained(live, accounts, Mock(), missing=role == "dispatcher")
+        return live
+
+    def dispatcher(self) -> tuple[LiveAccounts, Dispatcher]:
+        """A dispatcher that has begun with its accounts, and whose threads do not run."""
+        live = self.start("dispatcher")
+        live.look()
+        stores = Stores(self._client, live.settings)
+        served = Served(stores)
+        dispatcher = Dispatcher(
+            *(self._client, served, Mock(), Mock(), Mock()),
+            consumer="test",
+            takeover=60,
+            sweep=60,
+            wake_lease=60,
+            accounts=account_list(live, self._client, Mock()),
+            drained=live.drained,
+        )
+
+        def follow(update: Update) -> None:
+            stores.follow(update.settings, update.renewed)
+            served.serve(update.settings.accounts, live.draining)
+            dispatcher.intake._follow(Mock())
+
+        live.listen(follow)
+        served.serve(live.settings.accounts, live.draining)
+        dispatcher.intake._follow(Mock())
+        return live, dispatcher
+
+    def remove(self, account: str, *processes: LiveAccounts) -> None:
+        """Remove a folder, and have processes look until they know."""
+        (self.root / account).rename(self.root / f".{account}")
+        for live in processes:
+            live.look()
+            live.look()
+
+
+@pytest.fixture
+def fleet(redis_client: redis.Redis, tmp_path: Path) -> Fleet:
+    (tmp_path / "accounts").mkdir()
+    return Fleet(redis_client, tmp_path / "accounts")
+
+
+@pytest.mark.parametrize("role", ["worker", "dispatcher", "archive", "console"])
+def test_a_process_that_starts_while_an_account_is_drained_drains_it_too(
+    redis_client: redis.Redis, fleet: Fleet, role: str
+) -> None:
+    first, dispatcher = fleet.dispatcher()
+    redis_client.zadd(KEYS.submitted, {"dated": 4e15})
+    fleet.remove("west", first)
+    dispatcher.timers._tidy("west")
+    new = fleet.start(role)
+    assert sorted(new.settings.accounts) == ["east"]
+    new.look()
+    assert new.draining == {"west"}
+    assert not new.takes_faxes("west")
+    redis_client.zrem(KEYS.submitted, "dated")
+    fleet.now = LATER
+    dispatcher.timers._tidy("west")
+    new.look()
+    new.look()
+    assert (sorted(new.settings.accounts), new.draining) == (["east"], frozenset())
+    assert redis_client.hgetall(DRAINING) == {}
+
+
+def test_the_last_dispatcher_that_knew_of_a_removal_may_die_and_the_next_one_ends_the_draining(
+    redis_client: redis.Redis, fleet: Fleet
+) -> None:
+    first, dispatcher = fleet.dispatcher()
+    redis_client.zadd(KEYS.submitted, {"dated": 4e15})
+    fleet.remove("west", first)
+    dispatcher.timers._tidy("west")
+    live, dispatcher = fleet.dispatcher()
+    assert live.draining == {"west"}
+    redis_client.zrem(KEYS.submitted, "dated")
+    dispatcher.timers._tidy("west")
+    assert is_listed(redis_client), "a worker may not know of it yet"
+    fleet.now = LATER
+    dispatcher.timers._tidy("west")
+    assert not is_listed(redis_client)
+    live.look()
+    assert list(live.settings.accounts) == ["east"]
+
+
+def test_an_account_that_was_removed_while_no_dispatcher_ran_is_drained_by_the_next_one_and_all_others(
+    redis_client: redis.Redis, fleet: Fleet
+) -> None:
+    fleet.dispatcher()
+    redis_client.zadd(KEYS.submitted, {"a": 1})
+    fleet.remove("west")
+    live, dispatcher = fleet.dispatcher()
+    assert live.draining == {"west"}
+    assert dispatcher.context.stores.draining == {"west"}
+    worker = fleet.start("worker")
+    worker.look()
+    assert worker.draining == {"west"}
+
+
+def test_no_account_is_drained_at_the_start_whose_folder_is_broken_or_elsewhere(
+    redis_client: redis.Redis, fleet: Fleet
+) -> None:
+    fleet.dispatcher()
+    redis_client.hset(FOLDERS, mapping={"north": "/another/directory", "A B": str(fleet.root)})
+    (fleet.root / "west" / "unknown").write_text("x")
+    live, _ = fleet.dispatcher()
+    assert live.draining == frozenset()
+    assert list(live) == ["east"]
+    fleet.root.rename(fleet.root.parent / "away")
+    assert fleet.start("dispatcher").noted() == []
+    (fleet.root.parent / "away").rename(fleet.root)
+
+
+def test_an_account_that_comes_back_is_drained_by_no_process_that_starts_then(
+    redis_client: redis.Redis, fleet: Fleet
+) -> None:
+    live, dispatcher = fleet.dispatcher()
+    redis_client.zadd(KEYS.submitted, {"a": 1})
+    fleet.remove("west", live)
+    dispatcher.timers._tidy("west")
+    assert b"west" in redis_client.hgetall(DRAINING)
+    (fleet.root / ".west").rename(fleet.root / "west")
+    live.look()
+    live.look()
+    assert redis_client.hgetall(DRAINING) == {}
+    assert fleet.start("worker").draining == frozenset()
+
+
+def test_what_a_failover_lost_of_the_list_is_written_again(redis_client: redis.Redis, fleet: Fleet) -> None:
+    live, dispatcher = fleet.dispatcher()
+    redis_client.zadd(KEYS.submitted, {"a": 1})
+    redis_client.delete(ACCOUNTS, FOLDERS)
+    assert not dispatcher.intake._is_due()
+    dispatcher.intake._listed_until = 0.0
+    dispatcher.intake._again_at = 0.0
+    assert dispatcher.intake._is_due()
+    dispatcher.intake._follow(Mock())
+    assert redis_client.smembers(ACCOUNTS) == {b"west", b"east"}
+    assert set(redis_client.hgetall(FOLDERS)) == {b"west", b"east"}
+    fleet.remove("west", live)
+    dispatcher.timers._tidy("west")
+    redis_client.delete(ACCOUNTS, DRAINING)
+    dispatcher.timers._tidy("west")
+    assert is_listed(redis_client)
+    assert b"west" in redis_client.hgetall(DRAINING)
+
+
+def test_the_gauge_says_for_how_long_an_account_is_drained_also_after_a_restart(
+    redis_client: redis.Redis, fleet: Fleet
+) -> None:
+    live, dispatcher = fleet.dispatcher()
+    redis_client.zadd(KEYS.submitted, {"a": 1})
+    fleet.remove("west", live)
+    dispatcher.timers._tidy("west")
+    seconds, _ = redis_client.time()
+    redis_client.hset(DRAINING, "west", note_of((seconds - 90_000) * 1000, str(fleet.root)))
+    for each in (dispatcher, fleet.dispatcher()[1]):
+        each.context.stopping.set()
+        each.gauges.run(Mock())
+        metrics: Any = each.context.metrics
+        told = dict(call.args for call in metrics.set_draining.call_args_list)
+        assert told["east"] == 0.0
+        assert told["west"] == pytest.approx(90_000, abs=60)
+
+
+def test_an_account_that_moves_to_the_environment_is_not_drained_when_its_folder_goes(
+    redis_client: redis.Redis, fleet: Fleet
+) -> None:
+    fleet.dispatcher()
+    AccountList(redis_client, Mock()).serve(["west"])
+    fleet.remove("west")
+    assert fleet.start("dispatcher").noted() == []
+
+
+def test_with_an_older_acl_accounts_are_listed_and_left_as_before_and_one_warning_tells_what_to_load(
+    redis_client: redis.Redis, redis_url: str
+) -> None:
+    redis_client.acl_setuser(
+        "older",
+        enabled=True,
+        nopass=True,
+        keys=["fax:accounts"],
+        commands=["+@all"],
+    )
+    log = Mock()
+    try:
+        with redis.Redis.from_url(redis_url.replace("//", "//older:x@")) as older:
+            accounts = AccountList(older, log, "/run/accounts", lambda _: True)
+            accounts.serve(["west", "east"])
+            accounts.drain("west")
+            assert redis_client.smembers(ACCOUNTS) == {b"west", b"east"}
+            assert accounts.leave("west")
+            assert not is_listed(redis_client)
+    finally:
+        redis_client.acl_deluser("older")
+    log.warning.assert_called_once()
 
 
 def is_listed(client: redis.Redis) -> bool:

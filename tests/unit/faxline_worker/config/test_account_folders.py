@@ -2,19 +2,20 @@
 
 import json
 import os
-from collections.abc import Callable
-from datetime import timedelta
 from pathlib import Path
+from typing import Any
 from unittest.mock import Mock
 
 import pytest
-from pydantic import SecretStr
 
+from faxline_worker.config import account_folders
+from faxline_worker.config.account_files import read_folder
 from faxline_worker.config.account_folders import AccountFolders
 from faxline_worker.config.accounts import Account
-from faxline_worker.config.live_accounts import MOUNTED, LiveAccounts, Update
 from faxline_worker.config.settings import read_settings
-from faxline_worker.config.source import SettingsError
+from tests.stage.account_folders import Mounted, folder
+
+pytestmark = pytest.mark.usefixtures("whole_folders")
 
 TOKEN, SECRETS = "a-token-of-acme", '["a-secret-of-acme"]'
 
@@ -22,15 +23,6 @@ TOKEN, SECRETS = "a-token-of-acme", '["a-secret-of-acme"]'
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
     return tmp_path
-
-
-def folder(root: Path, name: str, **files: str) -> Path:
-    """Write an account; `settings` stands for settings.json."""
-    made = root / name
-    made.mkdir(exist_ok=True)
-    for file, text in files.items():
-        (made / (f"{file}.json" if file == "settings" else file)).write_text(text)
-    return made
 
 
 def accounts(root: Path) -> AccountFolders:
@@ -229,6 +221,101 @@ def test_no_account_is_removed_when_all_are_gone_at_once(root: Path) -> None:
     assert folders.broken == {}
 
 
+def test_no_account_is_removed_where_nothing_but_another_folder_is_left(root: Path) -> None:
+    for name in ("acme", "other"):
+        folder(root, name, token=f"a-token-of-{name}")
+    folders = accounts(root)
+    folders.look(at_once=True)
+    for name in ("acme", "other"):
+        (root / name).rename(root / f".{name}")
+    folder(root, "lost+found")  # what is under the place where a volume was mounted
+    found = [folders.look() for _ in range(5)]
+    assert [one.removed for one in found] == [()] * 5
+    assert sorted(found[-1].accounts) == ["acme", "other"]
+    assert sorted(folders.broken) == [".", "lost+found"]
+
+
+def test_all_accounts_may_be_replaced_by_others_at_once(root: Path) -> None:
+    folder(root, "acme", token=TOKEN)
+    folders = accounts(root)
+    folders.look(at_once=True)
+    (root / "acme").rename(root / ".acme")
+    folder(root, "other", token="a-token-of-other")
+    found = [folders.look() for _ in range(4)]
+    assert [one.added for one in found] == [(), ("other",), (), ()]
+    assert [one.removed for one in found] == [(), (), (), ("acme",)]
+
+
+def test_a_folder_that_is_being_written_at_the_start_is_read_once_it_is_whole(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(account_folders, "FRESH", 3600.0)
+    folder(root, "acme", token=TOKEN)  # its settings come in a moment: without them it has greater limits
+    folders = accounts(root)
+    assert folders.look(first=True).accounts == {}
+    folder(root, "acme", settings='{"limits": {"requests": 5}}')
+    assert not folders.look()
+    assert folders.look().accounts["acme"].limits.requests == 5
+
+
+def test_a_mounted_folder_is_read_at_the_start_however_new_it_is(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(account_folders, "FRESH", 3600.0)
+    (root / "whole").mkdir()
+    Mounted(root / "whole").write(acme=TOKEN)
+    assert list(accounts(root / "whole").look(first=True).accounts) == ["acme"]
+    version = root / "each" / "acme" / "..2026_1"
+    version.mkdir(parents=True)
+    (version / "token").write_text(TOKEN)
+    (version.parent / "..data").symlink_to(version.name)
+    (version.parent / "token").symlink_to("..data/token")
+    assert list(accounts(root / "each").look(first=True).accounts) == ["acme"]
+
+
+def test_a_folder_that_changes_while_it_is_read_is_neither_taken_nor_told(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Kubernetes swaps a link in between: the token would be the new one, and the settings the old ones."""
+    mounted = Mounted(root)
+    mounted.write(acme=TOKEN)
+    folders = accounts(root)
+    folders.look(at_once=True)
+    mounted.write(acme="a-second-token")
+    assert not folders.look()
+
+    def swapped(*asked: Any) -> Account:
+        monkeypatch.setattr(account_folders, "read_folder", read_folder)
+        mounted.write(acme="a-third-token")
+        return read_folder(*asked)
+
+    monkeypatch.setattr(account_folders, "read_folder", swapped)
+    assert not folders.look()
+    changes = [folders.look() for _ in range(2)]
+    assert [one.changed for one in changes] == [(), ("acme",)]
+    token = changes[-1].accounts["acme"].token
+    assert token is not None
+    assert token.get_secret_value() == "a-third-token"
+
+
+def test_a_token_that_is_away_for_a_moment_as_it_is_read_is_no_broken_folder(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = folder(root, "acme", token=TOKEN)
+    folders = accounts(root)
+    folders.look(at_once=True)
+    (made / "token").write_text("a-second-token")
+    folders.look()
+
+    def vanished(*asked: Any) -> Account:
+        (made / "token").rename(made / ".token")
+        return read_folder(*asked)
+
+    monkeypatch.setattr(account_folders, "read_folder", vanished)
+    assert folders.look().broken == {}
+    assert folders.broken == {}
+
+
 @pytest.mark.parametrize("file", ["settings", "webhook_secrets"])
 def test_a_file_nested_too_deeply_to_be_read_is_a_broken_folder(root: Path, file: str) -> None:
     folder(root, "acme", **{file: "[" * 90_000})
@@ -259,29 +346,6 @@ def test_a_folder_whose_files_two_looks_do_not_find_is_broken_until_they_are_the
     assert folders.broken == {}
 
 
-class Mounted:
-    """A Secret as Kubernetes mounts it: links by way of `..data`, which is replaced at once."""
-
-    def __init__(self, root: Path) -> None:
-        self.root, self._n = root, 0
-
-    def write(self, **accounts: str) -> None:
-        self._n += 1
-        version = self.root / f"..2026_{self._n}"
-        version.mkdir()
-        for name, token in accounts.items():
-            (version / name).mkdir()
-            (version / name / "token").write_text(token)
-        (self.root / "..new").symlink_to(version.name)
-        (self.root / "..new").replace(self.root / "..data")
-        for name in accounts:
-            if not (self.root / name).is_symlink():
-                (self.root / name).symlink_to(f"..data/{name}")
-        for link in self.root.iterdir():
-            if not link.name.startswith(".") and link.name not in accounts:
-                link.unlink()
-
-
 def test_a_mounted_secret_is_followed_and_costs_one_look_at_a_link_while_it_does_not_change(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -298,135 +362,3 @@ def test_a_mounted_secret_is_followed_and_costs_one_look_at_a_link_while_it_does
     )
     monkeypatch.setattr(os, "scandir", Mock(side_effect=AssertionError))
     assert not folders.look()
-
-
-Live = Callable[..., LiveAccounts]
-
-
-@pytest.fixture
-def live(root: Path) -> Live:
-    """Accounts of a role as they are now, in a clock of the test's."""
-
-    def make(
-        role: str = "worker", clock: Callable[[], float] = lambda: 0.0, **environment: str
-    ) -> LiveAccounts:
-        settings = read_settings(
-            {f"FAXLINE_{name}": value for name, value in environment.items()}
-            | {"FAXLINE_ACCOUNTS_DIR": str(root)}
-        )
-        return LiveAccounts(settings, role, Mock(), clock=clock)
-
-    return make
-
-
-def test_accounts_of_the_environment_and_of_the_directory_are_served_together(root: Path, live: Live) -> None:
-    folder(root, "acme", token=TOKEN)
-    found = live(ACCOUNTS__DEFAULT__TOKEN="a-token-of-default")
-    assert sorted(found) == ["acme", "default"]
-    assert found.settings.limits_of("acme").requests == 1000
-
-
-def remove(root: Path, name: str, accounts: LiveAccounts) -> None:
-    """Remove an account's folder, and look until that counts."""
-    (root / name).rename(root / f".{name}")
-    accounts.look()
-    accounts.look()
-
-
-def test_an_account_that_is_removed_is_drained_for_as_long_as_redis_lists_it(root: Path, live: Live) -> None:
-    folder(root, "acme", token=TOKEN)
-    folder(root, "other")
-    now = [0.0]
-    accounts = live("dispatcher", clock=lambda: now[0])
-    told: list[Update] = []
-    accounts.listen(told.append)
-    remove(root, "acme", accounts)
-    assert told[-1].drained == ("acme",)
-    assert not accounts.takes_faxes("acme")
-    assert "acme" in accounts.settings.accounts
-    listed = {"acme"}
-    accounts.listed = listed.intersection
-    now[0] = timedelta(days=200).total_seconds()  # a fax may have a date that is so far away
-    accounts.look()
-    assert len(told) == 1
-    listed.clear()
-    accounts.look()
-    assert told[-1].removed == ("acme",)
-    assert list(accounts.settings.accounts) == ["other"]
-
-
-def test_an_account_with_nothing_under_way_is_forgotten_once_every_worker_knows(
-    root: Path, live: Live
-) -> None:
-    folder(root, "acme", token=TOKEN)
-    folder(root, "other")
-    now = [0.0]
-    accounts = live("dispatcher", clock=lambda: now[0])
-    accounts.listed = lambda _: ()
-    remove(root, "acme", accounts)
-    now[0] = accounts.settings.drain_least.total_seconds() - 1
-    assert not accounts.drained("acme")
-    accounts.look()
-    assert accounts.draining == {"acme"}
-    now[0] += 2
-    assert accounts.drained("acme")
-    assert not accounts.drained("acme", slowest=45.0), "a worker that looks each 45 s may not know yet"
-    accounts.look()
-    assert accounts.draining == frozenset()
-    assert list(accounts.settings.accounts) == ["other"]
-
-
-def test_an_account_that_comes_back_while_it_is_drained_is_served_again(root: Path, live: Live) -> None:
-    folder(root, "acme", token=TOKEN)
-    folder(root, "other", token="a-token-of-other")
-    now = [0.0]
-    accounts = live(clock=lambda: now[0])
-    told: list[Update] = []
-    accounts.listen(told.append)
-    remove(root, "acme", accounts)
-    assert accounts.draining == {"acme"}
-    accounts.listed = lambda _: ()  # the timers found it just before the look that takes it back
-    (root / ".acme").rename(root / "acme")
-    accounts.look()
-    now[0] = accounts.settings.drain_least.total_seconds() + 1
-    accounts.look()
-    assert accounts.takes_faxes("acme")
-    assert accounts.draining == frozenset()
-    assert (told[-1].added, told[-1].removed) == (("acme",), ())
-
-
-def test_a_folder_may_not_have_the_secret_that_an_account_of_the_environment_was_given_since(
-    root: Path, live: Live
-) -> None:
-    accounts = live(ACCOUNTS__DEFAULT__TOKEN="a-token-of-default")
-    accounts.rotated("default", "token", SecretStr("a-newer-token"))
-    folder(root, "acme", token="a-newer-token")
-    folder(root, "other", token="a-token-of-default")
-    accounts.look()
-    accounts.look()
-    assert sorted(accounts) == ["default", "other"]
-    assert "that of account default" in accounts.broken["acme"]
-
-
-def test_a_directory_may_have_no_account_yet_and_neither_it_nor_an_account_is_an_error(live: Live) -> None:
-    assert list(live("dispatcher")) == []
-    with pytest.raises(
-        SettingsError, match=r"FAXLINE_ACCOUNTS__<NAME>__TOKEN is missing.*FAXLINE_ACCOUNTS_DIR"
-    ):
-        read_settings({})
-
-
-def test_an_account_of_a_mounted_directory_is_forgotten_only_when_every_node_has_the_change(
-    root: Path, live: Live
-) -> None:
-    mounted = Mounted(root)
-    mounted.write(acme=TOKEN, other="a-token-of-other")
-    now = [0.0]
-    accounts = live(clock=lambda: now[0])
-    mounted.write(other="a-token-of-other")
-    accounts.look()
-    accounts.look()
-    now[0] = accounts.settings.drain_least.total_seconds() + 1
-    assert not accounts.drained("acme")
-    now[0] += MOUNTED
-    assert accounts.drained("acme")

@@ -5,7 +5,6 @@ from unittest.mock import Mock
 
 import pytest
 
-from faxline.contract.redis_keys import ACCOUNTS
 from faxline_worker.dispatcher.served import Served
 from faxline_worker.state.store import Store
 from tests.stage.daemon import make_dispatcher
@@ -26,13 +25,14 @@ def test_it_is_forgotten_once_nothing_is_under_way_and_every_worker_knows(
 ) -> None:
     store: Any = Mock(spec=Store, keys=Mock(), streams=Mock(), schema=Mock(), maintenance=Mock())
     store.state.return_value = Mock(jobs=jobs, receipt_wait=0)
-    served, client, log = Served({"acme": store}), Mock(), Mock()
+    served, client, log, accounts = Served({"acme": store}), Mock(), Mock(), Mock()
     client.xlen.return_value = 2
     served.serve(["acme"], draining=["acme"])
     drained = Mock(return_value=every_worker_knows)
-    dispatcher = make_dispatcher(client, served, metrics=Mock(), log=log, drained=drained)
+    dispatcher = make_dispatcher(client, served, metrics=Mock(), log=log, accounts=accounts, drained=drained)
     dispatcher.timers._tidy("acme")
-    assert client.srem.call_args_list == ([((ACCOUNTS, "acme"),)] if forgotten else [])
+    assert accounts.leave.called == forgotten
+    assert accounts.drain.called, "it is noted, so that a process that starts now finds it"
     assert drained.called == ("queued" in jobs)
     counts = [call.kwargs["count"] for call in log.info.call_args_list]
     assert counts == ([5] if forgotten else []), "what waits, and what still lies in its intake"

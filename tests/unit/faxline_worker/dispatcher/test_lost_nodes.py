@@ -48,7 +48,7 @@ class World:
         self.lost = LostNodes(self.client, self.log, lambda: self.now)
         self.client.topology.ensure()  # type: ignore[attr-defined]
         self.context = DispatcherContext(
-            *(self.client, Served(self.stores), Mock(), self.log, "me", Mock(), self.lost)
+            *(self.client, Served(self.stores), Mock(), self.log, "me", Mock(), self.lost, Mock())
         )
         self.context.stopping.set()  # nothing waits
         self.loop = Loop("loop", 60.0, 10.0)
@@ -203,8 +203,9 @@ def test_intake_begins_with_accounts_while_the_node_of_others_is_away_and_with_t
         pdf_reader=Mock(return_value=Mock(longest=1.0)),
         takeover=60.0,
     )
-    reader, register = Mock(), Mock()
-    threads._reader, threads._register_accounts = reader, register
+    reader = Mock()
+    register: Any = world.context.accounts.serve
+    threads._reader = reader
     world.stores[AWAY].init.side_effect = GONE
     register.side_effect = GONE
     threads._follow(world.loop)

@@ -92,6 +92,7 @@ DISPATCHER: dict[str, tuple[str, Labels]] = SHARED | {
     "fax_polls_capacity": ("gauge", {"account": ACCOUNTS}),
     "fax_polling_alone": ("gauge", {}),
     "fax_account_paused": ("gauge", {"account": ACCOUNTS}),
+    "fax_account_draining_seconds": ("gauge", {"account": ACCOUNTS}),
     "fax_account_closed": ("gauge", {"account": ACCOUNTS, "reason": get_args(ClosedFor)}),
     "fax_state_rolled_back": ("gauge", {"account": ACCOUNTS}),
     "fax_dead_receipts": ("gauge", {"account": ACCOUNTS}),

@@ -38,6 +38,10 @@ class AccountGauges:
             "fax_state_rolled_back",
             f"1 while the account is paused because Redis went back to an older state, else 0{TAKE_MAX}",
         )
+        self._draining = made(
+            "fax_account_draining_seconds",
+            f"Seconds since the account's folder was removed, while its faxes end; else 0{TAKE_MAX}",
+        )
         self._settings_differ = made(
             "fax_settings_differ",
             f"Settings that differ between the account's running processes; the strictest apply{TAKE_MAX}",
@@ -67,6 +71,10 @@ class AccountGauges:
     def set_rolled_back(self, account: str, rolled_back: bool) -> None:
         """Set whether the account is paused because Redis went back."""
         self._rolled_back.labels(account).set(rolled_back)
+
+    def set_draining(self, account: str, seconds: float) -> None:
+        """Set for how long the account has been drained; 0 if it is not."""
+        self._draining.labels(account).set(seconds)
 
     def set_settings_differ(self, account: str, n: int) -> None:
         """Set the number of settings in which the account's processes differ."""
