@@ -175,7 +175,7 @@ def _fax(row: Row, draft: Draft, name: str, priority: str) -> Fax:
 
 
 def _files(row: Row, draft: Draft) -> list[str]:
-    """The documents that a row gets: all, or the one that it names.
+    """The documents that a row gets: the one that it names, and all where there is no column for it.
 
     Raises:
         EntryRejected: the row names a file that was not chosen.

@@ -7,7 +7,7 @@ from typing import Any
 
 import typer
 
-from faxline.cli.app import AWAY, BAD_USAGE, DELIVERED, ENDED_OTHERWISE, faxline_of
+from faxline.cli.app import AWAY, BAD_USAGE, DELIVERED, ENDED_OTHERWISE, UsageError, faxline_of
 from faxline.cli.output import complain, masked, write, write_json
 from faxline.cli.overview import Failures, show_group
 from faxline.cli.presence import warn_after_push, watching
@@ -48,6 +48,8 @@ def mail(
         as_json: print JSON: one document for each job, and a summary at the end.
     """
     recipients = read_recipients(path, ctx.obj.region, unique=unique)
+    if common.get("files") and recipients.rows.name_files:
+        raise UsageError("the rows name their files in the column `file`, so leave out all others")
     for note in recipients.notes:
         complain(note)
     name = group or recipients.name

@@ -59,6 +59,12 @@ class Rows:
     region: str | None
     left_out: frozenset[int] = frozenset()
 
+    @property
+    def name_files(self) -> bool:
+        """Whether there is a column for the file of each row. Ask it of rows that were read."""
+        header = csv.reader(io.StringIO(self.text, newline=""), delimiter=self.delimiter, strict=True)
+        return "file" in _columns(next(header))
+
     def __iter__(self) -> Iterator[Row]:
         """Yield the rows in order.
 
@@ -201,6 +207,10 @@ def _row(place: int, line: int, columns: Sequence[str], cells: Sequence[str], re
         return Row(place, line, {}, problem="the number is missing")
     if "file" in values:
         fax["files"] = [file_of(values["file"])]
+    elif "file" in columns:  # not those of the other rows: they may be letters to other people
+        return Row(
+            place, line, {}, problem="the file is missing: where there is a column `file`, each row has one"
+        )
     metadata = {
         name.removeprefix(_METADATA): value for name, value in values.items() if name.startswith(_METADATA)
     }

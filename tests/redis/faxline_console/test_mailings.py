@@ -104,15 +104,19 @@ def test_two_documents_of_one_name_are_refused_because_a_row_would_get_the_wrong
 
 
 def test_the_preview_names_each_document_with_its_pages_and_the_rows_that_get_it(console: Console) -> None:
-    rows = "to,file\n+12025550147,\n+12025550148,two.pdf\n+12025550149,two.pdf\nnone,odd.docx\n"
+    rows = "to,file\n+12025550147,all.gif\n+12025550148,two.pdf\n+12025550149,two.pdf\nnone,odd.docx\n"
     files: list[Any] = [("csv", ("rows.csv", rows.encode())), ("files", ("two.pdf", plain_pdf(2)))]
     files += [("files", ("all.gif", GIF)), ("files", ("odd.docx", b"text"))]
     answer = console.person("clerk").act("/mailings/new", files, account="north", region="")
     text = shown(answer)
     assert "3 documents File Pages Goes to" in text
-    assert "two.pdf 2 each fax" in text
+    assert "two.pdf 2 2 faxes of lines 3, 4 " in text
     assert "all.gif 1 1 fax of line 2 " in text
-    assert "odd.docx not known 1 fax of line 2 " in text
+    assert "odd.docx not known nobody: no row that is ready gets it" in text
+    files[0] = ("csv", ("rows.csv", b"to\n+12025550147\n+12025550148\n"))
+    text = shown(console.person("clerk").act("/mailings/new", files, account="north", region=""))
+    assert "two.pdf 2 each fax" in text
+    assert "odd.docx not known each fax" in text
     rest = "to,file\n" + "+12025550148,two.pdf\n" * 12 + "+12025550149,all.gif\n"
     files[0] = ("csv", ("rows.csv", rest.encode()))
     text = shown(console.person("clerk").act("/mailings/new", files, account="north", region=""))

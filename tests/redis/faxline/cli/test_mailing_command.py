@@ -38,10 +38,10 @@ def test_a_row_goes_before_the_options(mail: Cli, redis_client: redis.Redis) -> 
         "faxNumber,id,priority,send_at,expires_at,subject,to_name,from_name,message,file,"
         "metadata.n,metadata.a b\n"
         f"{NUMBER},a-1,urgent,2039-01-01T00:00:00Z,2040-01-01T00:00:00Z,s,t,f,m,other.txt,7,x\n"
-        f"{NUMBER},,,,,,,,,,,\n"
+        f"{NUMBER},,,,,,,,,letter.txt,,\n"
     )
     options = ("--priority", "bulk", "--subject", "S", "--metadata", '{"n": 1, "k": 2}', "--group", "june")
-    assert mail(csv, *options).code == 0
+    assert mail(csv, *options, file=False).code == 0
     first, second = pushed(redis_client)
     fax = first.pop("fax")
     assert first == {
@@ -253,6 +253,24 @@ def test_two_rows_of_one_id_are_both_named(mail: Cli) -> None:
 def test_a_file_that_is_not_there_is_told_with_its_row(mail: Cli) -> None:
     done = mail(f"to,file\n{NUMBER},letter.txt\n{OTHER},none.pdf\n", file=False)
     assert "line 3: fax.faxData: cannot read none.pdf: No such file or directory" in done.err
+
+
+def test_a_row_without_its_file_is_bad_and_gets_no_other(mail: Cli, redis_client: redis.Redis) -> None:
+    csv = f"to,file\n{NUMBER},letter.txt\n{OTHER},\n{THIRD}\n"
+    done = mail(csv, file=False)
+    assert (done.code, pushed(redis_client)) == (2, [])
+    assert "line 3: the file is missing: where there is a column `file`, each row has one" in done.err
+    assert "line 4: the file is missing" in done.err
+    assert mail(csv, "--skip-bad", "--group", "june", file=False).code == 1
+    assert [entry["id"] for entry in pushed(redis_client)] == ["june.1"]
+
+
+def test_a_file_for_all_rows_is_refused_where_each_names_its_own(
+    mail: Cli, redis_client: redis.Redis
+) -> None:
+    done = mail(f"to,file\n{NUMBER},letter.txt\n")
+    assert (done.code, pushed(redis_client)) == (2, [])
+    assert "leave out all others" in done.err
 
 
 def test_json_is_one_line_a_job_and_a_last_one_that_sums_up(mail: Cli) -> None:
