@@ -125,6 +125,36 @@ def test_an_operator_settles_a_doubt_and_pauses_and_resumes_an_account_with_a_re
     assert not office.line("south").account_state().paused
 
 
+def test_a_clerk_sends_a_copy_to_another_number_that_the_plan_shows_as_it_is_dialled(
+    people: People, office: Office, axe: str
+) -> None:
+    clerk = people("clerk")
+    clerk.go("/faxes/north/billing.2210")
+    clerk.page.get_by_text("Send a copy elsewhere…").click()
+    clerk.page.get_by_label("Number, with +").fill("+1 (202) 555-0125")
+    give_reason(clerk, "they moved", "Check the number")
+    expect(clerk.page.get_by_role("heading", level=1)).to_have_text("Send a copy to +12025550125?")
+    expect(clerk.page.locator("main")).to_contain_text("+12025550125, United States, 3 pages")
+    assert clerk.findings(axe) == []
+    clerk.page.get_by_role("button", name="Send 1 copy").click()
+    expect(clerk.page.locator("main")).to_contain_text("Pushed")
+    office.await_state("billing.2210.r1", JobState.DELIVERED)
+
+
+def test_an_operator_has_ifax_asked_about_a_fax_whose_receipt_never_came_and_it_was_delivered(
+    people: People, office: Office
+) -> None:
+    operator = people("operator")
+    operator.go("/attention?kind=unconfirmed")
+    operator.page.get_by_text("Ask iFax again…").click()
+    give_reason(operator, "the clinic called", "Ask iFax")
+    expect(operator.note).to_contain_text("iFax is asked.")
+    office.await_state("clinic.4604", JobState.DELIVERED)
+    operator.go("/faxes/north/clinic.4604")
+    expect(operator.page.locator(".why")).to_contain_text("Delivered")
+    expect(operator.page.locator("ol.line")).to_contain_text("By operator: the clinic called")
+
+
 def test_an_operator_drops_an_entry_that_nobody_can_read(people: People, office: Office) -> None:
     operator = people("operator")
     operator.go("/attention?kind=dead")

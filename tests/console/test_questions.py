@@ -56,7 +56,8 @@ def proven(hand: Hand) -> None:
 def sent_again(hand: Hand) -> None:
     hand.visitor.go("/faxes/north/billing.2211")
     hand.click(hand.page.get_by_text("Resend…"))
-    hand.type(hand.page.get_by_label("Reason"), "the patient lost it")
+    form = hand.page.locator("form[action$='/resend']")
+    hand.type(form.get_by_label("Reason"), "the patient lost it")
     hand.click(hand.page.get_by_role("button", name="Resend 1 fax"))
     expect(hand.page.locator("main")).to_contain_text("Pushed")
 
