@@ -5,6 +5,7 @@ from collections.abc import Callable
 import pytest
 import redis
 
+from faxline_worker.state import streams
 from faxline_worker.state.results import Held, Idle, Mark, Registration
 from tests.stage.scene import Scene
 from tests.stage.states import LEASE
@@ -254,6 +255,17 @@ def test_a_receipt_that_makes_no_sense_is_set_aside(scene: Scene) -> None:
     assert scene.store.streams.set_aside("status", entry.decode(), "malformed")
     assert not scene.store.streams.set_aside("status", entry.decode(), "malformed")
     assert scene.store.state().dead == 1
+
+
+def test_what_lacks_a_key_stays_set_aside_and_the_oldest_others_go(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(streams, "DEAD", 3)
+    for why in ("key_missing", "a", "b", "key_missing", "c", "d"):
+        entry = scene.client.xadd(scene.keys.status, {"body": b"??"})
+        assert scene.store.streams.set_aside("status", entry.decode(), why)
+    kept = [fields[b"why"] for _, fields in scene.client.xrange(scene.keys.dead)]
+    assert kept == [b"key_missing", b"key_missing", b"d"]
 
 
 def test_an_unknown_decision_is_refused_before_anything_changes(scene: Scene) -> None:
