@@ -43,6 +43,31 @@ def test_faxes_to_other_numbers_overtake_meanwhile(scene: Scene) -> None:
     assert [scene.submit("1").job, scene.submit("2").job] == ["first", "elsewhere"]
 
 
+def test_a_fax_that_waits_again_and_then_expires_leaves_the_line_to_the_one_that_has_it(scene: Scene) -> None:
+    scene.push("first", expires_at=str(scene.now + 50_000))
+    first = scene.admit()
+    scene.store.submission.mark(first)
+    scene.store.submission.settle(first, {"decision": "retry", "reason": "r", "retry": 50_000})
+    scene.push("second")
+    assert scene.submit("1").job == "second"
+    scene.go(51)
+    scene.store.timers.run()
+    assert scene.record("first")["state"] == "failed"
+    scene.push("third")
+    assert idle(scene)
+    scene.receipt("1")
+    assert scene.admit().job == "third"
+
+
+def test_a_fax_whose_number_is_unknown_holds_no_line(scene: Scene) -> None:
+    scene.push("origin", number="")
+    scene.client.hdel(scene.keys.job("origin"), "number")  # as of a fax that Redis lost and iFax took
+    assert scene.submit("1").job == "origin"
+    assert scene.record("origin")["line"] == ""
+    scene.receipt("1")
+    assert scene.record("origin")["state"] == "delivered"
+
+
 def test_of_those_that_wait_for_a_number_the_urgent_one_follows_first(scene: Scene) -> None:
     scene.push("first")
     scene.submit("1")

@@ -110,7 +110,7 @@ do
         if job.send_at then redis.call('ZREM', keys.scheduled, id) end
         redis.call('HSET', keys.job .. id, 'state', 'submitting', 'attempt', job.attempt, 'tries', job.tries, 'permit', token,
           'marked', '', 'lease', int(steady + options.lease), 'admitted_at', int(now), 'granted_at', int(steady),
-          'updated_at', int(now), 'line', (options.numbers > 0 and not ahead(job)) and '1' or '')
+          'updated_at', int(now), 'line', (options.numbers > 0 and job.number and not ahead(job)) and '1' or '')
         grant(id)
         return admission(options, id, job)
       end
