@@ -141,8 +141,9 @@ class NotSettled(FaxlineError):
 
     Attributes:
         why: `sent_again` (another attempt is in doubt by now), `word_waits` (a receipt that may settle the
-            doubt is being matched: try again in a minute), or `other_number` (the receipt of this jobId is
-            about a fax to another number).
+            doubt is being matched: try again in a minute), `other_number` (the receipt of this jobId is
+            about a fax to another number), or `told_failed` (this jobId is of an older call, whose delivery
+            failed).
     """
 
     def __init__(self, message: str, why: str) -> None:

@@ -39,6 +39,7 @@ READ_PROCESSES = "read the heartbeats of the daemon's processes"
 _NOT_SETTLED = {
     "sent_again": "job {job!r} was sent again since: attempt {attempt} is in doubt now; look that one up",
     "other_number": "jobId {accepted} is of a fax to another number than that of job {job!r}",
+    "told_failed": "jobId {accepted} is of an older call of job {job!r}, whose delivery failed",
     "word_waits": "a receipt that may settle job {job!r} is being matched; try again in a minute",
 }
 _NOT_SO = "the dispatcher does not settle job {job!r} so: {why}"

@@ -158,6 +158,18 @@ def test_a_receipt_about_another_number_is_no_proof_of_a_fax(
     assert scene.state("a") == "delivered"
 
 
+def test_a_jobid_whose_delivery_failed_is_no_proof_of_the_next_delivery(scene: Doubts, order: Order) -> None:
+    scene.push("a")
+    assert scene.answer(scene.call(), "accepted", job_id="77").state == "submitted"
+    scene.receipt("77", "failed", again="busy")
+    scene.go(3600)
+    scene.store.timers.run()
+    assert scene.answer(scene.call(), "in_doubt").state == "in_doubt"
+    assert order("a", "accepted", "77") == "refused told_failed"
+    assert scene.state("a") == "in_doubt"
+    assert order("a", "accepted", "78") == "done"
+
+
 def test_a_receipt_that_is_kept_for_another_job_settles_none(scene: Doubts, order: Order) -> None:
     scene.push("a")
     older = scene.call()

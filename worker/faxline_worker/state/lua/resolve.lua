@@ -8,7 +8,7 @@
 --       and was applied), failed (the job failed by this)}; unless it is gone, the result is also in the stream `reply`, with
 --       the job's `state` or the other `job`. why: sent_again (another attempt is in doubt by now: `attempt`) | word_waits (a
 --       receipt is to be read, or one to its number to be matched, first) | other_number (the receipt that came under the jobId is
---       about a fax to another number)
+--       about a fax to another number) | told_failed (iFax told of this jobId that its delivery failed)
 local id, how, job_id, options, seen = ARGV[2], ARGV[3], ARGV[4], cjson.decode(ARGV[6]), tonumber(ARGV[8])
 local job = read_record(keys.job .. id, 'digest') -- first, for it may refuse
 local order = take_order(ARGV[1])
@@ -22,6 +22,16 @@ end
 local function refuse(reason)
   why = reason
   return done('refused', 'state', job.state, 'why', why, 'attempt', int(job.attempt))
+end
+-- Whether the jobId is of an older delivery of this fax, which failed. It is no word on the attempt in doubt.
+local function has_failed()
+  local flat = redis.call('HGETALL', keys.job .. id)
+  for i = 1, #flat, 2 do
+    local past = string.sub(flat[i], 1, 2) == 'h:' and flat[i + 1]
+    if past and string.find(past, '"fax.retrying"', 1, true) and string.match(past, '"jobId":(%d+)') == job_id then
+      return true
+    end
+  end
 end
 if not job or job.state ~= 'in_doubt' then return done('refused', 'state', job and job.state or '') end
 if seen and seen ~= job.attempt then return refuse('sent_again') end
@@ -40,6 +50,7 @@ if how == 'accepted' then
   if receipt and receipt.to and job.number and not same_number(receipt.to, job.number) then
     return refuse('other_number')
   end
+  if owner and has_failed() then return refuse('told_failed') end
   forget_doubt(doubt_of(job, id))
   redis.call('ZREM', keys.in_doubt, id)
   applied = accept(account, options, id, job, job_id, {})
