@@ -32,7 +32,7 @@ def test_every_job_came_to_an_end_of_its_own_kind(found: dict[str, Any]) -> None
 
 
 def test_only_the_keys_that_an_account_may_keep_are_left(found: dict[str, Any]) -> None:
-    assert set(found["left"]) <= LEFT | {"fax:accounts", "fax:processes:dispatcher"}
+    assert set(found["left"]) <= LEFT | {"fax:accounts", "fax:processes:dispatcher", "fax:serving:dispatcher"}
     assert found["end_keys"] <= found["base_keys"]
 
 

@@ -14,7 +14,7 @@ import pytest
 
 from faxline import FaxLine, JobRejected, JobState
 from faxline.contract.connections.redis_url import connect
-from faxline.contract.redis_keys import ACCOUNTS, PROCESSES
+from faxline.contract.redis_keys import ACCOUNTS, PROCESSES, SERVING
 from faxline.reading.processes import ROLES
 from faxline_local.stack import Local
 from tests.clusters import all_keys
@@ -109,7 +109,7 @@ def test_three_hundred_faxes_are_each_delivered_once_by_two_of_each_and_leave_no
     assert lasting <= {
         *(line.keys.intake, line.keys.status, line.keys.events, line.keys.account_state, line.keys.answers),
         *(line.keys.doorbell, line.keys.audit, ACCOUNTS),
-        *(f"{PROCESSES}{role}" for role in ROLES),
+        *(f"{prefix}{role}" for prefix in (PROCESSES, SERVING) for role in ROLES),
     }
 
 

@@ -29,11 +29,10 @@ from faxline_worker.processes.common import (
     load,
     monitor,
     probe_client,
-    require_layout,
-    require_redis,
     stop_on_signals,
 )
 from faxline_worker.processes.draining import account_list, drain_by_redis, find_drained
+from faxline_worker.processes.redis_at_start import require_layout, require_redis
 from faxline_worker.state.redis_clients import check_writes, state_client
 
 PIECE = 60.0

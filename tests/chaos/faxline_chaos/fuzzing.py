@@ -16,7 +16,7 @@ from pathlib import Path
 import httpx
 import redis
 
-from faxline.contract.redis_keys import PROCESSES, RedisKeys
+from faxline.contract.redis_keys import PROCESSES, SERVING, RedisKeys
 from faxline_chaos.requests import MARK, NUMBER, Request, Requests
 from faxline_chaos.slow import KINDS, PATIENCE, hold
 from faxline_local.processes import wait_for
@@ -117,7 +117,7 @@ def run_fuzz(count: int, seed: int, folder: Path, *, binary: ServerBinary | None
             fuzz.collect()
             keys = {key.decode() for key in client.scan_iter()}
         end = fuzz.end
-        end.keys = sorted(keys - {RedisKeys("default").status, f"{PROCESSES}webhook"})
+        end.keys = sorted(keys - {RedisKeys("default").status, f"{PROCESSES}webhook", f"{SERVING}webhook"})
         end.left = connections(local)
         end.alive = part.process.poll() is None and local.ready(part.name)
     log = part.log.read_text(errors="replace")

@@ -32,13 +32,12 @@ from faxline_worker.processes.common import (
     probe_client,
     process_name,
     raise_file_limit,
-    require_layout,
-    require_redis,
     rollback_guard,
     stop_on_signals,
     traces_of,
 )
 from faxline_worker.processes.draining import account_list, drain_by_redis, find_drained
+from faxline_worker.processes.redis_at_start import require_layout, require_redis
 from faxline_worker.state.redis_clients import (
     check_writes,
     state_client,

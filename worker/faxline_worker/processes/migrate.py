@@ -5,7 +5,11 @@ from contextlib import closing
 import redis
 
 from faxline_worker.maintenance.schema_version import describe, upgrade
-from faxline_worker.processes.common import give_up, load, require_redis
+from faxline_worker.processes.common import (
+    give_up,
+    load,
+)
+from faxline_worker.processes.redis_at_start import require_redis
 from faxline_worker.state.redis_clients import (
     state_client,
 )

@@ -28,10 +28,11 @@ from faxline_worker.processes.common import (
     load,
     monitor,
     probe_client,
-    require_redis,
 )
 from faxline_worker.processes.draining import drain_by_redis
-from faxline_worker.receipts.connection_limits import ConnectionLimiter, make_limiter
+from faxline_worker.processes.redis_at_start import require_redis
+from faxline_worker.receipts.connection_ceiling import make_limiter
+from faxline_worker.receipts.connection_limits import ConnectionLimiter
 from faxline_worker.receipts.recent_receipts import RecentReceipts
 from faxline_worker.receipts.refused_webhooks import RefusedWebhooks
 from faxline_worker.receipts.status_writer import RedisStatusWriter

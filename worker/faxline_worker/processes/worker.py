@@ -24,13 +24,12 @@ from faxline_worker.processes.common import (
     monitor,
     probe_client,
     process_name,
-    require_layout,
-    require_redis,
     rollback_guard,
     stop_on_signals,
     traces_of,
 )
 from faxline_worker.processes.draining import account_list, drain_by_redis, find_drained
+from faxline_worker.processes.redis_at_start import require_layout, require_redis
 from faxline_worker.processes.worker_accounts import WorkerAccounts
 from faxline_worker.state.account_starts import AT_ONCE, check_layouts
 from faxline_worker.state.redis_clients import check_writes, state_client

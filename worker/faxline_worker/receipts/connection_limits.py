@@ -11,21 +11,16 @@ address that holds more than half of all connections loses its own first.
 """
 
 import asyncio
-import resource
 import time
 from collections import Counter
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from structlog.typing import FilteringBoundLogger
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from faxline_worker.config.listeners import Webhook
 from faxline_worker.observability.metrics.labels import ConnectionClosed
-from faxline_worker.observability.metrics.webhook import WebhookMetrics
 
 HEAD_LIMIT = 16 * 1024
 """The most bytes of a request line and headers."""
@@ -33,12 +28,8 @@ PIPELINED = 16
 """The most pipelined requests of a connection. Proxies do not pipeline, and iFax has no reason to."""
 ANSWER_TIMEOUT = 15.0
 """Seconds for a request after its body's time: three times the time that Redis has to store it."""
-BACKLOG = 2048
-"""Connections that the system queues before they are accepted, so that they may come in one burst."""
 MOMENT = 0.25
 """Seconds above the ceiling before connections are closed: time to read a request that came at once."""
-OTHER_FILES = 100
-"""Open files beside the connections: for Redis, the log and the libraries."""
 QUIET = 60.0
 """Seconds between two log lines about reaching the ceiling."""
 
@@ -228,55 +219,3 @@ class _Connection(HttpToolsProtocol):
             phase = self._limiter.body if cycle.more_body else self._limiter.answer
         if phase is not self.phase and self.phase is not None:
             self._limiter.moved(self, phase)
-
-
-def make_limiter(
-    settings: Webhook, metrics: WebhookMetrics, log: FilteringBoundLogger
-) -> tuple[ConnectionLimiter, int]:
-    """Make the limiter of this process.
-
-    Args:
-        settings: the webhook's settings.
-        metrics: the webhook's metrics.
-        log: the webhook's logger.
-
-    Returns:
-        The limiter, and the size of the listen backlog.
-    """
-    most, backlog = places(settings.connections)
-    if most < settings.connections:
-        log.warning("FAXLINE_WEBHOOK__CONNECTIONS needs more open files than allowed", limit=most)
-
-    def crowded() -> None:
-        text = "the webhook has reached its ceiling of connections: the longest waiting are closed"
-        log.warning(text, limit=most)
-
-    timeouts = (settings.header_timeout, settings.body_timeout, settings.idle_timeout)
-    bounds = Bounds(most, *(timeout.total_seconds() for timeout in timeouts))
-    limiter = ConnectionLimiter(bounds, min(most, backlog), metrics.connection_closed, crowded)
-    metrics.watch_connections(lambda: len(limiter))
-    return limiter, backlog
-
-
-def places(wanted: int) -> tuple[int, int]:
-    """Raise the limit of open files as far as allowed, and compute how many connections it leaves.
-
-    Args:
-        wanted: the number of connections in the settings.
-
-    Returns:
-        The most connections, and the size of the listen backlog, whose connections are open files as well.
-    """
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    needed = wanted + 2 * BACKLOG + OTHER_FILES  # one backlog is admitted for a moment while the next fills
-    files = needed if soft == resource.RLIM_INFINITY else soft
-    if files < needed:
-        granted = needed if hard == resource.RLIM_INFINITY else min(needed, hard)
-        with suppress(OSError, ValueError):  # macOS has a lower ceiling
-            resource.setrlimit(resource.RLIMIT_NOFILE, (granted, hard))
-            files = granted
-    if files >= needed:
-        return wanted, BACKLOG
-    left = max(4, files - OTHER_FILES)
-    backlog = min(BACKLOG, left // 4)
-    return min(wanted, left - 2 * backlog), backlog

@@ -8,7 +8,7 @@ import pytest
 from faxline_worker.config.requirements import check_requirements
 from faxline_worker.config.settings import read_settings
 from faxline_worker.config.source import SettingsError
-from faxline_worker.processes.common import require_redis
+from faxline_worker.processes.redis_at_start import require_redis
 
 TOKEN = "FAXLINE_ACCOUNTS__DEFAULT__TOKEN"
 LONG = "a-token-that-is-long"

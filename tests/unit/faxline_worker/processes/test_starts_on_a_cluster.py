@@ -7,7 +7,7 @@ import pytest
 from faxline.contract.connections.redis_url import connect
 from faxline.contract.redis_keys import RedisKeys
 from faxline_worker.config.settings import Settings, read_settings
-from faxline_worker.processes.common import require_layout, require_redis
+from faxline_worker.processes.redis_at_start import require_layout, require_redis
 from tests.scripted_nodes import OK, Cluster, Words, bulk, error, number, scripted
 
 ANSWERS = {b"PING": b"+PONG\r\n", b"SELECT": OK, b"HGET": b"$-1\r\n", b"EVAL": number(1), b"LLEN": number(0)}

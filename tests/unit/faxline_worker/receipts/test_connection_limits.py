@@ -16,15 +16,13 @@ import uvicorn
 from faxline_chaos.slow import hold
 from faxline_local.processes import free_port, wait_for
 from faxline_worker.receipts import connection_limits as module
+from faxline_worker.receipts.connection_ceiling import BACKLOG, OTHER_FILES, places
 from faxline_worker.receipts.connection_limits import (
     ANSWER_TIMEOUT,
-    BACKLOG,
     HEAD_LIMIT,
     MOMENT,
-    OTHER_FILES,
     Bounds,
     ConnectionLimiter,
-    places,
 )
 
 BOUNDS = Bounds(connections=4, header=10, body=20, idle=70)
