@@ -47,11 +47,6 @@ class Draft:
     region: str
     department: tuple[str, str] | None
 
-    @property
-    def name(self) -> str:
-        """The name of its mailing if it is given none. With another letter it is another mailing."""
-        return f"csv-{self.digest('')[:16]}"
-
     def digest(self, priority: str) -> str:
         """The SHA-256 of all that its faxes are made of."""
         files = [part for name in sorted(self.files) for part in (name.encode(), self.files[name])]
@@ -80,7 +75,8 @@ class Looked:
     """What a draft holds.
 
     Attributes:
-        name: of the mailing.
+        name: of the mailing; if it was given none, made of the CSV file, so that another letter to the same
+            recipients needs a name of its own.
         documents: all that were chosen, and which rows get them.
         faxes: those that are in order.
         bad: by line, what is wrong with the others.
@@ -103,14 +99,14 @@ def look_at(draft: Draft, name: str = "", priority: str = "bulk") -> Looked:
 
     Args:
         draft: the upload.
-        name: the name of the mailing; empty takes the draft's.
+        name: the name of the mailing; empty makes one of the CSV file.
         priority: of rows that name none.
 
     Raises:
         MailingInvalid: the file is no CSV, has an unknown column or too many rows.
     """
     recipients = _read(draft)
-    name = name or draft.name
+    name = name or recipients.name
     documents, faxes, bad = Documents(), list[Fax](), dict(recipients.problems)
     taken, lines = dict[str, int](), defaultdict[str, list[int]](list)
     for row in recipients.rows:

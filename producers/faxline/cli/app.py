@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import typer
 from typer.core import TyperGroup
@@ -19,6 +19,7 @@ from faxline.contract.environment import check_environment
 from faxline.contract.phone_numbers import check_region
 from faxline.steps.replicas import REPLICAS_TIMEOUT
 
+_Line = TypeVar("_Line", bound=FaxLine)
 REDIS_URL = "redis://127.0.0.1:6379/0"
 ACCOUNT = "default"
 DELIVERED, ENDED_OTHERWISE, BAD_USAGE, AWAY, NO_SUCH_JOB, FAULT, INTERRUPTED = 0, 1, 2, 3, 4, 70, 130
@@ -253,9 +254,16 @@ def agree(question: str, refusal: str, *, yes: bool) -> None:
 @contextmanager
 def faxline_of(ctx: typer.Context, account: str | None = None) -> Iterator[FaxLine]:
     """Open the line of an account. Default: the account of the global options."""
+    with line_of(ctx, FaxLine, account) as line:
+        yield line
+
+
+@contextmanager
+def line_of(ctx: typer.Context, kind: type[_Line], account: str | None = None) -> Iterator[_Line]:
+    """Open the line of an account as one of this kind."""
     chosen: Any = ctx.obj
     try:
-        line = FaxLine(
+        line = kind(
             chosen.redis_url,
             account or chosen.account or ACCOUNT,
             keys=chosen.keys,

@@ -1,13 +1,13 @@
 """`send --csv`: push a fax for each row of a file, and show how they ended."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import typer
 
-from faxline.cli.app import AWAY, BAD_USAGE, DELIVERED, ENDED_OTHERWISE, UsageError, faxline_of
+from faxline.cli.app import AWAY, BAD_USAGE, DELIVERED, ENDED_OTHERWISE, UsageError, line_of
 from faxline.cli.output import complain, masked, write, write_json
 from faxline.cli.overview import Failures, show_group
 from faxline.cli.presence import warn_after_push, watching
@@ -20,6 +20,15 @@ from faxline.reading.group import Group, light_dict
 from faxline.reading.job import Job
 from faxline.sending.fax import Fax
 from faxline.sending.mailing import Mailing
+from faxline.sending.reused import find_reused
+
+
+class MailingLine(FaxLine):
+    """A line that looks, before it pushes, whether the ids are those of other faxes."""
+
+    def find_reused(self, faxes: Iterable[Fax], group: str) -> list[RejectedFax]:
+        """The faxes that intake would reject because another fax has their id."""
+        return self._run(find_reused(self._context, faxes, group))
 
 
 def mail(
@@ -53,7 +62,7 @@ def mail(
     for note in recipients.notes:
         complain(note)
     name = group or recipients.name
-    with faxline_of(ctx) as line:
+    with line_of(ctx, MailingLine) as line:
         mailing, bad = _push(line, recipients, common, name, skip_bad=skip_bad, quiet=as_json)
         if not wait:
             _report(mailing, name, bad, as_json=as_json)
@@ -73,7 +82,7 @@ def mail(
 
 
 def _push(
-    line: FaxLine,
+    line: MailingLine,
     recipients: Recipients,
     common: Mapping[str, Any],
     name: str,
@@ -86,6 +95,12 @@ def _push(
     if problems and not skip_bad:
         raise _bad(problems, recipients.total)
     faxes = _Faxes(recipients.rows, common, name)
+    if reused := faxes.describe_problems(line.find_reused(faxes, name)):
+        if not skip_bad:
+            raise _reused(reused, name)
+        problems |= reused
+        rows = replace(recipients.rows, left_out=recipients.rows.left_out | reused.keys())
+        faxes = replace(faxes, rows=rows)
     try:
         with progress_of("pushed", quiet=quiet) as tell:
             mailing = line.send_many(faxes, group=name, skip_rejected=skip_bad, progress=tell)
@@ -143,6 +158,15 @@ def _bad(problems: Mapping[int, str], total: int) -> typer.Exit:
     complain(
         f"{len(problems)} of {plural(total, 'row')} break a rule and nothing was pushed; "
         "fix them, or push the others with --skip-bad"
+    )
+    return typer.Exit(BAD_USAGE)
+
+
+def _reused(problems: Mapping[int, str], name: str) -> typer.Exit:
+    _complain(problems)
+    complain(
+        f"nothing was pushed: a mailing with another letter or other options went under {name}. Repeat it as "
+        "it was, or give this one a --group of its own: then everybody in the file gets it"
     )
     return typer.Exit(BAD_USAGE)
 

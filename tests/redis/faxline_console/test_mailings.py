@@ -283,17 +283,6 @@ def test_a_mailing_is_pushed_once_under_its_name_also_when_redis_has_forgotten_i
     assert 'aria-invalid="true"' in done.text
 
 
-def test_the_same_recipients_get_another_letter_without_a_name_of_its_own(
-    console: Console, redis_client: redis.Redis
-) -> None:
-    person = console.person("clerk")
-    for letter in (GIF, GIF + b"July"):
-        files = [("csv", ("rows.csv", ROWS.encode())), ("files", ("letter.gif", letter))]
-        draft = draft_of(person.act("/mailings/new", files, account="north", region=""))
-        assert person.act("/mailings/push", draft=draft, name="").status_code == 303
-    assert len({entry["id"] for entry in pushed(redis_client)}) == 4
-
-
 def test_a_push_that_was_interrupted_is_not_repeated_when_redis_may_have_forgotten_what_was_sent(
     console: Console, redis_client: redis.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -286,8 +286,12 @@ def test_json_is_one_line_a_job_and_a_last_one_that_sums_up(mail: Cli) -> None:
 def test_a_redis_that_goes_away_is_told_with_what_to_do(
     mail: Cli, redis_client: redis.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def away(*_: Any, **__: Any) -> None:
-        raise redis.ConnectionError("away")
+    execute = redis.client.Pipeline.execute
+
+    def away(pipe: Any, *args: Any, **options: Any) -> Any:
+        if pipe.transaction:
+            raise redis.ConnectionError("away")
+        return execute(pipe, *args, **options)
 
     monkeypatch.setattr(redis.client.Pipeline, "execute", away)
     done = mail(PLAIN)
