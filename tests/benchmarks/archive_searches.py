@@ -25,7 +25,7 @@ from tests.benchmarks.archive_faxes import ACCOUNT, BEGIN, KEY, STEP, fill, size
 from tests.postgres import PostgresServer
 
 if TYPE_CHECKING:
-    from faxline_archive.intersection import Place
+    from faxline_archive.places import Place
 
 FAXES = 10_000_000
 ROUNDS = 20

@@ -43,7 +43,7 @@ def open_database(url: str, *, writes: bool = False) -> Engine:
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", partial(_begin, writes=writes))
         return engine
-    return create_engine(
+    engine = create_engine(
         parsed,
         pool_pre_ping=True,
         connect_args={
@@ -52,6 +52,8 @@ def open_database(url: str, *, writes: bool = False) -> Engine:
             "options": "-c jit=off",  # its compiling takes longer than any statement of ours
         },
     )
+    event.listen(engine, "connect", _prepare_postgresql)
+    return engine
 
 
 def reading(engine: Engine) -> Engine:
@@ -147,6 +149,17 @@ def _make_private(path: Path) -> None:
     with suppress(OSError):  # SQLite says it as an error of the database
         # Never one that is there: to close it would end the locks of this process' other connections to it.
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+
+
+def _prepare_postgresql(connection: Any, _: object) -> None:
+    """Have it take every text: what somebody looks for may have a NUL in it."""
+    from psycopg.types.string import StrDumperUnknown  # noqa: PLC0415 - not there without PostgreSQL
+
+    class PlainText(StrDumperUnknown):
+        def dump(self, obj: str) -> Any:
+            return super().dump(obj.replace("\0", ""))
+
+    connection.adapters.register_dumper(str, PlainText)
 
 
 def _prepare_sqlite(connection: Any, _: object) -> None:

@@ -22,11 +22,11 @@ from sqlalchemy import (
     literal,
     select,
     text,
-    tuple_,
 )
 from sqlalchemy.dialects.postgresql import ARRAY, array
 
 from faxline.reading.archived import Wanted
+from faxline_archive.places import Place, behind, latest_first
 from faxline_archive.privacy import NUMBER, Privacy, member
 from faxline_archive.schema import accounts, fax_metadata, faxes
 from faxline_archive.terms import MEMBER, term
@@ -35,8 +35,6 @@ FIRST = 500
 """How many faxes that have one of the things are looked at first."""
 MOST = 5000
 """The most faxes that are sorted for a page."""
-Place = tuple[int, str]
-"""Where a page ended: queued_at and job of its last fax."""
 Thing = tuple[str, str, Sequence[str]]
 """What must hold: a column or MEMBER, the key of a member, and the values as the database may have them."""
 _PLACE = [faxes.c[name] for name in ("account", "job", "reuse", "queued_at")]
@@ -104,8 +102,7 @@ def bounds(table: FromClause, wanted: Wanted, after: Place | None) -> list[Colum
         found.append(queued_at < milliseconds(wanted.until))
     # With both bounds PostgreSQL would begin at the place, and walk through all faxes to the wanted time.
     if after is not None and (wanted.until is None or milliseconds(wanted.until) > after[0]):
-        # The first condition says nothing new; with it PostgreSQL sees the bounds of the index at once.
-        found += [queued_at <= after[0], tuple_(queued_at, table.c.job) < tuple_(*after)]
+        found += behind(table, after)
     return found
 
 
@@ -152,13 +149,13 @@ def _last(account: str, thing: tuple[str, str, str], wanted: Wanted, after: Plac
         has = (*has, table.c.state == wanted.state)
     columns = [table.c[column.name] for column in _PLACE]
     found = select(*columns).where(table.c.account == account, *has, *bounds(table, wanted, after))
-    return found.order_by(table.c.queued_at.desc(), table.c.job.desc()).limit(FIRST).subquery("last")
+    return found.order_by(*latest_first(table)).limit(FIRST).subquery("last")
 
 
 def _sorted(every: Select[Any], limit: int) -> Select[Any]:
     """The last of all places, as rows of `faxes` that have beside them how many places there are."""
     places = every.cte("places").prefix_with("MATERIALIZED")
-    ordered = select(places).order_by(places.c.queued_at.desc(), places.c.job.desc())
+    ordered = select(places).order_by(*latest_first(places))
     last = ordered.limit(limit).subquery("last")
     matches = select(func.count()).select_from(places).scalar_subquery().label("matches")
     return _ordered(select(faxes, matches).join(last, _same(last)))
@@ -169,4 +166,4 @@ def _same(table: FromClause) -> ColumnElement[bool]:
 
 
 def _ordered(query: Select[Any]) -> Select[Any]:
-    return query.order_by(faxes.c.queued_at.desc(), faxes.c.job.desc())
+    return query.order_by(*latest_first(faxes))

@@ -29,7 +29,8 @@ from sqlalchemy import (
 
 from faxline.contract.errors import KeyMissing, SealBroken
 from faxline.reading.archived import ArchivedFax, Numbers, Wanted
-from faxline_archive.intersection import Place, bounds, find_intersection, needs_intersection
+from faxline_archive.intersection import bounds, find_intersection, needs_intersection
+from faxline_archive.places import Place, latest_first
 from faxline_archive.privacy import NUMBER, Privacy, member
 from faxline_archive.records import plain
 from faxline_archive.schema import JOB, fax_metadata, faxes
@@ -138,7 +139,7 @@ def page_query(
     if len(branches) == 1:
         return branches[0]
     joined = union_all(*(select(branch.subquery()) for branch in branches)).subquery()
-    return select(joined).order_by(joined.c.queued_at.desc(), joined.c.job.desc()).limit(limit)
+    return select(joined).order_by(*latest_first(joined)).limit(limit)
 
 
 def as_stored(wanted: Wanted) -> Wanted:
@@ -183,7 +184,7 @@ def _branch(
     if wanted.group is not None:
         query = query.where(faxes.c.group_name == wanted.group)
     query = query.where(*bounds(table, wanted, after))
-    return query.order_by(table.c.queued_at.desc(), table.c.job.desc())
+    return query.order_by(*latest_first(table))
 
 
 def _has(table: FromClause, values: Mapping[str, Any]) -> ColumnElement[bool]:

@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 
 from faxline.reading.job import Job
-from faxline_archive.intersection import Place, milliseconds
+from faxline_archive.intersection import milliseconds
+from faxline_archive.places import Place
 
 
 @dataclass(frozen=True, slots=True)

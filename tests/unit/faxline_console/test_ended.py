@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -18,11 +19,12 @@ from faxline_console.ended import Ended
 from faxline_console.ended_query import looked_up, named, searches
 from faxline_console.mailing_progress import progress_of
 from faxline_console.mailing_store import Pushed
+from faxline_console.marks import Mark
 from faxline_console.people import Person, Role
 from faxline_console.query import Query, parse_query
 from faxline_console.tallies import FRESH, LASTS, MOST, REMEMBERED, Known, Tally, count_ended
 from tests.archives import new_archive
-from tests.stage.archives import StagedArchive
+from tests.stage.archives import StagedArchive, StagedFax
 
 ANYBODY = Person("ada", Role.VIEWER)
 RADIOLOGIST = Person("eve", Role.CLERK, department=("department", "radiology"))
@@ -52,6 +54,37 @@ def found(staged: StagedArchive, line: str, person: Person = ANYBODY) -> str:
     ended = Ended(staged.engine, staged.keyring)
     jobs = ended.page(BOTH, parse_query(line, UTC), person, None, 50)
     return "".join(job.id for job in jobs)
+
+
+def test_the_faxes_of_one_millisecond_are_found_page_by_page_in_the_order_of_their_letters(
+    staged: StagedArchive,
+) -> None:
+    names = sorted(
+        {f"{first}{second}{third}" for first in "aB_" for second in "-.:1b" for third in "A_a"}, reverse=True
+    )
+    odd = StagedFax("", "north", at=9, state="failed", reason="odd", metadata={"box": "7"})
+    staged.add_all([replace(odd, job=name) for name in names])
+    ended = Ended(staged.engine, staged.keyring)
+    for line in (
+        "meta.box:7",
+        "reason:odd",
+        "reason:odd state:failed,canceled",
+        "meta.box:7 reason:odd,busy",
+    ):
+        query, seen, mark = parse_query(line, UTC), list[str](), None
+        while page := ended.page(["north"], query, ANYBODY, mark, 7):
+            seen += [job.id for job in page]
+            mark = Mark.of(page[-1])
+        assert [name for name in seen if name != "b"] == names
+
+
+def test_a_line_with_what_no_database_takes_finds_nothing(staged: StagedArchive) -> None:
+    for line in ("id:x\0", "group:\0x", "reason:\0x", "meta.\0:7", "meta.case:7\0\0x"):
+        assert found(staged, line) == ""
+        assert found(staged, f"-{line}") == "dcba"
+    ended = Ended(staged.engine, staged.keyring)
+    assert ended.audit("north", "x\0") == []
+    assert ended.faxes("north", ["x\0"]) == []
 
 
 def counted(staged: StagedArchive, line: str, person: Person = ANYBODY) -> dict[str, str]:
