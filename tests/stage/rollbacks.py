@@ -10,7 +10,7 @@ from unittest.mock import Mock
 from faxline import FaxLine
 from faxline.contract.orders import Order
 from faxline.operating.rollback import Rollback
-from faxline_worker.maintenance.erasure_and_rotation import Maintenance
+from faxline_worker.maintenance.long_orders import Maintenance
 from faxline_worker.maintenance.rollback_watch import RollbackGuard
 from faxline_worker.state.results import Admitted, Mark
 from faxline_worker.state.store import Store

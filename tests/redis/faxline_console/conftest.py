@@ -11,7 +11,7 @@ import structlog
 from faxline_local.redis_server import RedisServer
 from faxline_worker.config.settings import read_settings
 from faxline_worker.dispatcher.operator_orders import fields_of
-from faxline_worker.maintenance.erasure_and_rotation import Maintenance
+from faxline_worker.maintenance.long_orders import Maintenance
 from faxline_worker.state.store import Store
 from tests.archives import new_archive
 from tests.consoles import Console

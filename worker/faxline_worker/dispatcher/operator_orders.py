@@ -6,12 +6,8 @@ from functools import partial
 from faxline.contract.orders import MOST_DIGITS
 from faxline_worker.dispatcher.context import BLOCK, PAUSE, DispatcherContext
 from faxline_worker.dispatcher.long_orders import LongOrderQueue
-from faxline_worker.maintenance.erasure_and_rotation import (
-    LEASE,
-    LONG_ORDERS,
-    Maintenance,
-    MaintenanceBusyError,
-)
+from faxline_worker.maintenance.long_orders import LEASE, LONG_ORDERS, Maintenance
+from faxline_worker.maintenance.outcome import MaintenanceBusyError
 from faxline_worker.observability.pulse import Loop
 from faxline_worker.receipts.reconciler import count_end
 from faxline_worker.state.orders import ORDERS_AT_ONCE

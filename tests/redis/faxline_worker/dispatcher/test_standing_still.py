@@ -15,7 +15,7 @@ from faxline_local.redis_server import RedisServer
 from faxline_worker.intake import slow_documents
 from faxline_worker.intake.entry_items import EntryItems
 from faxline_worker.intake.registrar import Intake
-from faxline_worker.maintenance.erasure_and_rotation import Maintenance
+from faxline_worker.maintenance.long_orders import Maintenance
 from faxline_worker.observability.pulse import Loops
 from faxline_worker.state.orders import OrderStore
 from faxline_worker.state.redis_clients import broker_client

@@ -12,8 +12,9 @@ from faxline.cli.app import AWAY, BAD_USAGE, ENDED_OTHERWISE, NO_SUCH_JOB
 from faxline.cli.running import run
 from faxline.contract.orders import Order
 from faxline.reading.account_state import ROLLED_BACK
-from faxline_worker.maintenance import erasure_and_rotation
-from faxline_worker.maintenance.erasure_and_rotation import Maintenance, MaintenanceBusyError
+from faxline_worker.maintenance import recovery
+from faxline_worker.maintenance.long_orders import Maintenance
+from faxline_worker.maintenance.outcome import MaintenanceBusyError
 from faxline_worker.state.results import Admitted
 from tests.stage.rollbacks import (
     OVER,
@@ -346,7 +347,7 @@ def test_a_copy_of_the_order_whose_reply_was_lost_is_told_the_same(scene: Scene,
 def test_a_recovery_whose_dispatcher_stops_anywhere_tells_all_that_is_gone(
     scene: Scene, a: Process, monkeypatch: pytest.MonkeyPatch, steps: int, before: str
 ) -> None:
-    monkeypatch.setattr(erasure_and_rotation, "PIECE", 2)
+    monkeypatch.setattr(recovery, "PIECE", 2)
     if before:
         scene.store.orders.pause_or_resume(scene.ordered("pause"), "pause", "jane")
     jobs, entry, left = gone(scene, a), scene.ordered(Order.RECOVER), iter(range(1, steps))

@@ -14,8 +14,9 @@ from faxline.contract.page_count import digest
 from faxline.contract.redis_keys import RedisKeys
 from faxline.contract.sealing.keyring import new_key
 from faxline_worker.config.settings import read_settings
-from faxline_worker.maintenance import erasure_and_rotation
-from faxline_worker.maintenance.erasure_and_rotation import Maintenance, MaintenanceBusyError
+from faxline_worker.maintenance import long_orders
+from faxline_worker.maintenance.long_orders import Maintenance
+from faxline_worker.maintenance.outcome import MaintenanceBusyError
 from faxline_worker.state.results import Admitted
 from faxline_worker.state.store import Store
 from tests.stage.daemon import make_dispatcher
@@ -410,7 +411,7 @@ def test_an_order_whose_dispatcher_ends_in_the_middle_stays_for_the_next(
     with pytest.raises(MaintenanceBusyError):
         house.carry_out(entry.decode(), {"order": "rotate"})
     assert redis_client.xlen(store.keys.orders) == 1
-    monkeypatch.setattr(erasure_and_rotation, "LEASE", 0.001)
+    monkeypatch.setattr(long_orders, "LEASE", 0.001)
     redis_client.delete(store.keys.maintenance_lock)
     assert Maintenance(store, Mock(), "next").carry_out(entry.decode(), {"order": "rotate"}) == "done"
     heads = dict(store.documents.heads())
