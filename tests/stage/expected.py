@@ -190,7 +190,8 @@ EXPECTED: Mapping[tuple[str, str], Row] = {
     **{("recover", f"a call{name}"): DOUBTED for name in (", in doubt", " that nobody heard of")},
     ("recover", "a later call that nobody heard of"): DOUBTED
     | become(["submitted"], "in_doubt", "fax.in_doubt"),
-    ("recover", "a cancellation"): become(WAITING, "canceled", "fax.canceled"),
+    ("recover", "a cancellation"): become(LOST, "canceled", "fax.canceled")
+    | become(["marked"], "canceled", "fax.in_doubt", "fax.canceled"),
     ("resolve", "fail"): become(["in_doubt"], "failed", "fax.failed"),
 }
 

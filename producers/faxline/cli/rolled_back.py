@@ -97,8 +97,8 @@ def _show(found: Rollback, *, as_json: bool) -> None:
         were = plural(len(found.pushed), "fax was", "faxes were")
         write(f"{were} accepted and Redis has no record: {_some(found.pushed)}")
     if found.canceled:
-        were = plural(len(found.canceled), "was canceled and is", "were canceled and are")
-        write(f"{were} queued again: {_some(found.canceled)}")
+        were = plural(len(found.canceled), "fax was", "faxes were")
+        write(f"{were} canceled, and could be sent after all: {_some(found.canceled)}")
     if found.more:
         write(f'{found.more} more are not listed; the processes\' logs have them ("lost by Redis")')
     if found.unknown:

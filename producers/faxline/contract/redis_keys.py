@@ -155,6 +155,8 @@ class RedisKeys:
     """String: the dispatcher that carries out a long-running order; has a time to live."""
     lost = _Key("lost")
     """Hash: the actions of processes that Redis lost when its state went back (`recover`)."""
+    past = _Key("past")
+    """Sorted set of what a process may remember and Redis no longer shows, by when (ms) nobody does."""
 
     def received(self, fax: str) -> str:
         """String: a fax that came in was announced, by what it is known by; has a time to live."""

@@ -66,7 +66,7 @@ class Rollback:
         until: the time of the last event that a process remembers.
         calls: the calls to iFax, by time.
         pushed: the ids of accepted faxes without a record in Redis. Some may be among `calls`.
-        canceled: the ids of faxes that were canceled and are queued again.
+        canceled: the ids of faxes that were canceled and might be sent after all.
         more: how many further calls and faxes were not recorded.
         unknown: whether more was done than any process remembers. The logs have it.
     """

@@ -216,6 +216,7 @@ class RollbackGuard:
                 evidence = store.memory.after(base)
                 _examine(self._log, store, evidence, evidence.actions)
                 store.lineage.put_back(cast("Any", evidence.receipts))
+                store.memory.put_back(evidence.receipts)
                 with self._lock:
                     if self._due.get(store.account) == base:
                         del self._due[store.account]
@@ -248,16 +249,18 @@ def _steady(store: Store | None) -> int | str:
 
 def _examine(log: FilteringBoundLogger, store: Store, evidence: Evidence, actions: Sequence[Action]) -> None:
     lost: list[Action] = []
+    told_again: list[Action] = []
     for some in _pieces(actions) or ([()] if evidence.unknown else []):
         for action, how in zip(some, store.lineage.examine(evidence, some), strict=True):
             if how is Examined.LOST:
                 lost.append(action)
             elif how is Examined.ANSWER and isinstance(action, Call) and action.answer is not None:
+                told_again.append(action)
                 result = store.submission.settle(action.admitted, action.answer).result
                 log.info(
                     "answer settled again", account=store.account, job=action.admitted.job, result=result
                 )
-    store.memory.examined(actions)
+    store.memory.examined(actions, [*lost, *told_again])
     if lost or evidence.unknown:
         _warn(log, store.account, lost)
 

@@ -3,13 +3,15 @@
 Redis may return to an older state: a lagging replica takes over, or a file is restored. Then only the
 processes that acted know what is missing. So each process keeps its actions of the last minutes
 (maintenance/rollback_watch.py). An action that wrote an event is placed by the id of that event, and the
-newest id shows how far the process has seen the account.
+newest id shows how far the process has seen the account. An action without a place is compared with every
+state, and so is what a state lacked: that state may go back again before anybody has put it in order.
 """
 
+import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -93,9 +95,10 @@ class Memory:
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _seen: tuple[int, int] = (0, 0)
     _forgotten: tuple[int, int] = (0, 0)
-    _open: dict[str, Call] = field(default_factory=dict)
+    _open: dict[str, tuple[float, Call]] = field(default_factory=dict)
     _unplaced: dict[str, Call] = field(default_factory=dict)
     _done: "deque[tuple[tuple[int, int], float, Action]]" = field(default_factory=deque)
+    _always: "deque[tuple[tuple[int, int], float, Action]]" = field(default_factory=deque)
     _receipts: "deque[tuple[int, float, Mapping[bytes, bytes]]]" = field(default_factory=deque)
     _size: int = 0
 
@@ -105,10 +108,17 @@ class Memory:
             self._forgotten = max(self._forgotten, position(event))
             self._seen = max(self._seen, self._forgotten)
 
-    def marked(self, admitted: Admitted, at: int) -> None:
-        """Note that the mark of a submission was written."""
+    def marked(self, admitted: Admitted, at: int, lives: float) -> None:
+        """Note that the mark of a submission was written.
+
+        Args:
+            admitted: the call.
+            at: when, in milliseconds since 1970 by Redis' clock.
+            lives: how long (s) its answer may be settled. One that never is counts as done then.
+        """
         with self._lock:
-            self._open[admitted.permit] = Call(replace(admitted, request={}, sealed=""), at)
+            call = Call(replace(admitted, request={}, sealed=""), at)
+            self._open[admitted.permit] = self.clock() + lives, call
 
     def holds(self, permit: str) -> bool:
         """Whether the call with this permit was marked and is not settled yet."""
@@ -116,7 +126,7 @@ class Memory:
 
     def began(self, permit: str) -> int | None:
         """When (ms, Redis' clock) the call with this permit was marked; None if unknown."""
-        call = self._open.get(permit)
+        _, call = self._open.get(permit, (0.0, None))
         return call.at if call else None
 
     def settled(self, permit: str, answer: Mapping[str, Any], result: str, event: str | None) -> None:
@@ -129,17 +139,17 @@ class Memory:
             event: the last event that `settle` wrote; None if it wrote none.
         """
         with self._lock:
-            call = self._open.pop(permit, None)
+            _, call = self._open.pop(permit, (0.0, None))
             if call is None:
                 return
             call.answer = answer
-            if result not in _SETTLED:
-                if answer["decision"] in _UNKNOWN_OUTCOMES:
+            if result in _SETTLED and event is not None:
+                self._add(event, (call,))
+            elif answer["decision"] in _UNKNOWN_OUTCOMES:
+                self._keep_always([call])
+                if result not in _SETTLED:
                     self._unplaced[permit] = call
-            elif (
-                event is not None or result == "repeated"
-            ):  # otherwise the job was put back: iFax took nothing
-                self._add(event or f"{call.at}-0", (call,))
+            # otherwise the job was put back: iFax took nothing
 
     def pushed(self, entries: Iterable[tuple[str, str]], event: str | None) -> None:
         """Note that jobs were registered: the id of each, and its intake entry."""
@@ -170,15 +180,22 @@ class Memory:
         self._done.extend([(place, now, action) for action in actions])
         self._thin(now)
 
+    def _keep_always(self, calls: Iterable[Call]) -> None:
+        now = self.clock()
+        self._always.extend([((call.at, 0), now, call) for call in calls])
+        self._thin(now)
+
     def _thin(self, now: float) -> None:
-        while self._done and (len(self._done) > MOST or self._done[0][1] < now - KEPT):
-            self._forgotten = max(self._forgotten, self._done.popleft()[0])
+        for kept in (self._done, self._always):
+            while kept and (len(kept) > MOST or kept[0][1] < now - KEPT):
+                self._forgotten = max(self._forgotten, kept.popleft()[0])
 
     def thin(self) -> None:
         """Forget what is too old. Call it regularly, because an idle account adds nothing."""
         with self._lock:
             now = self.clock()
-            self._thin(now)
+            over = [permit for permit, (end, _) in self._open.items() if end < now]
+            self._keep_always([self._open.pop(permit)[1] for permit in over])
             while self._receipts and self._receipts[0][1] < now - KEPT:
                 self._size -= _size(self._receipts.popleft()[2])
 
@@ -199,19 +216,38 @@ class Memory:
             actions = [action for place, _, action in self._done if place > end]
             return Evidence(
                 seen=self.seen,
-                actions=(*actions, *self._open.values(), *self._unplaced.values()),
+                actions=(
+                    *actions,
+                    *(call for _, call in self._open.values()),
+                    *(action for _, _, action in self._always),
+                ),
                 receipts=tuple(fields for at, _, fields in self._receipts if at >= end[0]),
                 unknown=self._forgotten > end,
             )
 
-    def examined(self, actions: Iterable[Action]) -> None:
-        """Forget actions that were compared with the state. Calls under way stay."""
-        ids = {id(action) for action in actions}
+    def examined(self, actions: Iterable[Action], lacking: Iterable[Action]) -> None:
+        """Note that actions were compared with the state.
+
+        Args:
+            actions: all of them.
+            lacking: those that the state lacked, or whose answer it lacked. It may go back once more,
+                behind events that others wrote since: so they are compared with every state from now on.
+        """
+        seen, again = {id(action) for action in actions}, {id(action) for action in lacking}
         with self._lock:
-            self._unplaced = {k: call for k, call in self._unplaced.items() if id(call) not in ids}
-            kept = [entry for entry in self._done if id(entry[2]) not in ids]
-            self._done.clear()
-            self._done.extend(kept)
+            self._unplaced = {k: call for k, call in self._unplaced.items() if id(call) not in seen}
+            now, done = self.clock(), list(self._done)
+            self._always.extend((place, now, one) for place, _, one in done if id(one) in again)
+            self._done = deque(entry for entry in done if id(entry[2]) not in again)
+
+    def put_back(self, receipts: Sequence[Mapping[bytes, bytes]]) -> None:
+        """Note that these receipts were put back. They are put back after every step back from now on."""
+        ids = {id(fields) for fields in receipts}
+        with self._lock:
+            self._receipts = deque(
+                (sys.maxsize if id(fields) in ids else at, noted, fields)
+                for at, noted, fields in self._receipts
+            )
 
 
 def _size(fields: Mapping[bytes, bytes]) -> int:

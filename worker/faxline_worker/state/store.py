@@ -125,7 +125,9 @@ class Store:
         )
         self.intake = intake.IntakeStore(context)
         self.intake_entries = intake_entries.IntakeEntries(context)
-        self.submission = submission.SubmissionStore(context, shared.request_lifetime, settings.http_rate)
+        self.submission = submission.SubmissionStore(
+            context, shared.request_lifetime, settings.http_rate, options["doubt"]
+        )
         self.receipts = receipts.ReceiptStore(context, options["wake_lease"])
         self.timers = timers.TimerStore(context)
         self.orders = orders.OrderStore(context)

@@ -31,11 +31,13 @@ class SubmissionStore:
         context: the account.
         lifetime: the longest time (ms) from the mark until iFax has the whole of a small request.
         rate: bytes a second at which a request is sent at least; a larger one gets more time.
+        patience: how long (ms) a caller whose call has ended tries to settle its answer.
     """
 
-    def __init__(self, context: AccountContext, lifetime: int, rate: float) -> None:
+    def __init__(self, context: AccountContext, lifetime: int, rate: float, patience: int) -> None:
         self._context = context
         self.lifetime = lifetime
+        self._patience = patience
         self._rate = rate
 
     def admit(self, permit: str, wake: str, chance: float = 1.0) -> Admitted | Held | Idle:
@@ -99,7 +101,7 @@ class SubmissionStore:
         if reply == b"lost":
             return Mark.LOST
         if not admitted.control_call:
-            context.memory.marked(admitted, int(reply))
+            context.memory.marked(admitted, int(reply), (life + self._patience) / 1000)
         return Mark.MARKED
 
     def settle(

@@ -1,6 +1,6 @@
 -- examine: compares what a process remembers doing with the state. What the state does not know is stored in `lost`,
 -- and the account is paused, until an operator looks at it and `recover` puts it in order.
--- include: clock bell offers account_hash closing lineage
+-- include: clock bell record offers account_hash closing lineage past
 -- ARGV  JSON {who, seen (the last event that the caller wrote or saw), unknown (it has forgotten what it did after the
 --       state's end), items = [{kind = call, token, job, attempt, at (ms, of the mark), job_id, decision, entry} or {kind =
 --       push | cancel, job, entry (of intake), at (ms)}]}, most items that are kept
@@ -18,14 +18,14 @@ local function call(item)
     end
   end
   known = known or item.job_id and redis.call('GET', keys.job_ids .. item.job_id) == item.job
-  if not known then return 'lost' end
+  if not known then return is_past(item) and 'known' or 'lost' end
   return item.decision and not answered and 'answer' or 'known'
 end
 
 local function pushed(item)
-  if #redis.call('XRANGE', keys.intake, item.entry, item.entry) > 0 then return 'known' end
+  if is_past(item) or #redis.call('XRANGE', keys.intake, item.entry, item.entry) > 0 then return 'known' end
   local state = redis.call('HGET', keys.job .. item.job, 'state')
-  if item.kind == 'cancel' then return state == 'queued' and 'lost' or 'known' end
+  if item.kind == 'cancel' then return FINAL[state] and 'known' or 'lost' end -- else it may be sent again, or pushed
   return state and 'known' or 'lost'
 end
 
@@ -35,15 +35,19 @@ for i, item in ipairs(evidence.items) do
   if found[i] == 'lost' then table.insert(missing, item) end
 end
 if #missing > 0 or evidence.unknown then
-  local room = most - redis.call('HLEN', keys.lost)
-  for i = 1, math.min(#missing, room) do
-    local item = missing[i]
-    item.who = evidence.who
-    redis.call('HSET', keys.lost, item.kind .. ':' .. (item.token or item.job), cjson.encode(item))
-  end
   local account = read_account()
   local before = redis.call('HMGET', keys.account_state, 'base', 'lost_until', 'lost_more')
-  local more = (tonumber(before[3]) or 0) + math.max(0, #missing - room)
+  local room, more = most - redis.call('HLEN', keys.lost), tonumber(before[3]) or 0
+  for _, item in ipairs(missing) do
+    local field = item.kind .. ':' .. (item.token or item.job)
+    if redis.call('HEXISTS', keys.lost, field) == 0 then room = room - 1 end
+    if room >= 0 then
+      item.who = evidence.who
+      redis.call('HSET', keys.lost, field, cjson.encode(item))
+    else
+      room, more = 0, more + 1
+    end
+  end
   if not before[2] or before[2] == '' or earlier(before[2], evidence.seen) then before[2] = evidence.seen end
   redis.call('HSET', keys.account_state, 'lost_until', before[2], 'lost_more', int(more))
   if evidence.unknown then redis.call('HSET', keys.account_state, 'lost_unknown', '1') end

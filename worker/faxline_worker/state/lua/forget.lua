@@ -1,10 +1,10 @@
 -- forget: erases a job that has ended, and what only it left behind. A jobId that stood for the job stands for none, so
 -- that later receipts find no job.
--- include: clock record doubts streams
--- ARGV  job id
+-- include: clock record doubts streams past
+-- ARGV  job id, JSON options
 -- reply done, gone (there is no such job), or the state of one that has not come to its end: it stays
 local NOBODY = '!' -- no id can be that
-local id, fields = ARGV[1], {}
+local id, fields, calls = ARGV[1], {}, {}
 local flat = redis.call('HGETALL', keys.job .. id)
 for i = 1, #flat, 2 do fields[flat[i]] = flat[i + 1] end
 refuse_newer(fields.v)
@@ -15,8 +15,14 @@ for name, value in pairs(fields) do
   if job_id and redis.call('GET', keys.job_ids .. job_id) == id then
     redis.call('SET', keys.job_ids .. job_id, NOBODY, 'KEEPTTL')
   end
-  if string.sub(name, 1, 6) == 'doubt:' then forget_doubt(value) end
+  if string.sub(name, 1, 6) == 'doubt:' then
+    forget_doubt(value)
+    table.insert(calls, string.sub(name, 7))
+  elseif (name == 'permit' or name == 'settled') and value ~= '' then
+    table.insert(calls, value)
+  end
 end
+note_past(cjson.decode(ARGV[2]), calls)
 for digest in string.gmatch(fields.freed or '', '[^,]+') do -- those that wait for the end of their grace
   if redis.call('ZSCORE', keys.released, digest) and redis.call('HEXISTS', keys.document_uses, digest) == 0 then
     if redis.call('XLEN', keys.intake) == 0 and not waits_aside('intake') then

@@ -1,8 +1,8 @@
 -- recover: an operator has ordered that the account goes on after its state went back. Some entries of `lost` are put in
--- order: a call becomes a doubt, or submitted if its jobId is known, so that its job is not sent again. What became of an
+-- order: a call becomes a doubt, or submitted if its jobId is known, so that its job is not sent again; a cancellation is carried out again. What became of an
 -- entry stays with it in `lost` until the operator is told of all (`complete_order`).
 -- include: clock bell record events endings lines permits offers account_hash limits answered wakes numbers unmatched
--- include: redeliveries redials receipts doubts outcomes lineage audit
+-- include: redeliveries redials receipts doubts outcomes lineage audit control_calls past stand_ins lost_cancellations
 -- ARGV  JSON list of fields of `lost`, those of one job in the order of their attempts, JSON options, JSON list of those
 --       fields that are calls after which the job was called again, who orders it
 -- reply JSON list, one a field, of {became = in_doubt | submitted | settled (a receipt had come before) | known (it is in
@@ -15,24 +15,8 @@ keep_for_archive(options, account.archive)
 if verify_until(account) > now_us then return cjson.encode('looking') end
 for _, field in ipairs(cjson.decode(ARGV[3])) do followed[field] = true end
 local limits = limits_of(options, account)
-local said = { reason = ROLLED_BACK, message = 'Redis lost what it knew of this call' }
 local NOT_TAKEN = { refuse = true, retry = true, defer = true, pause = true, unreachable = true, unknown = true,
   released = true }
-
--- A record for a fax of which Redis knows nothing any more: it must not be sent again, and cannot be.
-local function stand_in(item)
-  local record = { v = options.layout, state = 'queued', kind = 'resend', priority = 'normal', attempt = '0', tries = '0',
-    attempts = '1', in_doubt = 'hold', digest = LOST_DIGEST, created_at = int(item.at), n = '0',
-    place = int(2 * STRIDE + item.at * 1000 - EPOCH_US) }
-  local fields = {}
-  for name, value in pairs(record) do
-    table.insert(fields, name)
-    table.insert(fields, value)
-  end
-  redis.call('HSET', keys.job .. item.job, unpack(fields))
-  if options.ceiling_jobs > 0 then redis.call('HINCRBY', keys.account_state, 'taken', 1) end
-  return read_record(keys.job .. item.job)
-end
 
 -- Takes the job out of where it stands; false where it stays: it has ended, or a later attempt is under way or taken.
 local function take_up(item, job)
@@ -70,7 +54,7 @@ local function put_in_order(item, field)
     pass_over(item)
     return 'known'
   end
-  job = job or stand_in(item)
+  job = job or stand_in(options, item)
   job.cause = { by = ARGV[4] ~= '' and ARGV[4] or nil, started_at = item.at }
   if not take_up(item, job) then
     if item.job_id then duplicate(options, item.job, job, item.job_id) end
@@ -84,24 +68,13 @@ local function put_in_order(item, field)
     more.settled = item.token
     return accept(account, options, item.job, job, item.job_id, more) and 'settled' or 'submitted'
   end
-  doubt(account, options, item.job, job, said, item.token, more)
+  doubt(account, options, item.job, job, LOST_CALL, item.token, more)
   return 'in_doubt'
-end
-
-local function cancel(item)
-  local job = read_record(keys.job .. item.job)
-  if not job or job.state ~= 'queued' then return job and FINAL[job.state] and 'known' or job and 'ended' or 'gone' end
-  leave_queue(options, item.job, job)
-  job.cause = { by = ARGV[4] ~= '' and ARGV[4] or nil }
-  transition(options.cap, item.job, job, 'fax.canceled',
-    ended(options, job, { state = 'canceled', reason = 'canceled_before_sending' }), { reason = 'canceled_before_sending' })
-  finish(options, item.job, job)
-  return 'canceled'
 end
 
 local function recover(item, field)
   if item.kind == 'call' then return put_in_order(item, field) end
-  if item.kind == 'cancel' then return cancel(item) end
+  if item.kind == 'cancel' then return cancel_lost(account, options, item, ARGV[4]) end
   if redis.call('EXISTS', keys.job .. item.job) == 1 then return 'known' end
   audit(options, ARGV[4], 'recover', { job = item.job, outcome = 'gone' }) -- the reply to the order lives for a minute
   return 'gone'
@@ -114,6 +87,7 @@ for i, field in ipairs(cjson.decode(ARGV[1])) do
   if not item.became then
     item.became = recover(item, field)
     redis.call('HSET', keys.lost, field, cjson.encode(item))
+    note_past(options, { past_of(item) })
   end
   replies[i] = { became = item.became, job = item.job }
 end

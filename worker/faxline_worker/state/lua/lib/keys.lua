@@ -3,7 +3,7 @@
 -- This piece stands in front of every such script. `keys.ready` is a key; `keys.job` ends in a colon, and an id follows.
 local NAMES = {
   intake = 'intake', status = 'status', orders = 'orders', events = 'events', audit = 'audit', dead = 'dead',
-  doorbell = 'doorbell', lost = 'lost', ready = 'ready', delayed = 'delayed', submitted = 'submitted', in_doubt = 'in_doubt',
+  doorbell = 'doorbell', lost = 'lost', past = 'past', ready = 'ready', delayed = 'delayed', submitted = 'submitted', in_doubt = 'in_doubt',
   expiring = 'expiring', scheduled = 'scheduled', held = 'held', permits = 'permits', answers = 'answers', wakes = 'wakes',
   polls = 'polls', asks = 'asks', lines = 'lines', lines_until = 'lines-until', waiting = 'waiting', unmatched = 'unmatched',
   doubts = 'doubts', doubts_until = 'doubts-until', document_uses = 'document-uses', released = 'released',

@@ -18,6 +18,26 @@ do
     redis.call('HSET', keys.job .. call.id, 'job_id', '')
   end
 
+  -- The state may have been older than the call (recover): what the job tells of its last attempt is told by the answer.
+  local function take_attempt_back(call)
+    local job, answer, started_at = call.job, call.answer, call.answer.started_at or now
+    if (answer.attempt or 0) <= job.attempt and job.admitted_at then return end
+    local granted_at = started_at + steady - now
+    call.settled.attempt = math.max(answer.attempt or 0, job.attempt)
+    call.settled.admitted_at, call.settled.granted_at = int(started_at), int(granted_at)
+    call.settled.lease = int(granted_at + call.options.lease + call.options.upload)
+  end
+
+  -- What the answer means. A fax that iFax did not take, and of which Redis lost the content (recover), cannot be sent again.
+  local function decision_about(call)
+    local decision = call.answer.decision
+    if decision == 'accepted' or redis.call('HGET', keys.job .. call.id, 'digest') ~= LOST_DIGEST then return decision end
+    if decision ~= 'refuse' then
+      call.said = { code = call.said.code, reason = ROLLED_BACK, message = 'not taken, and Redis lost the content' }
+    end
+    return 'refuse'
+  end
+
   function settle_late(call)
     local options, id, job, answer = call.options, call.id, call.job, call.answer
     if job.settled == call.token or is_known_acceptance(call) then return 'repeated' end
@@ -33,8 +53,8 @@ do
       -- It settles the doubt. A job that iFax accepted in an older attempt is not sent again.
       if job.state == 'queued' then leave_queue(options, id, job) end
       redis.call('ZREM', keys.in_doubt, id)
-      if (answer.attempt or 0) > job.attempt then call.settled.attempt = answer.attempt end -- Redis had lost the attempt
-      DECISIONS[answer.decision](call)
+      take_attempt_back(call)
+      DECISIONS[decision_about(call)](call)
       return 'resolved'
     elseif accepted then
       duplicate(options, id, job, answer.job_id)
