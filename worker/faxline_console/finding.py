@@ -10,7 +10,16 @@ from faxline.contract.errors import ArchiveUnavailable
 from faxline.reading.job import Job
 from faxline.reading.open_jobs import OPEN
 from faxline_console.ended_jobs import EndedJob
-from faxline_console.found import LAST_FOUR, NO_ARCHIVE, NO_PLUS, NOT_ALL, NOT_NOTED, REDIS_AWAY, Found
+from faxline_console.found import (
+    LAST_FOUR,
+    NO_ARCHIVE,
+    NO_PLUS,
+    NOT_ALL,
+    NOT_NOTED,
+    REDIS_AWAY,
+    TOO_MANY,
+    Found,
+)
 from faxline_console.line import ConsoleLine
 from faxline_console.lookup import Lookup
 from faxline_console.marks import Mark
@@ -48,14 +57,29 @@ class Finder(Lookup):
         found = await self._find(person, query, after, limit)
         if not asks_for_more(query):
             return found
-        told = found.told
+        told = {(job.account, job.id): job for job in found.told}
         if query.terms["to"].without:  # that a fax is left out tells its number, too
-            told = (await self._find(person, turned(query), None, limit)).told
+            told = await self._left_out(person, turned(query), after, found.last if found.more else None)
+            if len(told) > MOST_NOTED:
+                return Found([], notes=[*found.notes, TOO_MANY], missing=True)
         try:
-            await self._note(person, told)
+            await self._note(person, told.values())
         except QueueUnavailable:
             return Found([], notes=[*found.notes, NOT_NOTED], missing=True)
         return found
+
+    async def _left_out(
+        self, person: Person, query: Query, after: Mark | None, end: Mark | None
+    ) -> dict[tuple[str, str], Job]:
+        """The faxes from one mark to another that a search leaves out, until there are too many."""
+        told: dict[tuple[str, str], Job] = {}
+        while len(told) <= MOST_NOTED:
+            found = await self._find(person, query, after, MOST_LIVE)
+            told |= {(job.account, job.id): job for job in found.told}
+            after = found.last
+            if not found.more or after is None or (end is not None and after.order >= end.order):
+                break
+        return told
 
     async def _note(self, person: Person, told: Iterable[Job]) -> None:
         names: dict[str, dict[str, None]] = {}

@@ -22,6 +22,11 @@ LAST_FOUR = (
 )
 NOT_NOTED = "The audit notes a search for a number, and Redis does not take the note now: nothing is shown."
 
+TOO_MANY = (
+    "This leaves out more faxes to a number than the audit notes of one search: nothing is shown. Search for "
+    "fewer days, or leave out no number."
+)
+
 
 @dataclass(slots=True)
 class Found:

@@ -29,6 +29,8 @@ COOKIE = "faxline-session"
 FORM_TOKEN = "form_token"  # noqa: S105 - the name of a field
 LOADED = "hx-request"
 """The header with which an open page loads itself again."""
+_USUAL = {"https": ":443", "http": ":80"}
+"""The ports that no browser writes."""
 Endpoint = Callable[[Request], Awaitable[Response]]
 
 
@@ -73,7 +75,7 @@ class Guard:
         self._prepare = prepare
         self.settings = settings
         self._networks = settings.networks
-        self._own = urlsplit(settings.url).netloc
+        self._own = host_in(settings.url)
         self._secure = settings.url.startswith("https://")
 
     @property
@@ -129,7 +131,7 @@ class Guard:
             HTTPException: 403.
         """
         origin = request.headers.get("origin")
-        own = self._own or request.headers.get("host", "")
+        own = self._own or request.headers.get("host", "").lower()
         if request.headers.get("sec-fetch-site", "same-origin") not in {"same-origin", "none"} or (
             origin is not None and host_in(origin) != own
         ):
@@ -177,7 +179,9 @@ class Guard:
         """
         address = address_of(request)
         try:
-            trusted = any(ip_address(address) in network for network in self._networks)
+            found = ip_address(address)
+            found = getattr(found, "ipv4_mapped", None) or found
+            trusted = any(found in network for network in self._networks)
         except ValueError:
             trusted = False
         if not trusted:
@@ -185,7 +189,10 @@ class Guard:
         names = request.headers.getlist(self.settings.user_header)
         if len(names) != 1 or not names[0]:
             raise HTTPException(403, f"The proxy sent no single {self.settings.user_header}.")
-        return names[0]
+        try:
+            return names[0].encode("latin-1").decode()  # Starlette reads headers as Latin-1
+        except UnicodeDecodeError:
+            raise HTTPException(403, f"{self.settings.user_header} is not UTF-8.") from None
 
     @staticmethod
     def _to_sign_in(request: Request) -> Response:
@@ -196,11 +203,17 @@ class Guard:
 
 
 def host_in(address: str) -> str | None:
-    """The host that an address names, empty if none; None if it is no address."""
+    """The host that an address names, as browsers write it in `Origin`; None if it is no address.
+
+    Example:
+        >>> host_in("https://Fax.Example.org:443")
+        'fax.example.org'
+    """
     try:
-        return urlsplit(address).netloc
+        parts = urlsplit(address)
     except ValueError:
         return None
+    return parts.netloc.lower().removesuffix(_USUAL.get(parts.scheme, ""))
 
 
 def address_of(request: Request) -> str:

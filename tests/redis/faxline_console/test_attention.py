@@ -99,6 +99,19 @@ def test_a_wrong_job_id_is_told_beside_its_field_which_keeps_what_was_typed(
     assert redis_client.xlen(RedisKeys("north").orders) == 0
 
 
+@pytest.mark.parametrize(("how", "typed"), [("accepted", ""), ("accepted", "8812x"), ("", "")])
+def test_a_wrong_answer_to_a_doubt_that_was_settled_meanwhile_is_told_how_it_was_settled(
+    console: Console, redis_client: redis.Redis, how: str, typed: str
+) -> None:
+    record(redis_client, "north", "lab.1", "in_doubt")
+    person, seen = console.person("operator"), console.seen("north/lab.1")
+    record(redis_client, "north", "lab.1", "delivered")
+    answer = person.act("/attention/north/doubts/lab.1", how=how, job_id=typed, seen=seen)
+    assert answer.status_code == 409
+    assert "lab.1 was settled before your answer." in shown(answer)
+    assert redis_client.xlen(RedisKeys("north").orders) == 0
+
+
 def test_a_fax_that_ended_without_certainty_follows_and_is_not_counted(
     console: Console, redis_client: redis.Redis
 ) -> None:

@@ -9,10 +9,12 @@ import redis
 
 from faxline import QueueUnavailable
 from faxline.contract.redis_keys import RedisKeys
+from faxline_archive.database import open_database
+from faxline_console import finding
 from faxline_console.line import ConsoleLine
 from tests.archives import new_archive
 from tests.consoles import Console, Somebody, put_fax
-from tests.stage.archives import StagedArchive
+from tests.stage.archives import StagedArchive, StagedFax
 
 KEYS = RedisKeys("north")
 NUMBER = "+4930901820168"
@@ -87,6 +89,25 @@ def test_what_is_noted_is_what_a_search_tells_of_numbers(
     page = page_of(console.person("clerk"), line)
     assert found(page) == rows
     assert [jobs for _, jobs in noted(redis_client)] == told
+
+
+def test_every_fax_that_a_page_leaves_out_is_noted_or_nothing_is_shown(
+    console: Console, redis_client: redis.Redis, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = open_database(f"sqlite:///{tmp_path / 'archive.db'}", writes=True)
+    left_out = [StagedFax(f"f{number}", "north", at=60 + number, to=NUMBER) for number in range(450)]
+    shown_too = [StagedFax(f"g{number}", "north", at=100 * number, to=OTHER) for number in (1, 2, 3, 4)]
+    StagedArchive(engine).add_all(sorted([*left_out, *shown_too], key=lambda fax: fax.at))
+    engine.dispose()
+    clerk = console.person("clerk")
+    assert 'href="/faxes/north/g1"' in page_of(clerk, f"-to:{NUMBER}")
+    ((_, jobs),) = noted(redis_client)
+    assert jobs.split() == sorted(["ended", "own", *(fax.job for fax in left_out)])
+    redis_client.delete(KEYS.orders)
+    monkeypatch.setattr(finding, "MOST_NOTED", 400)
+    page = page_of(clerk, f"-to:{NUMBER}")
+    assert "more faxes to a number than the audit notes" in shown_of(page)
+    assert ("/faxes/north/g1" in page, noted(redis_client)) == (False, [])
 
 
 @pytest.mark.usefixtures("orders")

@@ -183,6 +183,16 @@ def test_a_form_that_another_site_sent_does_nothing(console: Console, headers: d
     assert signing_in.status_code == 403
 
 
+@pytest.mark.parametrize("url", ["https://Fax.Example.org", "https://fax.example.org:443"])
+def test_the_console_is_no_other_site_however_its_own_address_is_written(tmp_path: Path, url: str) -> None:
+    console = Console(tmp_path, URL=url)
+    form = {"user": "viewer", "password": PASSWORD}
+    for origin, status in (("https://fax.example.org", 303), ("https://fax.example.org:8443", 403)):
+        answer = console.client.post("/sign-in", data=form, headers={"origin": origin})
+        assert answer.status_code == status
+    assert console.client.cookies.get(f"__Host-{COOKIE}")
+
+
 def test_too_many_tries_are_refused_though_the_password_is_right(console: Console) -> None:
     for _ in range(3):
         assert console.sign_in("viewer", "wrong").status_code == 403
@@ -294,6 +304,14 @@ def test_the_proxy_names_who_is_there_and_there_is_no_other_way_in(tmp_path: Pat
     assert proxy.client.get("/who", headers={"X-User": "stranger"}).status_code == 403
     assert proxy.client.get("/who", headers=[("X-User", "viewer"), ("X-User", "admin")]).status_code == 403
     assert proxy.client.post("/sign-in", data={"user": "admin", "password": PASSWORD}).status_code == 404
+
+
+def test_a_proxy_may_connect_by_ipv6_and_names_people_in_any_script(tmp_path: Path) -> None:
+    proxy = ByProxy(tmp_path, "::ffff:10.1.2.3")
+    proxy.console.store.add_user(Person("Jürgen", Role.VIEWER))
+    assert proxy.client.get("/who", headers=[(b"X-User", "Jürgen".encode())]).text == "Jürgen"
+    in_latin = proxy.client.get("/who", headers=[(b"X-User", "Jürgen".encode("latin-1"))])
+    assert (in_latin.status_code, "is not UTF-8" in in_latin.text) == (403, True)
 
 
 @pytest.mark.parametrize("address", ["192.0.2.1", "", "::ffff:192.0.2.1"])

@@ -86,8 +86,13 @@ class AttentionPages:
         wrong = "" if how in {"accepted", "resend", "fail"} else "Choose one of the three answers."
         if how == "accepted" and accepted is None:
             wrong = NO_JOB_ID
-        # one that is settled already is refused by the dispatcher, and the page says how it was settled
-        if job.state is JobState.IN_DOUBT and (wrong := await changed(request, job) or wrong):
+        # of one that is settled already the page says how, whatever is wrong with the answer
+        if job.state is JobState.IN_DOUBT:
+            wrong = await changed(request, job) or wrong
+        elif wrong:
+            self._counts.forget()
+            return await self._page(request, settled=(*place, str(job.state)))
+        if wrong:
             return await self._page(request, wrong=(*place, wrong, text))
         try:
             await line.resolve(

@@ -128,7 +128,7 @@ class FaxPages:
             return await self._page(request, line, job, wrong=wrong)
         if how == "accepted":
             text = str(form.get("job_id", "")).strip()
-            if not text.isdecimal() or len(text) > 18:  # noqa: PLR2004 - more digits are no jobId
+            if not (text.isascii() and text.isdecimal()) or len(text) > 18:  # noqa: PLR2004 - more digits are no jobId
                 return await self._page(
                     request, line, job, wrong="A jobId is a whole number, as iFax shows it."
                 )
