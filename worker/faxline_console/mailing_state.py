@@ -6,7 +6,6 @@ A record is read only of a fax that neither of them tells of, and of those that 
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from re import escape, fullmatch
 from time import monotonic
 
 from starlette.concurrency import run_in_threadpool
@@ -16,6 +15,7 @@ from faxline_console.ended import Archive
 from faxline_console.line import ConsoleLine
 from faxline_console.mailing_outcomes import GONE, OPEN, Outcome, Told, outcome_of, read_outcomes
 from faxline_console.mailing_progress import OPEN as OPEN_SEGMENTS
+from faxline_console.mailing_store import Pushed
 from faxline_console.people import Person
 from faxline_console.standing import Standing
 
@@ -88,8 +88,16 @@ class Mailings:
         self._archive = archive
         self._kept: dict[object, tuple[float, Told]] = {}
 
-    async def state(self, line: ConsoleLine, name: str, person: Person) -> MailingState:
+    async def state(
+        self, line: ConsoleLine, name: str, person: Person, pushed: Pushed | None = None
+    ) -> MailingState:
         """How far a mailing is; of somebody with a department, its own faxes of it.
+
+        Args:
+            line: of its account.
+            name: of its group.
+            person: who looks.
+            pushed: as the list has it; None if the list does not. It tells whose the rejected faxes are.
 
         Raises:
             QueueUnavailable: Redis does not answer.
@@ -97,7 +105,7 @@ class Mailings:
         archived = await self._archived(line.account, name, person)  # before Redis: what ends now is in one
         standing = await line.standing(name)
         kept = self._remembered((line.account, name, person.department))
-        state = await _begin(line, name, standing, person)
+        state = await _begin(line, name, standing, person, pushed)
         told = kept | archived
         if not standing.members:
             _add(state, told, told)
@@ -142,7 +150,9 @@ class Mailings:
         state.unread = len(others)
 
 
-async def _begin(line: ConsoleLine, name: str, standing: Standing, person: Person) -> MailingState:
+async def _begin(
+    line: ConsoleLine, name: str, standing: Standing, person: Person, pushed: Pushed | None
+) -> MailingState:
     """What Redis tells of a group besides its faxes: how many are pushed, and which were rejected."""
     facts = await line.group_facts(name)
     since = {
@@ -150,8 +160,7 @@ async def _begin(line: ConsoleLine, name: str, standing: Standing, person: Perso
     }
     rejected = facts.still(standing.members, since)
     if person.department is not None:  # others may have pushed into it since
-        own = rf"{escape(name)}\.\d+"
-        rejected = {id_: error for id_, error in rejected.items() if fullmatch(own, id_)}
+        rejected = {job: error for job, error in rejected.items() if pushed is not None and pushed.owns(job)}
     return MailingState(
         rejected=rejected,
         size=facts.size if person.department is None else None,

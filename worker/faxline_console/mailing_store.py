@@ -1,12 +1,13 @@
 """The list of mailings that were pushed in the console."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from re import escape, fullmatch
 from time import time
 from typing import Any
 
-from sqlalchemy import Column, Engine, Select, String, Table, delete, insert, select
+from sqlalchemy import Column, Engine, Select, String, Table, Text, delete, insert, select
 from sqlalchemy.exc import IntegrityError
 
 from faxline_console.people import Person
@@ -34,6 +35,15 @@ unfinished = Table(
 )
 """The mailings whose push has not come to its end."""
 
+named_ids = Table(
+    "mailing_ids",
+    metadata,
+    Column("account", String(64), primary_key=True),
+    Column("name", String(128), primary_key=True),
+    Column("ids", Text, nullable=False),
+)
+"""The ids that rows give their faxes, with spaces: by these it is known whose a rejected fax is."""
+
 
 @dataclass(frozen=True, slots=True)
 class Reserved:
@@ -43,6 +53,7 @@ class Reserved:
         account, name: whose, and the name of its group.
         digest: of what its faxes are made of.
         faxes, left_out: how many, and how many bad rows are left out.
+        ids: those of faxes that have one of their own, and not `NAME.N`.
     """
 
     account: str
@@ -50,6 +61,7 @@ class Reserved:
     digest: str
     faxes: int
     left_out: int
+    ids: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +74,7 @@ class Pushed:
         at: when.
         pushed, left_out: how many faxes, and how many bad rows were left out.
         unfinished: whether the push was interrupted, or is still under way.
+        ids: those of faxes that have one of their own; the list has none.
         old: whether Redis may have forgotten its faxes since: it is not pushed again under its name.
     """
 
@@ -73,6 +86,11 @@ class Pushed:
     left_out: int
     unfinished: bool = False
     old: bool = False
+    ids: frozenset[str] = field(default=frozenset(), repr=False)
+
+    def owns(self, job: str) -> bool:
+        """Whether a fax of its group was pushed with it, by its id."""
+        return job in self.ids or is_numbered(self.name, job)
 
 
 class MailingStore:
@@ -115,6 +133,8 @@ class MailingStore:
                 database.execute(insert(mailings).values(row))
                 database.execute(insert(contents).values(place | {"digest": mailing.digest}))
                 database.execute(insert(unfinished).values(place))
+                if mailing.ids:
+                    database.execute(insert(named_ids).values(place | {"ids": " ".join(mailing.ids)}))
         except IntegrityError:  # it was begun before: the same may be pushed again
             return self._may_repeat(mailing)
         return True
@@ -152,12 +172,24 @@ class MailingStore:
             query = query.where(mailings.c.department == _department(person))
         with self._engine.begin() as database:
             row = database.execute(query).mappings().first()
-        return None if row is None or not person.sees_account(account) else self._pushed(row)
+            same = (named_ids.c.account == account) & (named_ids.c.name == name)
+            ids = database.scalar(select(named_ids.c.ids).where(same)) or ""
+        return None if row is None or not person.sees_account(account) else self._pushed(row, ids)
 
-    def _pushed(self, row: Mapping[Any, Any]) -> Pushed:
+    def _pushed(self, row: Mapping[Any, Any], ids: str = "") -> Pushed:
         at = datetime.fromtimestamp(row["at"] / 1000, tz=UTC)
         told = row["account"], row["name"], row["who"], at, row["pushed"], row["left_out"]
-        return Pushed(*told, unfinished=_is_open(row), old=self._is_old(row))
+        return Pushed(*told, unfinished=_is_open(row), old=self._is_old(row), ids=frozenset(ids.split()))
+
+
+def is_numbered(name: str, job: str) -> bool:
+    """Whether a fax of a mailing has no id of its own.
+
+    Example:
+        >>> is_numbered("june", "june.17")
+        True
+    """
+    return fullmatch(rf"{escape(name)}\.\d+", job) is not None
 
 
 def _all() -> Select[Any]:

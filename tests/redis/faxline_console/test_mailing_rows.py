@@ -8,9 +8,9 @@ from tests.redis.faxline_console.test_mailings import draft_of, pushed
 
 
 def test_a_row_that_names_no_document_is_bad_and_gets_none_of_the_others(
-    console: Console, redis_client: redis.Redis
+    own_console: Console, redis_client: redis.Redis
 ) -> None:
-    person = console.person("clerk")
+    person = own_console.person("clerk")
     rows = "to,file\n+12025550147,smith.pdf\n+12025550148,\n+12025550149,jones.pdf\n"
     documents = [("files", (f"{name}.pdf", plain_pdf(1))) for name in ("smith", "jones", "brown")]
     answer = person.act("/mailings/new", [("csv", ("rows.csv", rows.encode())), *documents], account="north")

@@ -20,7 +20,7 @@ from faxline_console.guard import Page, person_of
 from faxline_console.line import ConsoleLine
 from faxline_console.lines import Lines
 from faxline_console.mailing_rows import MOST_ROWS, Draft, Looked, MailingInvalid, look_at
-from faxline_console.mailing_store import MailingStore, Reserved
+from faxline_console.mailing_store import MailingStore, Reserved, is_numbered
 from faxline_console.outlook import starts
 from faxline_console.pages.send import files_of, plain_name
 from faxline_console.people import Right
@@ -157,7 +157,8 @@ class MailingUploadPages:
         known = await run_in_threadpool(self._store.find, person, *place)
         if known is None and await _is_there(line, looked.name):
             return TAKEN + OTHER
-        row = Reserved(*place, draft.digest(priority), len(looked.faxes), len(looked.bad))
+        ids = [name for fax in looked.faxes if not is_numbered(looked.name, name := str(fax["id"]))]
+        row = Reserved(*place, draft.digest(priority), len(looked.faxes), len(looked.bad), ids)
         if await run_in_threadpool(self._store.reserve, person, row):
             return ""
         if known is None:
