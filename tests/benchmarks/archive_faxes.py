@@ -4,6 +4,10 @@ The faxes are as those of keys that are configured: HMACs instead of numbers, an
 they are plain, so that a page that reads them has something to show.
 """
 
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
 from sqlalchemy import Connection, Engine, text
 
 from faxline_archive.migrations.versions import usage_sums
@@ -92,7 +96,14 @@ def number(fax: int) -> str:
     return f"+1202{2_000_000 + fax * 7919 % 400_000}"
 
 
-def fill(engine: Engine, count: int, *, begin: int = BEGIN, texts: dict[str, str] = SEALED) -> None:
+def fill(
+    engine: Engine,
+    count: int,
+    *,
+    begin: int = BEGIN,
+    texts: dict[str, str] = SEALED,
+    further: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
+) -> None:
     """Make the tables of an empty PostgreSQL database, and fill them. The indexes come last.
 
     Args:
@@ -100,6 +111,7 @@ def fill(engine: Engine, count: int, *, begin: int = BEGIN, texts: dict[str, str
         count: how many faxes.
         begin: when the first was queued, in milliseconds since 1970.
         texts: SEALED or PLAIN.
+        further: statements that add further faxes, with their parameters.
     """
     indexes = [(table, list(table.indexes)) for table in (faxes, fax_metadata)]
     for table, _ in indexes:
@@ -123,6 +135,9 @@ def fill(engine: Engine, count: int, *, begin: int = BEGIN, texts: dict[str, str
             connection.execute(text(MEMBERS.format(**texts)), span)
     with engine.begin() as connection:
         connection.execute(text("DROP INDEX filling"))
+        connection.exec_driver_sql(TERM)
+        for statement, values in further.items():
+            connection.execute(text(statement), values)
         connection.exec_driver_sql(usage_sums._SUM)
     for table, own in indexes:
         table.indexes.update(own)

@@ -18,7 +18,9 @@ import redis
 from argon2 import PasswordHasher
 from sqlalchemy import create_engine, text
 
+from faxline.contract.redis_keys import RedisKeys
 from faxline_archive.database import open_database
+from faxline_archive.schema import EVENTS, positions
 from faxline_console.guard import COOKIE
 from faxline_console.people import Person, Role
 from faxline_console.store import ConsoleStore
@@ -45,6 +47,27 @@ SELECT account, job_id * 3 + k, 'events', queued_at + k * 1000 || '-0', queued_a
 FROM faxes CROSS JOIN (VALUES (0, 'fax.queued'), (1, 'fax.submitted'), (2, 'fax.delivered')) AS told (k, e)
 WHERE job_id % :every = 0
 """
+LIVE = """
+INSERT INTO faxes (account, job, reuse, kind, group_name, priority, state, attempt, submissions, deliveries,
+  queued_at, updated_at, last_event, private, terms)
+SELECT 'default', job, 0, 'send', group_name, 'normal', state, 0, 0, 0, :at - n, :at - n, :at - n || '-0',
+  '{"metadata":{"department":"' || department || '"}}', array_remove(ARRAY[
+    pg_temp.term('default', 'state', state), pg_temp.term('default', 'group_name', group_name),
+    pg_temp.term('default', 'member', department, 'department')], NULL)
+FROM (
+  SELECT 'taken-' || n AS job, NULL AS group_name, CASE WHEN n < :doubts THEN 'in_doubt' ELSE 'submitted' END
+    AS state, NULL AS department, n FROM generate_series(0, :taken - 1) AS n
+  UNION ALL SELECT 'reminders.' || n, 'reminders', 'queued', NULL, n FROM generate_series(0, :mailed - 1) AS n
+  UNION ALL SELECT 'letter-' || d || '-' || n, NULL, 'queued', 'department' || d, n
+    FROM generate_series(0, :departments - 1) AS d, generate_series(0, :share - 1) AS n
+) AS live
+"""
+MEMBERS = """
+INSERT INTO fax_metadata (account, job, reuse, key, value, queued_at, state)
+SELECT account, job, 0, 'department', 'department' || split_part(job, '-', 2), queued_at, state
+FROM faxes WHERE account = 'default' AND job LIKE 'letter-%'
+"""
+"""The faxes that wait in Redis, as the archive has read of them."""
 EVERY = 50
 """One fax in so many has its events in the archive: those whose pages are measured."""
 
@@ -88,7 +111,8 @@ class Rig:
             _queue(self.redis, self.queued)
             if not self.archive:
                 self.archive = stack.enter_context(PostgresServer(**BUFFERS)).url()
-                fill_archive(self.archive, self.archived)
+                fill_archive(self.archive, self.archived, self.queued)
+            _mark(self.archive, self.redis)
             database = f"sqlite:///{folder / 'console.db'}"
             self.store = ConsoleStore(
                 open_database(database, writes=True),
@@ -144,18 +168,44 @@ def _queue(client: redis.Redis, count: int) -> None:
     entries = [{"entry": "0-1", "stream": "intake", "error": "bad_json", "raw": "{"} for _ in range(DEAD)]
     for entry in entries:
         client.xadd(maker.store.keys.dead, entry)  # type: ignore[arg-type]
-    mailing = count // 100 + 1
+    mailing, share = _sizes(count)
     maker.register([f"{MAILING}.{number}" for number in range(mailing)], group=MAILING, group_size=mailing)
-    share = (count - mailing) // DEPARTMENTS + 1
     for number in range(DEPARTMENTS):
         told = {"department": f"department{number}"}
         maker.register([f"letter-{number}-{one}" for one in range(share)], metadata=told)
 
 
-def fill_archive(url: str, count: int) -> None:
+def _sizes(count: int) -> tuple[int, int]:
+    """How many of the faxes that wait are of the mailing, and of each department."""
+    mailing = count // 100 + 1
+    return mailing, (count - mailing) // DEPARTMENTS + 1
+
+
+def _mark(url: str, client: redis.Redis) -> None:
+    """Say, as an archive does that has read all events until now, how far it has read."""
+    keys, engine = RedisKeys(ACCOUNT), create_engine(url)
+    newest: Any = client.xrevrange(keys.events, count=1)
+    mark, place = f"{newest[0][0].decode()} 1", {"account": ACCOUNT, "stream": EVENTS}
+    client.hset(keys.account_state, mapping={"archive": "1", "archived_events": mark})
+    with engine.begin() as connection:
+        connection.execute(positions.delete().filter_by(**place))
+        connection.execute(positions.insert().values(**place, mark=mark, missing=0))
+    engine.dispose()
+
+
+def fill_archive(url: str, count: int, queued: int) -> None:
     """Fill an empty archive; its last fax was queued just now."""
-    engine = create_engine(url)
-    fill(engine, count, begin=round(time.time() * 1000) - count * STEP, texts=PLAIN)
+    engine, now = create_engine(url), round(time.time() * 1000)
+    mailed, share = _sizes(queued)
+    live = {
+        "at": now,
+        "doubts": DOUBTS,
+        "taken": DOUBTS + SUBMITTED,
+        "mailed": mailed,
+        "departments": DEPARTMENTS,
+    }
+    further = {LIVE: {**live, "share": share}, MEMBERS: {}}
+    fill(engine, count, begin=now - count * STEP, texts=PLAIN, further=further)
     with engine.begin() as connection:
         connection.execute(text(STORY), {"every": EVERY})
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:

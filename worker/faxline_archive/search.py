@@ -38,6 +38,7 @@ from faxline_archive.schema import JOB, fax_metadata, faxes
 PAGE = 100
 BRANCHES = 500
 """The most searches that one statement joins: SQLite's limit."""
+_PLACE = ("account", "job", "reuse", "queued_at")
 _TIMES = ("queued_at", "submitted_at", "call_started_at", "call_ended_at", "ended_at", "send_at")
 _SAME = (
     *(
@@ -80,6 +81,37 @@ def find(
         if len(found) < page:
             return
         after = (found[-1]["queued_at"], found[-1]["job"])
+
+
+def find_joined(
+    connection: Connection,
+    account: str,
+    searches: Sequence[tuple[Wanted, Sequence[ColumnElement[bool]]]],
+    privacy: Privacy,
+    *,
+    after: Place | None,
+    limit: int,
+) -> list[RowMapping]:
+    """The pages of several searches, of which no two find the same fax; those of an index each in one page.
+
+    Args:
+        connection: to the database.
+        account: whose faxes.
+        searches: what must hold, and further conditions on the table.
+        privacy: the account's.
+        after: the place behind which all begin.
+        limit: the most rows of each.
+    """
+    found: list[RowMapping] = []
+    pages: list[Select[Any]] = []
+    for wanted, also in searches:
+        if connection.dialect.name == "postgresql" and needs_intersection(as_stored(wanted)):
+            found += find_page(connection, account, wanted, privacy, after=after, limit=limit, also=also)
+        else:
+            pages.append(page_query(account, wanted, privacy, after=after, limit=limit, also=also))
+    if pages:
+        found += connection.execute(_joined(pages, limit)).mappings()
+    return found
 
 
 def find_page(
@@ -136,10 +168,18 @@ def page_query(
         for numbers in itertools.product(*(found for found in lookups if found))
         for values in itertools.product(*(values for _, values in members))
     ]
-    if len(branches) == 1:
-        return branches[0]
-    joined = union_all(*(select(branch.subquery()) for branch in branches)).subquery()
-    return select(joined).order_by(*latest_first(joined)).limit(limit)
+    return _joined(branches, limit)
+
+
+def _joined(pages: Sequence[Select[Any]], limit: int) -> Select[Any]:
+    """One page of several: the places of the last of all, and their rows."""
+    if len(pages) == 1:
+        return pages[0]
+    narrow = (page.with_only_columns(*(faxes.c[name] for name in _PLACE)) for page in pages)
+    places = union_all(*(select(page.subquery()) for page in narrow)).subquery()
+    last = select(places).order_by(*latest_first(places)).limit(limit).subquery()
+    same = and_(*(faxes.c[name] == last.c[name] for name in _PLACE[:3]))
+    return select(faxes).join(last, same).order_by(*latest_first(faxes))
 
 
 def as_stored(wanted: Wanted) -> Wanted:

@@ -4,8 +4,8 @@ Days of every zone begin on a quarter of an hour. What is between them is mostly
 """
 
 from collections import defaultdict
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, delete
 
@@ -66,3 +66,38 @@ class SumChanges:
             counts = self._changes[row["account"], minutes, row["queued_at"] // (minutes * MINUTE)]
             for place, count in enumerate(one):
                 counts[place] += times * count
+
+
+class Piece(NamedTuple):
+    """A time (ms, None: without an end) that consists of whole spans of so many minutes; 0: of none."""
+
+    minutes: int
+    since: int | None
+    until: int | None
+
+
+def pieces(since: int | None, until: int | None, spans: Sequence[int]) -> Iterator[Piece]:
+    """Cut a time into pieces: the longest spans in its middle, what is within no span at its ends.
+
+    Example:
+        >>> list(pieces(0, 25 * 60 * MINUTE, [QUARTER, DAY]))
+        [Piece(minutes=15, since=86400000, until=90000000), Piece(minutes=1440, since=0, until=86400000)]
+
+    Args:
+        since: its begin (ms); None: without one.
+        until: its end (ms); None: without one.
+        spans: their minutes, the shortest first. Each is a multiple of the one before.
+    """
+    minutes = 0
+    for longer in spans:
+        length = longer * MINUTE
+        first = None if since is None else -(-since // length) * length
+        last = None if until is None else until // length * length
+        if first is not None and last is not None and first >= last:
+            break
+        if since != first:
+            yield Piece(minutes, since, first)
+        if until != last:
+            yield Piece(minutes, last, until)
+        minutes, since, until = longer, first, last
+    yield Piece(minutes, since, until)

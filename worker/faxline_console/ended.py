@@ -4,13 +4,14 @@ A person's accounts and department are conditions of each statement, so pages ar
 """
 
 import json
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import tzinfo
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from sqlalchemy import Engine, RowMapping, func, select
+from sqlalchemy import Engine, RowMapping, Select, func, select, union_all
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError
 
@@ -24,7 +25,7 @@ from faxline_archive.fax_leaves import events_of
 from faxline_archive.inquiries import KEY, URL, Inquiries
 from faxline_archive.privacy import Privacy
 from faxline_archive.schema import AUDIT, entries, faxes
-from faxline_archive.search import fax_of, find_one, find_page, moment_of, opened, page_query
+from faxline_archive.search import fax_of, find_joined, find_one, moment_of, opened, page_query
 from faxline_console.ended_jobs import job_of
 from faxline_console.ended_query import named, searches
 from faxline_console.marks import Mark
@@ -87,40 +88,42 @@ class Ended:
                 place = after.place(account) if after else None
                 pushed = named(connection, account, query)
                 also = () if pushed is None else (pushed,)
-                for search in searches(query, person, privacy):
-                    rows = find_page(
-                        connection,
-                        account,
-                        search.wanted,
-                        privacy,
-                        after=place,
-                        limit=limit,
-                        also=(*search.also, *also),
-                    )
-                    found += [(Mark(row["queued_at"], account, row["job"]), row) for row in rows]
+                asked = [(one.wanted, (*one.also, *also)) for one in searches(query, person, privacy)]
+                rows = find_joined(connection, account, asked, privacy, after=place, limit=limit)
+                found += [(Mark(row["queued_at"], account, row["job"]), row) for row in rows]
         found.sort(key=lambda one: one[0].order)
         jobs = [job_of(fax_of(row, self.privacy(row["account"]))) for _, row in found[:limit]]
         return [job for job in jobs if person.sees(job.account, job.metadata)]
 
-    def count(self, names: Sequence[str], query: Query, person: Person, most: int) -> int:
-        """How many faxes `page` would find in all; no more than `most` are counted.
+    def count(
+        self, names: Sequence[str], query: Query, person: Person, most: int
+    ) -> dict[str, Counter[bool]]:
+        """How many faxes `page` would find of each state of the archive: in part, and others.
+
+        Of each state no more than `most` are counted.
 
         Raises:
             ArchiveUnavailable: the database is away or refuses.
         """
-        found = 0
+        found = defaultdict[str, Counter[bool]](Counter)
         with told(), self._engine.connect() as connection:
             for account in names:
                 privacy = Privacy(self._keyring, account)
+                parts: list[Select[Any]] = []
                 for search in searches(query, person, privacy):
-                    if found >= most:
-                        return most
-                    left = most - found
-                    rows = page_query(
-                        account, search.wanted, privacy, after=None, limit=left, also=search.also
-                    )
-                    those = rows.with_only_columns(rows.selected_columns.job).subquery()
-                    found += connection.scalar(select(func.count()).select_from(those)) or 0
+                    if (left := most - found[search.wanted.state or ""].total()) > 0:
+                        rows = page_query(
+                            account, search.wanted, privacy, after=None, limit=left, also=search.also
+                        )
+                        columns = rows.selected_columns
+                        parts.append(
+                            select(rows.with_only_columns(columns.state, columns.partial).subquery())
+                        )
+                if parts:
+                    those = union_all(*parts).subquery()
+                    by = those.c.state, those.c.partial
+                    for state, partial, count in connection.execute(select(*by, func.count()).group_by(*by)):
+                        found[state][bool(partial)] += count
         return found
 
     def fax(self, account: str, job: str) -> ArchivedFax:

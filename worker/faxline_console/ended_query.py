@@ -1,9 +1,10 @@
 """A search line as searches of the archive: one for each combination of its alternatives."""
 
 import itertools
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 from sqlalchemy import ColumnElement, Connection, Select, and_, exists, not_, or_, select
 
@@ -17,7 +18,9 @@ from faxline_console.query import Query, QueryInvalid, Term
 MOST = 32
 """The most combinations of alternatives that a line may have."""
 _WHOLE = faxes.c.partial.is_not(True)
-_STATES: dict[str, tuple[tuple[str, Sequence[ColumnElement[bool]]], ...]] = {
+State: TypeAlias = tuple[str | None, Sequence[ColumnElement[bool]]]
+"""A state in the archive, and what else must hold."""
+_STATES: dict[str, tuple[State, ...]] = {
     "delivered": (("delivered", (_WHOLE,)),),
     "partial": (("delivered", (faxes.c.partial.is_(True),)),),
     "failed": (("failed", ()), ("rejected", ())),
@@ -50,7 +53,7 @@ def searches(query: Query, person: Person, privacy: Privacy) -> Iterator[Search]
     Raises:
         QueryInvalid: the line has too many alternatives.
     """
-    to, state = query.terms.get("to"), query.terms.get("state")
+    to = query.terms.get("to")
     if to is not None and len(whole_numbers(to)) < (len(to.values) if to.without else 1):
         return  # what it cannot leave out, it must not find
     metadata = {key: term.values for key, term in query.metadata.items() if not term.without}
@@ -59,35 +62,46 @@ def searches(query: Query, person: Person, privacy: Privacy) -> Iterator[Search]
         if key in metadata and value not in metadata[key]:
             return
         metadata[key] = (value,)
-    states: list[tuple[str | None, Sequence[ColumnElement[bool]]]] = [(None, (faxes.c.state.in_(ENDED),))]
-    if state is not None and not state.without:
-        states = [found for value in state.values for found in _STATES.get(value, ())]
-    alternatives: list[Sequence[Any]] = [
-        states,
-        whole_numbers(to) if to is not None and not to.without else [None],
-        _values(query.terms.get("reason")),
-        _values(query.terms.get("group")),
-        *metadata.values(),
-    ]
-    count = 1
-    for values in alternatives:
-        count *= len(values)
+    numbers = whole_numbers(to) if to is not None and not to.without else [None]
+    reasons, groups = _values(query.terms.get("reason")), _values(query.terms.get("group"))
+    alternatives: list[Sequence[Any]] = [numbers, reasons, groups, *metadata.values()]
+    named = sum(values[0] is not None for values in alternatives)
+    alone = named <= 1 and not ({"to", "reason", "id", "jobid"} & query.terms.keys())
+    count = math.prod(map(len, alternatives))
+    states = _states(query.terms.get("state"), each=alone and count == 1)
+    count *= len(states)
     if count > MOST:
         raise QueryInvalid(f"The line has {count} combinations of alternatives; at most {MOST} are searched.")
     further = tuple(_further(query, privacy))
-    for (named, also), number, reason, group, *members in itertools.product(*alternatives):
+    for (state, also), number, reason, group, *members in itertools.product(states, *alternatives):
         yield Search(
             Wanted(
                 to=number,
                 since=query.since,
                 until=query.until,
-                state=named,
+                state=state,
                 reason=reason,
                 group=group,
                 metadata=dict(zip(metadata, members, strict=True)),
             ),
             (*also, *further),
         )
+
+
+def _states(term: Term | None, *, each: bool) -> list[State]:
+    """The states that are asked for, as alternatives.
+
+    Args:
+        term: what the line says.
+        each: whether an index has each state with the rest. Else any state, or not some, is one condition.
+    """
+    words = [word for word in _STATES if term is None or term.matches(word)]
+    found: list[State] = [one for word in words for one in _STATES[word]]
+    if len(words) == len(_STATES):
+        found = [(state, ()) for state in ENDED]
+    if each or not found or (term is not None and not term.without):
+        return found
+    return [(None, (or_(*(and_(faxes.c.state == state, *also) for state, also in found)),))]
 
 
 def _values(term: Term | None) -> Sequence[str | None]:
@@ -104,9 +118,6 @@ def _further(query: Query, privacy: Privacy) -> Iterator[ColumnElement[bool]]:
         elif word == "to":
             found = [index for number in whole_numbers(term) for index in privacy.lookups(NUMBER, number)]
             yield or_(faxes.c.to_index.is_(None), faxes.c.to_index.not_in(found))
-        elif word == "state":
-            named = [_is(*found) for value in term.values for found in _STATES.get(value, ())]
-            yield from (not_(condition) for condition in named)
         elif word in {"reason", "group"}:
             column = faxes.c["group_name" if word == "group" else word]
             yield or_(column.is_(None), column.not_in(term.values))
@@ -148,7 +159,3 @@ def _is_one_of(word: str, term: Term) -> ColumnElement[bool]:
         return faxes.c.job.in_(term.values)
     numbers = [int(value) for value in term.values if value.isdecimal() and len(value) < 19]  # noqa: PLR2004
     return and_(faxes.c.job_id.is_not(None), faxes.c.job_id.in_(numbers))
-
-
-def _is(state: str, also: Sequence[ColumnElement[bool]]) -> ColumnElement[bool]:
-    return and_(faxes.c.state == state, *also)

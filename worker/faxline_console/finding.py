@@ -25,7 +25,7 @@ from faxline_console.lookup import Lookup
 from faxline_console.marks import Mark
 from faxline_console.number_search import asks_for_more, by_last_four, turned
 from faxline_console.number_words import digits
-from faxline_console.own_faxes import on_their_way
+from faxline_console.own_faxes import found_by_archive, on_their_way
 from faxline_console.people import Person, Right
 from faxline_console.query import Query, state_word, word_of
 from faxline_console.tallies import of_live
@@ -97,7 +97,9 @@ class Finder(Lookup):
         names = self.accounts(person, query)
         found, away = Found([]), 0
         try:
-            read = await asyncio.gather(*(self._live(self._lines.of(name), query, person) for name in names))
+            read = await asyncio.gather(
+                *(self._live(self._lines.of(name), query, person, after) for name in names)
+            )
             every = [job for jobs, _ in read for job in jobs]
             jobs = [job for job in every if query.matches(job)]
             found.told += every
@@ -151,17 +153,22 @@ class Finder(Lookup):
         names, term = self._lines.accounts_of(person), query.terms.get("account")
         return [name for name in names if term is None or term.matches(name)]
 
-    async def _live(self, line: ConsoleLine, query: Query, person: Person) -> tuple[list[Job], bool]:
+    async def _live(
+        self, line: ConsoleLine, query: Query, person: Person, after: Mark | None
+    ) -> tuple[list[Job], bool]:
         """What one account has in any state, and whether that is all.
 
-        Ids and groups are looked up. Otherwise the open faxes are gone through, state by state: of the states
-        that are not asked for, too, as the page counts them. Those of whole accounts are counted elsewhere.
+        Ids and groups are looked up, and members of the metadata in the archive. Otherwise the open faxes are
+        gone through, state by state: of the states that are not asked for, too, as the page counts them.
+        Those of whole accounts are counted elsewhere.
         """
         names, groups, only = _exactly(query, "id"), _exactly(query, "group"), query.fields(person)
         if names or groups:
             of_groups = [await line.members(group) for group in groups]
             wanted = sorted({*names}.union(*of_groups))
             found, whole = await line.named(wanted[:MOST_NAMED], only), len(wanted) <= MOST_NAMED
+        elif self.ended and (told := await found_by_archive(line, self.ended, query, person, after)):
+            found, whole = told
         else:
             counted = query.is_of_accounts and person.department is None
             asked = query.terms.get("state") if counted else None

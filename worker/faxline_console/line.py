@@ -21,6 +21,7 @@ from faxline_console.orders import Orders, read_orders
 from faxline_console.pushing import PushingLine
 from faxline_console.spending import counted, spend
 from faxline_console.standing import Standing, read_standing
+from faxline_console.unarchived import Unarchived, read_archived_until, read_unarchived
 
 _T = TypeVar("_T")
 PARTIAL = re.compile(rb'"partial":\s*true')
@@ -183,7 +184,11 @@ class ConsoleLine(PushingLine):
 
         0 if it has read all of them; None if no archive reads this account.
         """
-        return await self._run(_archived_until(self.keys))
+        return await self._run(read_archived_until(self.keys))
+
+    async def unarchived(self, few: int, most: int) -> Unarchived | None:
+        """What the archive has not read yet, as `read_unarchived` tells it."""
+        return await self._run(read_unarchived(self.keys, few, most))
 
     async def servers(self) -> list[Server]:
         """What Redis says about itself; of a cluster each primary."""
@@ -215,17 +220,6 @@ def _fields(keys: RedisKeys, names: Sequence[str], field: str) -> Steps[list[Any
 
     found: list[Any] = yield Pipeline(queue_reads)
     return found
-
-
-def _archived_until(keys: RedisKeys) -> Steps[int | None]:
-    """The mark is of state/archive_marks.py: the id of the last entry that was read, and a number."""
-    fields = ("archive", "archived_events")
-    on, mark = yield Command(lambda client: client.hmget(keys.account_state, fields))
-    if not on:
-        return None
-    after = (mark or b"").partition(b" ")[0].decode() or "0-0"
-    unread: Any = yield Command(lambda client: client.xrange(keys.events, f"({after}", "+", count=1))
-    return int(unread[0][0].partition(b"-")[0]) if unread else 0
 
 
 def _lately(key: str, count: int) -> Steps[list[str]]:

@@ -15,14 +15,13 @@ MOST = 1000
 REMEMBERED = 1000
 """The most searches of which the count is remembered."""
 FRESH = 10.0
-"""Seconds that a count is used."""
-LASTS = 600.0
-"""Seconds that it is known that there are more than MOST: they become fewer by the retention alone."""
+"""Seconds that a count is used at least."""
+SHARE = 100
+"""A count is used at least this many times as long as it took."""
 MOST_ACCOUNTS = 20
 """The most accounts of which the archive's faxes are counted."""
 LIVE = ("queued", "sending", "in_doubt")
 """The states of faxes on their way, as the search line names them."""
-ENDED = ("delivered", "partial", "failed", "unconfirmed", "canceled")
 _INDEXED = {"account", "state", "group"}
 
 
@@ -66,22 +65,22 @@ class Known:
 
     def __init__(self, now: Callable[[], float] = monotonic) -> None:
         self._now = now
-        self._counts: dict[str, tuple[float, int]] = {}
+        self._counts: dict[str, tuple[float, dict[str, Tally]]] = {}
 
-    def count(self, search: str) -> int | None:
-        """How many faxes a search found, not long ago; None if it is to be counted."""
-        until, count = self._counts.get(search, (0.0, 0))
-        return count if until > self._now() else None
-
-    def keep(self, search: str, count: int) -> None:
-        """Remember a count."""
-        if len(self._counts) >= REMEMBERED:
-            self._counts.clear()
-        self._counts[search] = self._now() + (LASTS if count > MOST else FRESH), count
+    def tallies(self, search: str, count: Callable[[], dict[str, Tally]]) -> dict[str, Tally]:
+        """What a search found not long ago. It is counted again after SHARE times as long as that took."""
+        until, found = self._counts.get(search, (0.0, {}))
+        began = self._now()
+        if until <= began:
+            if len(self._counts) >= REMEMBERED:
+                self._counts.clear()
+            found = count()
+            self._counts[search] = self._now() + max(FRESH, SHARE * (self._now() - began)), found
+        return found
 
 
 def count_ended(
-    ended: Ended, accounts: Sequence[str], query: Query, person: Person, counted: Known
+    ended: Ended, accounts: Sequence[str], query: Query, person: Person, known: Known
 ) -> dict[str, Tally]:
     """Count in the archive what an index answers: by account, days, and one group or member of the metadata.
 
@@ -91,28 +90,33 @@ def count_ended(
     members = len(rest.metadata) + (person.department is not None)
     plain = all(_is_one(term) for word, term in rest.terms.items() if word == "group")
     named = members + ("group" in rest.terms)
-    known = rest.terms.keys() <= _INDEXED and plain and all(map(_is_one, rest.metadata.values()))
-    if not known or named > 1 or len(accounts) > MOST_ACCOUNTS:
+    counted = rest.terms.keys() <= _INDEXED and plain and all(map(_is_one, rest.metadata.values()))
+    if not counted or named > 1 or len(accounts) > MOST_ACCOUNTS:
         return {}
-    states = [state for state in ENDED if state != "partial" or not named]
-    found: dict[str, Tally] = {}
+
+    def count() -> dict[str, Tally]:
+        counts = ended.count(accounts, rest, person, MOST + 1)
+        totals = Counter({state: some.total() for state, some in counts.items()})
+        found = {state: _tally(totals[state]) for state in ("unconfirmed", "canceled")}
+        found["failed"] = _tally(totals["failed"] + totals["rejected"])
+        more, partial = totals["delivered"] > MOST, counts["delivered"][True]
+        found["delivered"] = Tally(min(totals["delivered"] - partial, MOST), more)
+        if not more:
+            found["partial"] = Tally(partial)
+        elif not named:  # these have an index of their own
+            asked = replace(rest, terms={**rest.terms, "state": Term(("partial",))})
+            found["partial"] = _tally(ended.count(accounts, asked, person, MOST + 1)["delivered"].total())
+        return {"": _tally(totals.total()), **found}
+
+    search = repr((accounts, rest.terms, rest.metadata, rest.since, rest.until, person.department))
     try:
-        for state in ("", *states):
-            asked = replace(rest, terms={**rest.terms, "state": Term((state,))}) if state else rest
-            search = repr(
-                (state, *accounts, rest.terms, rest.metadata, rest.since, rest.until, person.department)
-            )
-            count = counted.count(search)
-            if count is None:
-                count = ended.count(accounts, asked, person, MOST + 1)
-                counted.keep(search, count)
-            found[state] = Tally(min(count, MOST), count > MOST)
+        return known.tallies(search, count)
     except (ArchiveUnavailable, QueryInvalid):
         return {}
-    if named and not any(tally.more for tally in found.values()):  # no index has them, but the rest is known
-        rest_of_all = 2 * found[""].count - sum(tally.count for tally in found.values())
-        found["partial"] = Tally(max(0, rest_of_all))  # counts that are kept are not of the same moment
-    return found
+
+
+def _tally(count: int) -> Tally:
+    return Tally(min(count, MOST), count > MOST)
 
 
 def _is_one(term: Term) -> bool:

@@ -67,6 +67,11 @@ def state_of(job: Job) -> tuple[str, str]:
     return STATES.get("partial" if job.partial else str(job.state), ("queued", str(job.state)))
 
 
+def word_of_state(state: str) -> str:
+    """The word within a sentence for a state of the search line."""
+    return STATES["submitted" if state == "sending" else state][1].lower()
+
+
 def reason_words(reason: str | None, code: int | None = None) -> str:
     """A reason for people, such as `busy (code 17)`; empty if there is none."""
     if not reason:

@@ -16,15 +16,16 @@ from faxline.contract.sealing.keyring import Keyring, new_key
 from faxline_archive.privacy import Privacy
 from faxline_archive.search import page_query
 from faxline_console.ended import Ended
+from faxline_console.ended_open import name_open
 from faxline_console.ended_query import looked_up, named, searches
 from faxline_console.mailing_progress import progress_of
 from faxline_console.mailing_store import Pushed
 from faxline_console.marks import Mark
 from faxline_console.people import Person, Role
 from faxline_console.query import Query, parse_query
-from faxline_console.tallies import FRESH, LASTS, MOST, REMEMBERED, Known, Tally, count_ended
+from faxline_console.tallies import FRESH, MOST, REMEMBERED, SHARE, Known, Tally, count_ended
 from tests.archives import new_archive
-from tests.stage.archives import StagedArchive, StagedFax
+from tests.stage.archives import BEGIN, StagedArchive, StagedFax
 
 ANYBODY = Person("ada", Role.VIEWER)
 RADIOLOGIST = Person("eve", Role.CLERK, department=("department", "radiology"))
@@ -165,7 +166,7 @@ def test_a_fax_that_is_named_and_those_in_part_are_found_by_an_index(tmp_path: P
             assert f"(account=? AND {index}" in plan_of(connection, looked)
         pushed = named(connection, "north", parse_query("id:d", UTC))
         assert pushed is not None
-        assert "queued_at=?" in plan_of(connection, page(parse_query("", UTC), pushed))
+        assert "queued_at=?" in plan_of(connection, page(parse_query("id:d", UTC), pushed))
         assert "ix_faxes_partial" in plan_of(connection, page(parse_query("state:partial", UTC)))
     engine.dispose()
 
@@ -180,6 +181,25 @@ def plan_of(connection: Connection, statement: Select[Any]) -> str:
     compiled = statement.compile(connection, compile_kwargs={"literal_binds": True})
     rows = connection.execute(text(f"EXPLAIN QUERY PLAN {compiled}")).all()
     return " ".join(row[3] for row in rows)
+
+
+def test_the_faxes_on_their_way_are_named_that_have_all_members(staged: StagedArchive) -> None:
+    staged.add("f", account="south", at=5, state="queued", metadata={"department": "radiology", "case": "7"})
+    ended = Ended(staged.engine, staged.keyring)
+
+    def named_of(account: str, line: str = "", after: Mark | None = None, **members: str) -> object:
+        return name_open(ended, account, parse_query(line, UTC), members, mark="1-0 1", after=after)
+
+    assert named_of("south", department="radiology") == (["f", "e"], True)
+    assert named_of("south", department="radiology", case="7") == (["f"], True)
+    assert named_of("south", case="7", department="billing") == ([], True)
+    assert named_of("south", "until:2026-10-26", department="radiology") == ([], True)
+    assert named_of("south", department="radiology", after=Mark(BEGIN + 5000, "south", "f")) == (
+        ["f", "e", "e"],
+        True,
+    )
+    assert named_of("north", department="radiology") == ([], True)
+    assert named_of("west", department="radiology") is None
 
 
 @pytest.mark.parametrize(
@@ -197,23 +217,32 @@ def test_how_far_a_mailing_is_is_counted_in_the_archive(
     assert dict(found["north", "june"].counts) == counts
 
 
-def test_a_count_is_used_for_some_seconds_and_a_large_one_for_minutes() -> None:
-    now = 100.0
-    counted = Known(lambda: now)
-    assert counted.count("few") is None
-    counted.keep("few", 3)
-    counted.keep("many", MOST + 1)
+def test_a_count_is_used_for_some_seconds_and_one_that_took_long_for_longer() -> None:
+    now, took, counted = 100.0, 0.0, 0
+    known = Known(lambda: now)
+
+    def count() -> dict[str, Tally]:
+        nonlocal now, counted
+        now += took
+        counted += 1
+        return {"": Tally(counted)}
+
+    assert known.tallies("few", count) == {"": Tally(1)}
     now += FRESH - 1
-    assert (counted.count("few"), counted.count("many")) == (3, MOST + 1)
+    assert known.tallies("few", count) == {"": Tally(1)}
+    assert known.tallies("others", count) == {"": Tally(2)}
+    took = 1.0
     now += 2
-    assert (counted.count("few"), counted.count("many")) == (None, MOST + 1)
-    now += LASTS
-    assert counted.count("many") is None
+    assert known.tallies("few", count) == {"": Tally(3)}
+    now += SHARE - 1
+    assert known.tallies("few", count) == {"": Tally(3)}
+    now += 2
+    assert known.tallies("few", count) == {"": Tally(4)}
 
 
 def test_counts_are_not_remembered_without_end() -> None:
-    counted = Known()
+    known = Known()
     for number in range(REMEMBERED + 1):
-        counted.keep(str(number), number)
-    assert counted.count("0") is None
-    assert counted.count(str(REMEMBERED)) == REMEMBERED
+        known.tallies(str(number), lambda: {"": Tally(1)})
+    assert known.tallies("0", lambda: {"": Tally(2)}) == {"": Tally(2)}
+    assert known.tallies(str(REMEMBERED), lambda: {"": Tally(2)}) == {"": Tally(1)}

@@ -34,7 +34,7 @@ from faxline_console.query import (
 )
 from faxline_console.rendering import Renderer
 from faxline_console.tallies import Known, Tally, count_ended, tallies
-from faxline_console.words import held_by, line_below, state_of
+from faxline_console.words import held_by, line_below, state_of, word_of_state
 
 ROWS = 50
 """The faxes of a page."""
@@ -130,6 +130,7 @@ class FaxesPages:
         if query.is_of_accounts and person.department is None:
             live, whole = await self._counts.live(self._finder.accounts(person, query)), True
         late = await self._counts.archived_until(self._finder.accounts(person, query))
+        counted = tallies(live, tallied, whole=whole)
         values = {
             "query": query,
             "rows": await self._rows(found.jobs),
@@ -139,13 +140,13 @@ class FaxesPages:
             "is_first": after is None,
             "away": found.away,
             "short": found.missing or not found.whole,
-            "counted": tallies(live, tallied, whole=whole),
+            "counted": counted,
             "behind": times.moment(late) if late and self._finder.ended else "",
             "behind_for": (datetime.now(UTC) - late).total_seconds() if late else 0.0,
             "asked": in_words(query, times) if line else "",
         }
         if not found.jobs and line and not found.away:
-            values["wider"] = await self._wider(person, query)
+            values["wider"] = await self._wider(person, query, counted)
             values["notes"] = [*found.notes, *filter(None, [misread(query)])]
         return self._page(request, line, values)
 
@@ -164,14 +165,25 @@ class FaxesPages:
             count_ended, ended, self._finder.accounts(person, query), query, person, self._counted
         )
 
-    async def _wider(self, person: Person, query: Query) -> tuple[str, Tally, list[str]] | None:
-        """What a search without the state, or else at any time, would find: how many, and their states."""
+    async def _wider(
+        self, person: Person, query: Query, counted: Mapping[str, Tally]
+    ) -> tuple[str, Tally, list[str]] | None:
+        """What a search without the state, or else at any time, would find: how many, and their states.
+
+        In any state it finds what the tabs tell, where they do.
+        """
         for word, wider in (("state", query.any_state), ("time", query.any_state.any_time)):
-            if wider != query:
-                found = await self._finder.find(person, wider, None, ROWS)
-                if found.jobs:
-                    states = sorted({state_of(job)[1].lower() for job in found.jobs})
-                    return word, Tally(len(found.jobs), found.more), states
+            if wider == query:
+                continue
+            if word == "state" and "" in counted:
+                if counted[""].count:
+                    known = (state for state, tally in counted.items() if state and tally.count)
+                    return word, counted[""], sorted(map(word_of_state, known))
+                continue
+            found = await self._finder.find(person, wider, None, ROWS)
+            if found.jobs:
+                states = sorted({state_of(job)[1].lower() for job in found.jobs})
+                return word, Tally(len(found.jobs), found.more), states
         return None
 
     def _page(self, request: Request, line: str, values: dict[str, Any]) -> Response:
