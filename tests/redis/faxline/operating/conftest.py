@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 import redis
 
-from faxline.cli.running import run
 from faxline.contract.redis_keys import INTAKE_GROUP
 from faxline_worker.config.settings import read_settings
 from faxline_worker.dispatcher.dispatcher import Dispatcher
@@ -67,13 +66,3 @@ def doubt(store: Store, redis_client: Any) -> Callable[..., Admitted]:
         return admitted
 
     return enter
-
-
-@pytest.fixture
-def cli(redis_url: str, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
-    def call(*arguments: str) -> tuple[int, str, str]:
-        capsys.readouterr()
-        code = run(["--redis", redis_url, *arguments])
-        return (code, *capsys.readouterr())
-
-    return call

@@ -9,7 +9,6 @@ import pytest
 import redis
 
 from faxline import FaxLine, JobNotFound, NoKeys, NotForgotten
-from faxline.cli.running import run
 from faxline.contract.page_count import digest
 from faxline.contract.redis_keys import RedisKeys
 from faxline.contract.sealing.keyring import new_key
@@ -417,16 +416,6 @@ def test_an_order_whose_dispatcher_ends_in_the_middle_stays_for_the_next(
     heads = dict(store.documents.heads())
     assert len(heads) == 3
     assert all(head.startswith(b"\x93FAXSEAL") for head in heads.values())
-
-
-@pytest.fixture
-def cli(redis_url: str, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
-    def call(*arguments: str) -> tuple[int, str, str]:
-        capsys.readouterr()
-        code = run(["--redis", redis_url, *arguments])
-        return (code, *capsys.readouterr())
-
-    return call
 
 
 def test_the_command_makes_keys_rotates_counts_and_forgets(
