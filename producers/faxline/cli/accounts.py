@@ -72,7 +72,7 @@ def show(
 
 
 @accounts.command(epilog=examples("faxline accounts pause acme", "faxline accounts pause acme --yes --json"))
-def pause(  # noqa: PLR0917 - each is an option of the command
+def pause(
     ctx: typer.Context,
     name: Name,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")] = False,

@@ -125,7 +125,7 @@ app = typer.Typer(
 
 
 @app.callback(invoke_without_command=True)
-def options(  # noqa: PLR0917 - each is an option of the command
+def options(
     ctx: typer.Context,
     _version: Annotated[
         bool,

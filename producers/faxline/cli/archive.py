@@ -45,7 +45,7 @@ Csv = Annotated[bool, typer.Option("--csv", help="Print CSV with a header line."
         "FAXLINE_ARCHIVE__URL says where the archive is. Redis is not needed.",
     )
 )
-def find(  # noqa: PLR0917 - each is an option of the command
+def find(
     ctx: typer.Context,
     to: Annotated[str | None, typer.Option(metavar="NUMBER", help="The recipient's number.")] = None,
     sender: Annotated[
@@ -105,7 +105,7 @@ def find(  # noqa: PLR0917 - each is an option of the command
         "faxline --account acme usage --by day --since 30d",
     )
 )
-def usage(  # noqa: PLR0917 - each is an option of the command
+def usage(
     ctx: typer.Context,
     by: Annotated[
         str, typer.Option(metavar="WHAT", help="account, day, month, reason, or metadata.KEY.")

@@ -32,7 +32,7 @@ Moment = Annotated[
         "faxline audit --since 2026-11-01T00:00:00Z --until 2026-12-01T00:00:00Z --csv > november.csv",
     )
 )
-def audit(  # noqa: PLR0917 - each is an option of the command
+def audit(
     ctx: typer.Context,
     since: Moment = "24h",
     until: Moment = None,

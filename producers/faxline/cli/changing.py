@@ -40,7 +40,7 @@ from faxline.reading.job import Job
         "faxline resend invoice-77 --to +12025550124 --id invoice-77-b --wait",
     )
 )
-def resend(  # noqa: PLR0917 - each is an option of the command
+def resend(
     ctx: typer.Context,
     of: Annotated[str, typer.Argument(metavar="ID", help="The job to repeat. iFax must have taken it.")],
     to: Annotated[

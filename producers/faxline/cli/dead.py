@@ -56,7 +56,7 @@ def list_dead(ctx: typer.Context, limit: Limit = 100, as_json: Json = False) -> 
 
 
 @dead.command(epilog=examples("faxline dead redrive 1700000000000-0", "faxline dead redrive --all"))
-def redrive(  # noqa: PLR0917 - each is an option of the command
+def redrive(
     ctx: typer.Context,
     entries: Annotated[
         list[str] | None, typer.Argument(metavar="[ENTRY]...", help="The ids of the entries.")
@@ -78,7 +78,7 @@ def redrive(  # noqa: PLR0917 - each is an option of the command
 
 
 @dead.command(epilog=examples("faxline dead drop 1700000000000-0", "faxline dead drop --all --yes"))
-def drop(  # noqa: PLR0917 - each is an option of the command
+def drop(
     ctx: typer.Context,
     entries: Annotated[
         list[str] | None, typer.Argument(metavar="[ENTRY]...", help="The ids of the entries.")

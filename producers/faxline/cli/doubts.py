@@ -45,7 +45,7 @@ _ALL = 10_000_000
         "--all shows which doubts fit, and asks before it settles them.",
     )
 )
-def resolve(  # noqa: PLR0917 - each is an option of the command
+def resolve(
     ctx: typer.Context,
     job: Annotated[str | None, typer.Argument(metavar="[ID]", help="The job in doubt.")] = None,
     accepted: Annotated[

@@ -40,7 +40,7 @@ _SHOWN = (
         "faxline events --group billing --json",
     )
 )
-def events(  # noqa: PLR0917 - each is an option of the command
+def events(
     ctx: typer.Context,
     after: Annotated[
         str, typer.Option(metavar="ID", help="After this stream id; 0: all that are kept; $: only new ones.")

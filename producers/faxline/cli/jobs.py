@@ -114,7 +114,7 @@ def show(
     "list",
     epilog=examples("faxline list", "faxline list --state in_doubt", "faxline list --json --limit 1000"),
 )
-def list_jobs(  # noqa: PLR0917 - each is an option of the command
+def list_jobs(
     ctx: typer.Context,
     state: Annotated[
         Listed | None, typer.Option(help="Only jobs in this state. [default: all, in doubt first]")

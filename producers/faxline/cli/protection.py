@@ -60,7 +60,7 @@ def rotate(ctx: typer.Context, by: By = None, timeout: Patience = _PATIENCE, as_
         "faxline forget --number +12025550123 --number +12025550124 --json",
     )
 )
-def forget(  # noqa: PLR0917 - each is an option of the command
+def forget(
     ctx: typer.Context,
     jobs: Annotated[list[str] | None, typer.Argument(metavar="[ID]...", help="The jobs.")] = None,
     numbers: Annotated[

@@ -25,7 +25,7 @@ _SHOWN = 20
         "faxline accounts rollback acme --resume",
     )
 )
-def rollback(  # noqa: PLR0917 - each is an option of the command
+def rollback(
     ctx: typer.Context,
     name: Name,
     resume: Annotated[

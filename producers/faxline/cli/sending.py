@@ -69,7 +69,7 @@ Level = Annotated[Priority, typer.Option(help="Urgent jobs go first, bulk jobs l
         "--region DE 030 901820. In a spreadsheet, format the column of numbers as text.",
     )
 )
-def send(  # noqa: PLR0917 - each is an option of the command
+def send(
     ctx: typer.Context,
     files: Annotated[
         list[str] | None,
