@@ -58,9 +58,16 @@ class Audited:
     gone: bool = False
 
 
-async def audited(lines: Sequence[ConsoleLine], ended: Ended | None, wanted: Wanted) -> Audited:
-    """The orders of these accounts. From `cut` on, what is found is whole."""
-    read = await asyncio.gather(*(_of(line, ended, wanted) for line in lines))
+async def audited(
+    lines: Sequence[ConsoleLine], ended: Ended | None, wanted: Wanted, removed: Sequence[str] = ()
+) -> Audited:
+    """The orders of these accounts, and of those that only the archive has.
+
+    From `cut` on, what is found is whole.
+    """
+    own = [_of(line, ended, wanted) for line in lines]
+    gone = [_of_removed(name, ended, wanted) for name in removed if ended is not None]
+    read = await asyncio.gather(*own, *gone)
     cut = max((one.cut for one in read if one.cut is not None), default=None)
     found = [entry for one in read for entry in one.entries if cut is None or ms_of(entry[1]) >= cut]
     found.sort(key=lambda one: ms_of(one[1]), reverse=True)
@@ -87,6 +94,15 @@ async def _of(line: ConsoleLine, ended: Ended | None, wanted: Wanted) -> Audited
             found += [entry for entry in kept.entries if entry.id not in known]
             cut = kept.reached if kept.cut else None
     return Audited([(line.account, entry) for entry in found], cut, gone)
+
+
+async def _of_removed(account: str, ended: Ended, wanted: Wanted) -> Audited:
+    nothing = Orders([], wanted.before, cut=False)
+    try:
+        kept = await run_in_threadpool(_kept, ended, account, nothing, wanted)
+    except ArchiveUnavailable:
+        return Audited([], gone=True)
+    return Audited([(account, entry) for entry in kept.entries], kept.reached if kept.cut else None)
 
 
 def _kept(ended: Ended, account: str, read: Orders, wanted: Wanted) -> Orders:

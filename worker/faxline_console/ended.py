@@ -24,7 +24,7 @@ from faxline_archive.database import open_database
 from faxline_archive.fax_leaves import events_of
 from faxline_archive.inquiries import KEY, URL, Inquiries
 from faxline_archive.privacy import Privacy
-from faxline_archive.schema import AUDIT, entries, faxes
+from faxline_archive.schema import AUDIT, accounts, entries, faxes
 from faxline_archive.search import fax_of, find_joined, find_one, moment_of, opened, page_query
 from faxline_console.ended_jobs import job_of
 from faxline_console.ended_query import named, searches
@@ -187,6 +187,15 @@ class Ended:
         with told(), self._engine.connect() as connection:
             rows = connection.execute(query).mappings().all()
         return [order_of(row, json.loads(row["body"])["fields"]) for row in rows]
+
+    def accounts(self) -> list[str]:
+        """The names of all accounts of which it has something.
+
+        Raises:
+            ArchiveUnavailable: the database is away or refuses.
+        """
+        with told(), self._engine.connect() as connection:
+            return list(connection.scalars(select(accounts.c.account)))
 
     def audited_until(self, account: str) -> int:
         """When the last entry of the audit was written that the archive has, in ms since 1970; 0 if none.

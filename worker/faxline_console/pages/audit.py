@@ -16,6 +16,7 @@ from faxline_console.ended import Archive
 from faxline_console.guard import Page, person_of
 from faxline_console.lines import Lines
 from faxline_console.people import Right
+from faxline_console.removed import removed_accounts
 from faxline_console.rendering import Renderer, Times
 
 ROWS = 200
@@ -143,8 +144,10 @@ class AuditPages:
     async def _found(self, request: Request, asked: Asked) -> Audited:
         zone = self._render.times(request).tzinfo
         since = round(datetime.combine(asked.since, time(), zone).timestamp() * 1000)
-        lines = [self._lines.of(name) for name in self._lines.accounts_of(person_of(request))]
-        found = await audited(lines, self._archive(), Wanted(asked.before, max(0, since), asked.job))
+        person, ended = person_of(request), self._archive()
+        lines = [self._lines.of(name) for name in self._lines.accounts_of(person)]
+        removed = await removed_accounts(self._lines, ended, person)
+        found = await audited(lines, ended, Wanted(asked.before, max(0, since), asked.job), removed)
         return replace(found, entries=[(name, entry) for name, entry in found.entries if asked.fits(entry)])
 
 

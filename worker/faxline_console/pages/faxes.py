@@ -32,6 +32,7 @@ from faxline_console.query import (
     with_state,
     without_days,
 )
+from faxline_console.removed import NOT_SEARCHED, removed_accounts
 from faxline_console.rendering import Renderer
 from faxline_console.tallies import Known, Tally, count_ended, tallies
 from faxline_console.words import held_by, line_below, state_of, word_of_state
@@ -129,6 +130,11 @@ class FaxesPages:
         live, whole = found.live, found.whole
         if query.is_of_accounts and person.department is None:
             live, whole = await self._counts.live(self._finder.accounts(person, query)), True
+        gone = await removed_accounts(self._lines, self._finder.ended, person)
+        if wanted := query.terms.get("account"):
+            gone = [name for name in gone if wanted.matches(name)]
+        if gone and line:
+            found.notes.append(NOT_SEARCHED.format(", ".join(gone)))
         late = await self._counts.archived_until(self._finder.accounts(person, query))
         counted = tallies(live, tallied, whole=whole)
         values = {

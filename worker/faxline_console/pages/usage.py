@@ -19,6 +19,7 @@ from faxline_console.guard import Page, person_of
 from faxline_console.lines import Lines
 from faxline_console.number_words import names_number
 from faxline_console.people import Person, Right
+from faxline_console.removed import removed_accounts
 from faxline_console.rendering import Renderer
 
 BY = ("account", "day", "month", "reason")
@@ -107,9 +108,10 @@ class UsagePages:
 
     async def show(self, request: Request) -> Response:
         """The page."""
-        asked, wrong, rows = self._asked(request), "", list[Usage]()
+        names, wrong, rows = await self._accounts(request), "", list[Usage]()
+        asked = self._asked(request, names)
         try:
-            rows = await self._rows(request, asked)
+            rows = await self._rows(request, asked, names)
         except ArchiveUnavailable as error:
             wrong = str(error)
         drawn = asked.by in {"day", "month"}
@@ -126,7 +128,7 @@ class UsagePages:
             "labels": labels_of(slots_of(asked)) if drawn else [],
             "top": max((row.faxes for row in rows), default=0),
             "busiest": max(rows, key=lambda row: row.faxes, default=None),
-            "accounts": self._lines.accounts_of(person_of(request)),
+            "accounts": names,
             "csv": "/usage.csv?" + urlencode(dict(request.query_params)),
             "wrong": wrong,
         }
@@ -134,21 +136,28 @@ class UsagePages:
 
     async def export(self, request: Request) -> Response:
         """The table as CSV."""
-        asked = self._asked(request)
-        rows = await self._rows(request, asked)
+        names = await self._accounts(request)
+        asked = self._asked(request, names)
+        rows = await self._rows(request, asked, names)
         columns = [asked.by.removeprefix(METADATA), "faxes", "delivered", "failed", "pages"]
         cells = [(row.key, row.faxes, row.delivered, row.failed, row.pages) for row in rows]
         return csv_file(columns, cells, f"usage-{asked.month}.csv")
 
-    def _asked(self, request: Request) -> Asked:
-        today = datetime.now(self._render.times(request).tzinfo).date()
-        return Asked.read(request, today, self._lines.accounts_of(person_of(request)))
+    async def _accounts(self, request: Request) -> list[str]:
+        """The names of a person's accounts, also of those that were removed."""
+        person = person_of(request)
+        gone = await removed_accounts(self._lines, self._archive(), person)
+        return sorted([*self._lines.accounts_of(person), *gone])
 
-    async def _rows(self, request: Request, asked: Asked) -> list[Usage]:
+    def _asked(self, request: Request, names: list[str]) -> Asked:
+        today = datetime.now(self._render.times(request).tzinfo).date()
+        return Asked.read(request, today, names)
+
+    async def _rows(self, request: Request, asked: Asked, accounts: list[str]) -> list[Usage]:
         if (ended := self._archive()) is None:
             raise ArchiveUnavailable("there is no archive: faxes are counted there")
         person, zone = person_of(request), self._render.times(request).tzinfo
-        names = [asked.account] if asked.account else self._lines.accounts_of(person)
+        names = [asked.account] if asked.account else accounts
         return await run_in_threadpool(_count, ended, asked, person, names, zone)
 
     @staticmethod
