@@ -92,8 +92,9 @@ class Sending(Blocking):
 
         Raises:
             FaxesRejected: some faxes are invalid, cannot be read, or share an id. Nothing was pushed.
-            PushInterrupted: Redis went away in the middle. The error has the number of faxes pushed and all
-                ids; pushing everything again with these ids is safe.
+            PushInterrupted: Redis went away in the middle, or the faxes or `progress` raised. The error has
+                the number of faxes pushed and all ids; pushing everything again with these ids is safe. A
+                call that is canceled tells no ids: give a group, or the faxes ids, where that may happen.
         """
         return self._run(send_many(self._context, faxes, group, skip=skip_rejected, progress=progress))
 

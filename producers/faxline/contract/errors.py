@@ -261,7 +261,9 @@ class NotAllowed(QueueUnavailable):
 
 
 class PushInterrupted(QueueUnavailable):
-    """Redis went away, or a file changed, while `send_many` pushed: not all faxes were pushed.
+    """Redis went away, a file changed, or the faxes or `progress` raised, while `send_many` pushed.
+
+    Not all faxes are known to be pushed. What was raised is the cause of this error (`__cause__`).
 
     Attributes:
         pushed: how many were certainly pushed, from the first on. A few more may have been.

@@ -145,16 +145,18 @@ def send_many(
         raise FaxesRejected(checked.rejected, len(checked.ids))
     jobs, stored = PushedJobs(), dict[str, float]()
     chunks = _chunks(checked, context)
-    while chunk := (yield RunInThread(partial(next, chunks, None))):
-        try:
+    try:
+        while chunk := (yield RunInThread(partial(next, chunks, None))):
             entries = yield from _push(context, chunk, checked.documents, stored)
-        except Exception as error:
-            if interrupted := _interrupted(error, len(jobs), checked.total, checked.ids, context.place):
-                raise interrupted from None
+            jobs.add(replace(fax.job, entry=entry) for fax, entry in zip(chunk, entries, strict=True))
+            if progress is not None:
+                progress(len(jobs), checked.total)
+    except _OURS as error:
+        raise _interrupted(_why(error, context.place), len(jobs), checked) from None
+    except Exception as error:  # raised by the faxes or by `progress`: the ids would be lost with it
+        if not jobs:
             raise
-        jobs.add(replace(fax.job, entry=entry) for fax, entry in zip(chunk, entries, strict=True))
-        if progress is not None:
-            progress(len(jobs), checked.total)
+        raise _interrupted(f"{type(error).__name__} was raised", len(jobs), checked) from error
     return Mailing(jobs, tuple(checked.rejected))
 
 
@@ -251,16 +253,19 @@ def _push(
     return [entry.decode() for entry in replies[-len(chunk) :]]
 
 
-def _interrupted(
-    error: Exception, pushed: int, total: int, ids: Sequence[str], place: str
-) -> PushInterrupted | None:
-    """The error for a chunk that was not pushed; None if neither Redis nor a file is the cause."""
-    if not isinstance(error, RedisError | EntryRejected | NotReplicated):
-        return None
-    what = trouble(error, place) if isinstance(error, RedisError) else str(error)
-    of = plural(total, "fax was", "faxes were")
+_OURS = (RedisError, EntryRejected, NotReplicated)
+"""What is raised where Redis or a file is the cause."""
+
+
+def _why(error: Exception, place: str) -> str:
+    return trouble(error, place) if isinstance(error, RedisError) else str(error)
+
+
+def _interrupted(what: str, pushed: int, checked: _Checked) -> PushInterrupted:
+    """The error for a push that did not come to its end."""
+    of = plural(checked.total, "fax was", "faxes were")
     text = (
         f"{what}: {pushed} of {of} certainly pushed; pushing all again with the same ids (`ids` of this "
         "error) is safe"
     )
-    return PushInterrupted(text, pushed, ids)
+    return PushInterrupted(text, pushed, checked.ids)

@@ -1,5 +1,6 @@
 """Many faxes at once, on a real server: what is sent, how often, and what is left when Redis goes away."""
 
+import asyncio
 import itertools
 import json
 from collections.abc import Iterator
@@ -10,7 +11,7 @@ from typing import Any
 import pytest
 import redis
 
-from faxline import Fax, FaxesRejected, FaxLine, PushInterrupted
+from faxline import AsyncFaxLine, Fax, FaxesRejected, FaxLine, PushInterrupted
 from faxline.contract.page_count import digest, open_document
 from faxline.sending import documents as documents_module
 from faxline.sending import mailing as mailings_module
@@ -220,6 +221,62 @@ def test_after_a_lost_reply_the_same_ids_push_the_same_jobs(
     assert {entry["id"]: entry for entry in found[:600]}.items() <= {
         entry["id"]: entry for entry in found[600:]
     }.items()
+
+
+class Query:
+    """Faxes out of a database that goes away while they are read for the second time."""
+
+    def __init__(self, fails_at: int) -> None:
+        self._readings, self._fails_at = 0, fails_at
+
+    def __iter__(self) -> Iterator[Fax]:
+        self._readings += 1
+        for n in range(700):
+            if self._readings == 2 and n == self._fails_at:
+                raise LookupError("the database went away")
+            yield Fax(to=TO, files=[URL], subject=str(n))
+
+
+def test_faxes_that_raise_when_some_are_pushed_do_not_take_the_ids_with_them(
+    line: FaxLine, redis_client: redis.Redis
+) -> None:
+    with pytest.raises(PushInterrupted, match="LookupError was raised: 300 of 700 faxes were") as caught:
+        line.send_many(Query(500))
+    assert isinstance(caught.value.__cause__, LookupError)
+    assert [entry["id"] for entry in entries(redis_client, line)] == [*caught.value.ids[:300]]
+    assert len(set(caught.value.ids)) == 700
+
+
+def test_a_progress_that_raises_does_not_take_the_ids_with_it(
+    line: FaxLine, redis_client: redis.Redis
+) -> None:
+    def gone(*_: int) -> None:
+        raise BrokenPipeError
+
+    with pytest.raises(PushInterrupted, match="BrokenPipeError was raised: 300 of 400") as caught:
+        line.send_many([Fax(to=TO, files=[URL])] * 400, progress=gone)
+    assert [entry["id"] for entry in entries(redis_client, line)] == [*caught.value.ids[:300]]
+
+
+async def push_all(url: str, faxes: Any) -> None:
+    async with AsyncFaxLine(url) as line:
+        await line.send_many(faxes)
+
+
+def test_with_asyncio_the_ids_are_told_as_well(
+    line: FaxLine, redis_url: str, redis_client: redis.Redis
+) -> None:
+    with pytest.raises(PushInterrupted) as caught:
+        asyncio.run(push_all(redis_url, Query(500)))
+    assert [entry["id"] for entry in entries(redis_client, line)] == [*caught.value.ids[:300]]
+
+
+def test_faxes_that_raise_before_any_is_pushed_raise_as_they_are(
+    line: FaxLine, redis_client: redis.Redis
+) -> None:
+    with pytest.raises(LookupError, match="the database went away"):
+        line.send_many(Query(100))
+    assert redis_client.dbsize() == 0
 
 
 def test_a_full_redis_leaves_no_entry_without_its_document(server: RedisServer) -> None:
