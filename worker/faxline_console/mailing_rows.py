@@ -20,6 +20,7 @@ MOST_ROWS = 10_000
 """The most rows of a file."""
 COLUMNS = {"fax.faxNumber": "to", "fax.faxData": "file", "fax.send_at": "send_at"}
 """The columns of members of an entry."""
+ONCE = "to send to a number once, take its other rows out of the file"
 NO_FILE = "no such file was chosen"
 
 
@@ -136,12 +137,10 @@ def _read(draft: Draft) -> Recipients:
     from faxline.cli.app import UsageError  # noqa: PLC0415 - the command's, with all of typer
 
     try:
-        recipients = recipients_in(draft.content, draft.file, draft.region or None)
+        region = draft.region or None
+        return recipients_in(draft.content, draft.file, region, most=MOST_ROWS, once=ONCE)
     except UsageError as error:
         raise MailingInvalid(str(error)) from None
-    if recipients.total > MOST_ROWS:
-        raise MailingInvalid(f"{draft.file} has {recipients.total:,} rows; at most {MOST_ROWS:,} at once")
-    return recipients
 
 
 def _pages(documents: Documents, content: bytes) -> int | None:

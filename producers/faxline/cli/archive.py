@@ -15,10 +15,11 @@ import typer
 
 from faxline.cli.app import ACCOUNT, Json, Options, UsageError, app, examples
 from faxline.cli.audit import moment_of
-from faxline.cli.output import complain, plain_cell, write, write_json, write_table
+from faxline.cli.output import complain, write, write_json, write_table
 from faxline.contract.errors import EntryRejected
 from faxline.contract.phone_numbers import normalize_number
 from faxline.contract.sealing.keyring import Keyring
+from faxline.contract.spreadsheets import plain_cell
 from faxline.contract.states import JobState
 from faxline.reading.archive import open_archive
 from faxline.reading.archived import STATES, ArchivedFax, ArchiveReader, Usage, Wanted

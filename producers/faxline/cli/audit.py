@@ -10,8 +10,9 @@ from typing import Annotated, Any
 import typer
 
 from faxline.cli.app import Json, UsageError, app, examples, faxline_of
-from faxline.cli.output import clock, plain_cell, write, write_json
+from faxline.cli.output import clock, write, write_json
 from faxline.client.sync import FaxLine
+from faxline.contract.spreadsheets import plain_cell
 from faxline.operating.audit import AuditEntry
 
 _PAGE = 1000

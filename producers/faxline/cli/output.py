@@ -16,7 +16,6 @@ from faxline.contract.texts import mask_e164
 
 _WIDE = 10_000
 """The width of tables outside of a terminal, so that each row is one line."""
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
 
 STYLES: Mapping[str, str] = {
@@ -107,11 +106,6 @@ def masked(text: str) -> str:
 def clean(text: str) -> str:
     """Remove control characters for terminals from a text."""
     return "".join(c if c.isprintable() else "?" for c in text)
-
-
-def plain_cell(text: str) -> str:
-    """A cell that no spreadsheet computes."""
-    return f"'{text}" if text.lstrip(" ").startswith(_FORMULA) else text
 
 
 def span(seconds: float) -> str:

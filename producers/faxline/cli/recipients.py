@@ -51,6 +51,7 @@ class Rows:
         skipped: the number of lines before the header line.
         region: the country of numbers without a country code.
         left_out: the lines of rows to skip.
+        most: how many rows there may be.
     """
 
     text: str = field(repr=False)
@@ -58,6 +59,7 @@ class Rows:
     skipped: int
     region: str | None
     left_out: frozenset[int] = frozenset()
+    most: int | None = None
 
     @property
     def name_files(self) -> bool:
@@ -69,7 +71,7 @@ class Rows:
         """Yield the rows in order.
 
         Raises:
-            UsageError: the file is not valid CSV, or a column is unknown.
+            UsageError: the file is not valid CSV, a column is unknown, or there are too many rows.
         """
         reader = csv.reader(io.StringIO(self.text, newline=""), delimiter=self.delimiter, strict=True)
         place = 0
@@ -80,6 +82,8 @@ class Rows:
                     continue
                 place += 1
                 line = reader.line_num + self.skipped
+                if self.most is not None and place > self.most:
+                    raise UsageError(f"line {line}: only {self.most:,} rows are taken at once")
                 if line not in self.left_out:
                     yield _row(place, line, columns, cells, self.region)
         except csv.Error as error:
@@ -124,7 +128,13 @@ def read_recipients(path: Path, region: str | None = None, *, unique: bool = Fal
 
 
 def recipients_in(
-    content: bytes, path: str, region: str | None = None, *, unique: bool = False
+    content: bytes,
+    path: str,
+    region: str | None = None,
+    *,
+    unique: bool = False,
+    most: int | None = None,
+    once: str = "--unique sends to a number once",
 ) -> Recipients:
     """Read the content of a CSV file, as `read_recipients` does.
 
@@ -133,15 +143,18 @@ def recipients_in(
         path: how errors name it.
         region: the country of numbers without a country code.
         unique: leave out a row if an earlier row has the same number.
+        most: how many rows it may have. What is behind them is not looked at.
+        once: how to send to a number once, for the note on repeated ones.
 
     Raises:
-        UsageError: the file is in another encoding, has an unknown column, no column of numbers, or no row.
+        UsageError: the file is in another encoding, has an unknown column, no column of numbers, no row or
+            too many.
     """
     text = _decoded(content, path)
     begin, delimiter = _delimiter(text)
-    rows = Rows(text[begin:], delimiter, 1 if begin else 0, region)
+    rows = Rows(text[begin:], delimiter, 1 if begin else 0, region, most=most)
     name = f"csv-{hashlib.sha256(content).hexdigest()[:16]}"
-    return _noted(name, rows, path, unique=unique)
+    return _noted(name, rows, path, unique=unique, once=once)
 
 
 def _decoded(content: bytes, path: str) -> str:
@@ -222,7 +235,7 @@ def _row(place: int, line: int, columns: Sequence[str], cells: Sequence[str], re
     return Row(place, line, fax | ({"metadata": metadata} if metadata else {}), written)
 
 
-def _noted(name: str, rows: Rows, path: str, *, unique: bool) -> Recipients:
+def _noted(name: str, rows: Rows, path: str, *, unique: bool, once: str) -> Recipients:
     """Note the numbers that are read otherwise than written, and those that are repeated."""
     first, repeats, understood, total = dict[str, int](), dict[int, int](), list[str](), 0
     problems = dict[int, str]()
@@ -246,7 +259,7 @@ def _noted(name: str, rows: Rows, path: str, *, unique: bool) -> Recipients:
     if repeats:
         shown = [f"line {line} has that of line {before}" for line, before in list(repeats.items())[:_SHOWN]]
         rest = [f"and {len(repeats) - _SHOWN} more"] if len(repeats) > _SHOWN else []
-        fate = "the repeats are left out" if unique else "each row is sent; --unique sends to a number once"
+        fate = "the repeats are left out" if unique else f"each row is sent; {once}"
         notes.append(f"a number is repeated ({', '.join([*shown, *rest])}): {fate}")
     if unique:
         rows, total = replace(rows, left_out=frozenset(repeats)), total - len(repeats)

@@ -12,8 +12,8 @@ import pytest
 import redis
 
 from faxline.contract.redis_keys import RedisKeys
+from faxline.contract.spreadsheets import plain_cell
 from faxline_archive.database import migrate, open_database
-from faxline_console.downloads import plain_cell
 from tests.consoles import Console
 from tests.stage.archives import StagedArchive
 

@@ -1,10 +1,13 @@
 """The rows of a mailing: what each of them becomes, and what is wrong with the others."""
 
+import pytest
 import redis
 
+from faxline.cli import recipients
+from faxline.contract.phone_numbers import normalize_number
 from tests.consoles import Console, shown
 from tests.hostile_files import plain_pdf
-from tests.redis.faxline_console.test_mailings import draft_of, pushed
+from tests.redis.faxline_console.test_mailings import draft_of, pushed, upload
 
 
 def test_a_row_that_names_no_document_is_bad_and_gets_none_of_the_others(
@@ -21,3 +24,25 @@ def test_a_row_that_names_no_document_is_bad_and_gets_none_of_the_others(
         entry["id"]: [file["fileName"] for file in entry["fax"]["faxData"]] for entry in pushed(redis_client)
     }
     assert got == {"results.1": ["smith.pdf"], "results.3": ["jones.pdf"]}
+
+
+def test_a_file_with_too_many_rows_is_not_read_to_its_end(
+    own_console: Console, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[str] = []
+
+    def normalize(number: str, region: str | None) -> str:
+        read.append(number)
+        return normalize_number(number, region)
+
+    monkeypatch.setattr(recipients, "normalize_number", normalize)
+    answer = upload(own_console.person("clerk"), "to\n" + "+12025550147\n" * 30_000)
+    assert answer.status_code == 400
+    assert "Rows.csv, line 10002: only 10,000 rows are taken at once" in shown(answer)
+    assert len(read) == 10_000
+
+
+def test_a_repeated_number_is_told_with_what_can_be_done_here(own_console: Console) -> None:
+    page = shown(upload(own_console.person("clerk"), "to\n+12025550147\n+12025550147\n"))
+    assert "each row is sent; to send to a number once, take its other rows out of the file." in page
+    assert "--unique" not in page

@@ -16,10 +16,10 @@ import pytest
 from sqlalchemy.exc import DBAPIError
 
 from faxline import AsyncFaxLine, FaxLine
-from faxline.cli.output import plain_cell
 from faxline.cli.running import run
 from faxline.contract.errors import ArchiveUnavailable
 from faxline.contract.sealing.keyring import Keyring, new_key
+from faxline.contract.spreadsheets import plain_cell
 from faxline.reading import archive as reaching
 from faxline_archive import proof_zip
 from faxline_archive.database import in_words, open_database
@@ -143,6 +143,8 @@ def test_csv_has_no_cell_that_a_spreadsheet_computes(
     run(["usage", "--by", "metadata.department", "--csv"])
     rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
     assert [row["metadata.department"] for row in rows] == ["(none)", "'=1+1", "billing"]
+    assert plain_cell("Byrne;=HYPERLINK(1)") == "Byrne;'=HYPERLINK(1)"
+    assert plain_cell("\uff1d1") == "'\uff1d1"
     assert [plain_cell(text) for text in ("+1", "-1", "@x", "\tx", " =1", "a-b", "")] == [
         "'+1", "'-1", "'@x", "'\tx", "' =1", "a-b", "",
     ]  # fmt: skip
