@@ -30,6 +30,7 @@ class Entry:
         fields: its fields in Redis; an event's `data` without the metadata.
         data: what an event tells.
         metadata: the metadata that an event echoes.
+        nth: how often Redis gave its id, with this entry: more than once where Redis and its clock went back.
     """
 
     account: str
@@ -41,6 +42,12 @@ class Entry:
     fields: Mapping[str, str]
     data: Mapping[str, Any] = field(default_factory=dict)
     metadata: Mapping[str, Any] = field(default_factory=dict)
+    nth: int = 1
+
+    @property
+    def name(self) -> str:
+        """The id under which it is stored, which no other entry of its stream has: ID, ID/2, and so on."""
+        return self.id if self.nth == 1 else f"{self.id}/{self.nth}"
 
     @property
     def is_event(self) -> bool:
@@ -87,13 +94,7 @@ def read_entry(account: str, stream: str, entry: str, fields: Mapping[str, str])
 
 
 def leaf_row(
-    entry: Entry,
-    number: int,
-    told: Record | None,
-    receipt: str | None,
-    privacy: Privacy,
-    *,
-    again: bool = False,
+    entry: Entry, number: int, told: Record | None, receipt: str | None, privacy: Privacy
 ) -> dict[str, Any]:
     """The row of an entry in the table `entries`.
 
@@ -103,9 +104,7 @@ def leaf_row(
         told: what the leaf commits to besides, where the entry begins a fax; else None.
         receipt: the receipt that the event names, if it is known.
         privacy: seals the private part.
-        again: whether Redis gave the entry's id to another entry before.
     """
-    name = f"{entry.id}/2" if again else entry.id
     private = None
     if entry.job:
         about: dict[str, Any] = {}
@@ -114,18 +113,18 @@ def leaf_row(
             about["fax"] = told.facts()
         about["receipt"] = receipt
         private = private_part({key: value for key, value in about.items() if value})
-    body = leaf_body(entry.account, entry.stream, name, entry.fields, private)
+    body = leaf_body(entry.account, entry.stream, entry.name, entry.fields, private)
     return {
         "account": entry.account,
         "leaf": number,
         "stream": entry.stream,
-        "entry_id": name,
+        "entry_id": entry.name,
         "at": entry.at,
         "kind": entry.kind,
         "job": entry.job or None,
         "leaf_hash": leaf_hash(body),
         "body": body,
-        "private": privacy.seal(private, "entry", entry.stream, name) if private is not None else None,
+        "private": privacy.seal(private, "entry", entry.stream, entry.name) if private is not None else None,
         "key_id": privacy.key_id if private is not None else None,
     }
 

@@ -7,6 +7,7 @@ them, by the writer's own functions, and compared.
 import json
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import Connection, RowMapping, or_, select
@@ -167,7 +168,7 @@ def _told_by(events: Sequence[Entry], *, rejected: bool) -> Row:
         if row["state"] is not None or rejected or entry.kind not in NO_CHANGE | {EventName.REJECTED}:
             advance(row, entry, None, Privacy(None, entry.account))
         else:
-            row |= {"last_event": entry.id, "updated_at": entry.at}
+            row |= {"last_event": entry.name, "updated_at": entry.at}
     del row["submissions"]
     known = _OUTCOME if row["state"] is not None else frozenset()
     return {name: value for name, value in row.items() if value or name in known}
@@ -198,7 +199,8 @@ def _is_event(row: RowMapping) -> bool:
 
 
 def _entry(row: RowMapping) -> Entry:
-    return read_entry(row["account"], EVENTS, row["entry_id"].partition("/")[0], _fields(row))
+    entry, _, nth = row["entry_id"].partition("/")
+    return replace(read_entry(row["account"], EVENTS, entry, _fields(row)), nth=int(nth or 1))
 
 
 def _fields(row: RowMapping) -> dict[str, Any]:

@@ -154,7 +154,7 @@ def advance(row: Row, event: Entry, receipt: str | None, privacy: Privacy) -> No
     """
     name, at, data = event.kind, event.at, event.data
     fresh = row["state"] is None
-    row["last_event"], row["updated_at"] = event.id, at
+    row["last_event"], row["updated_at"] = event.name, at
     state = fits("state", data.get("state"))
     if fresh or (state and name not in NO_CHANGE | {EventName.REJECTED}):
         row["state"] = state or REJECTED

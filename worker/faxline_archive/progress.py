@@ -33,7 +33,7 @@ class Written:
     Attributes:
         entries: how many new entries, by account.
         known: how many entries were stored before.
-        twice: how many had an id that another entry has.
+        twice: how many had an id that other entries have.
         faxes: how many rows of faxes were made.
         records_missing: how many faxes began without their record, by account.
         ordered: the accounts in which orders to forget were stored, each with the number of its leaves.

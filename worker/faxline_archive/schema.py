@@ -96,8 +96,8 @@ entries = Table(
 )
 """One row an entry of a stream, which is one leaf of the account's tree. kind: the event's name, or what
 the audit tells. body: the leaf's JSON. private: the JSON to which the leaf commits by its hash, sealed
-with key_id. Where Redis went back and gave a stream id twice, the second entry_id ends in `/2`. Of an entry
-that was erased, kind, job, body and private are null."""
+with key_id. Where Redis went back and gave a stream id again, the entry_id ends in `/2`, the next in `/3`.
+Of an entry that was erased, kind, job, body and private are null."""
 
 faxes = Table(
     "faxes",

@@ -11,6 +11,7 @@ from dataclasses import replace
 from sqlalchemy import Connection, Engine, and_, bindparam, or_, select, update
 
 from faxline.contract.errors import KeyMissing, SealBroken
+from faxline.contract.events import position
 from faxline_archive.database import version_of
 from faxline_archive.entries import NO_RECORD, Entry, leaf_row, says_the_same
 from faxline_archive.faxes import Row, advance, begin, begins_anew, index_again, metadata_rows
@@ -83,14 +84,14 @@ class _Transaction:
             if mark_id(read.before) > mark_id(mark):
                 raise DatabaseBehindError(f"{read.account}: {read.stream}")
         fresh = [(read, self._new(read, mark)) for read, mark, _ in places]
-        self._load_faxes(entry for _, found in fresh for entry, _ in found if entry.is_event and entry.job)
+        self._load_faxes(entry for _, found in fresh for entry in found if entry.is_event and entry.job)
         lost = []
         for (read, found), (_, mark, _) in zip(fresh, places, strict=True):
             lost.append(self._lost(read, mark))
             if lost[-1]:
                 self._gaps.note(read, sizes[read.account])
-            for entry, again in found:
-                self._take(entry, sizes[read.account], again=again)
+            for entry in found:
+                self._take(entry, sizes[read.account])
                 sizes[read.account] += 1
         self._store(sizes, names)
         store(
@@ -121,33 +122,36 @@ class _Transaction:
             self._written.lost[read.account] = self._written.lost.get(read.account, 0) + lost
         return lost
 
-    def _new(self, read: Read, mark: str) -> list[tuple[Entry, bool]]:
-        """The entries that are not stored, each with whether another one has its id.
+    def _new(self, read: Read, mark: str) -> list[Entry]:
+        """The entries that are not stored, each with how often Redis gave its id.
 
         They go on from the last commit as a rule. Otherwise a writer died between its commit and the mark in
         Redis, another one was faster, or Redis went back: then each one is looked up.
         """
         if mark == read.before or not mark:
-            return [(entry, False) for entry in read.entries]
+            return list(read.entries)
+        found, left = [], list(read.entries)
+        while left:
+            stored = self._stored(read, [entry.name for entry in left])
+            found += [entry for entry in left if entry.name not in stored]
+            taken = [entry for entry in left if entry.name in stored]
+            others = [entry for entry in taken if not says_the_same(entry, stored[entry.name])]
+            self._written.known += len(taken) - len(others)
+            left = [replace(entry, nth=entry.nth + 1) for entry in others]
+        self._written.twice += sum(entry.nth > 1 for entry in found)
+        return sorted(found, key=lambda entry: position(entry.id))
+
+    def _stored(self, read: Read, names: Sequence[str]) -> dict[str, str | None]:
+        """The bodies of the leaves that have these names in the stream that was read."""
         stored: dict[str, str | None] = {}
-        for some in _slices([name for entry in read.entries for name in (entry.id, f"{entry.id}/2")]):
+        for some in _slices(names):
             asked = select(entries.c.entry_id, entries.c.body).where(
                 entries.c.account == read.account,
                 entries.c.stream == read.stream,
                 entries.c.entry_id.in_(some),
             )
             stored |= {row.entry_id: row.body for row in self._connection.execute(asked)}
-        found = []
-        for entry in read.entries:
-            same = [
-                says_the_same(entry, stored[name]) for name in (entry.id, f"{entry.id}/2") if name in stored
-            ]
-            if any(same) or len(same) > 1:
-                self._written.known += 1
-            else:
-                self._written.twice += len(same)
-                found.append((entry, bool(same)))
-        return found
+        return stored
 
     def _load_faxes(self, events: Iterable[Entry]) -> None:
         jobs: defaultdict[str, dict[str, None]] = defaultdict(dict)
@@ -159,7 +163,7 @@ class _Transaction:
                 for row in self._connection.execute(asked.order_by(faxes.c.reuse)).mappings():
                     self._faxes[account, row["job"]] = without_column_terms(dict(row))
 
-    def _take(self, entry: Entry, number: int, *, again: bool) -> None:
+    def _take(self, entry: Entry, number: int) -> None:
         """Make the entry's leaf, and apply it to its fax."""
         privacy = self._privacies[entry.account]
         told, receipt = None, None
@@ -167,7 +171,7 @@ class _Transaction:
             told, receipt = self._apply(entry, privacy)
         if entry.forgets:
             self._ordered.setdefault(entry.account, number)
-        self._rows.append(leaf_row(entry, number, told, receipt, privacy, again=again))
+        self._rows.append(leaf_row(entry, number, told, receipt, privacy))
         self._written.entries[entry.account] = self._written.entries.get(entry.account, 0) + 1
 
     def _apply(self, entry: Entry, privacy: Privacy) -> tuple[Record | None, str | None]:
