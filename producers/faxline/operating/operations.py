@@ -18,11 +18,11 @@ from faxline.contract.orders import MOST_DIGITS, Order
 from faxline.contract.redis_keys import ACCOUNTS, RedisKeys
 from faxline.contract.states import JobState
 from faxline.doctor.examination import examination
-from faxline.operating.orders import issue_order
+from faxline.operating.orders import issue_order, token_of
 from faxline.reading.account_reader import read_account_state
 from faxline.reading.account_state import AccountState
 from faxline.reading.job import Job
-from faxline.reading.lookup import find_job
+from faxline.reading.lookup import find_job, read_record
 from faxline.reading.open_jobs import OPEN
 from faxline.steps.commands import Command, Context, Pipeline, Steps
 from faxline.steps.redis_errors import is_refusal
@@ -67,10 +67,16 @@ def pause_or_resume(
 def resolve(  # noqa: PLR0917 - the arguments of the line's method
     context: Context, job: str, accepted: int | None, how: str, attempt: int | None, by: str, timeout: float
 ) -> Steps[Job]:
-    """Settle a doubt, and return the job after that."""
+    """Settle a doubt, and return the job after that.
+
+    Who gives the same order again after an OrderTimeout, while the doubt is the same, gives no second one.
+    """
     more = {"job": job, "how": how} | ({"jobId": str(accepted)} if accepted is not None else {})
     more |= {"attempt": str(attempt)} if attempt is not None else {}
-    reply = yield from issue_order(context, Order.RESOLVE, by, timeout, **more)
+    token, found = None, (yield from read_record(context, job))
+    if found is not None and found.state is JobState.IN_DOUBT and attempt in {None, found.attempt}:
+        token = token_of(Order.RESOLVE, job, found.created_at, found.attempt, how, accepted)
+    reply = yield from issue_order(context, Order.RESOLVE, by, timeout, token, **more)
     match reply["result"]:
         case "taken":
             raise JobIdTaken(f"jobId {accepted} belongs to job {reply['job']!r}", reply["job"])

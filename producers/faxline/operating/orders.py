@@ -1,5 +1,7 @@
 """Give an order: add it to the account's orders stream and wait until a dispatcher carries it out."""
 
+import hashlib
+import json
 import secrets
 import time
 from functools import partial
@@ -13,7 +15,7 @@ from faxline.steps.redis_user import redis_user
 
 
 def issue_order(
-    context: Context, order: Order, by: str, timeout: float, **more: str
+    context: Context, order: Order, by: str, timeout: float, token: str | None = None, **more: str
 ) -> Steps[dict[str, str]]:
     """Give an order and wait until a dispatcher has carried it out.
 
@@ -26,6 +28,8 @@ def issue_order(
         order: what to do.
         by: who orders it, for the audit.
         timeout: seconds to wait.
+        token: of orders with one token, the first that does something is carried out, for an hour; the
+            others are answered as it was. None: no other order has it.
         more: further members of the order.
 
     Returns:
@@ -38,7 +42,8 @@ def issue_order(
     keys = context.keys
     until = time.monotonic() + timeout
     yield Deadline(until)
-    word = {"order": str(order), **more, "by": by, "user": (yield from redis_user()), "token": new_token()}
+    user = yield from redis_user()
+    word = {"order": str(order), **more, "by": by, "user": user, "token": token or new_token()}
     entry = (yield Command(lambda client: client.xadd(keys.orders, word))).decode()
     while True:
         left = until - time.monotonic()
@@ -62,6 +67,16 @@ def issue_order(
 def new_token() -> str:
     """A name for an order that no other has."""
     return secrets.token_hex(16)
+
+
+def token_of(*parts: object) -> str:
+    """The token of an order that stays one order, however often it is given.
+
+    Example:
+        >>> token_of("resolve", "invoice-77", 1, "resend")
+        'd228c794bbcd9c38e48c0e212e342aad'
+    """
+    return hashlib.sha256(json.dumps(parts, default=str).encode()).hexdigest()[:32]
 
 
 def _look(client: Any, *, key: str, block: int) -> Any:

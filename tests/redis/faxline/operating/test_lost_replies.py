@@ -10,7 +10,7 @@ from unittest.mock import Mock
 import pytest
 import redis
 
-from faxline import AsyncFaxLine, FaxLine, JobState, NotInDoubt
+from faxline import AsyncFaxLine, FaxLine, JobState, NotInDoubt, OrderTimeout
 from faxline.contract.redis_keys import INTAKE_GROUP
 from faxline_worker.dispatcher import operator_orders
 from faxline_worker.dispatcher.dispatcher import Dispatcher
@@ -71,6 +71,25 @@ def test_a_doubt_is_settled_once_and_whoever_ordered_it_learns_so(
     assert lossy.resolve("a", resend=True, by="me@here", timeout=20).state is JobState.QUEUED
     assert audited(line, "resolve resend") == ["done"]
     assert [step.event for step in line.job("a").history].count("fax.retrying") == 1
+
+
+def test_a_doubt_that_is_settled_again_after_a_timeout_is_settled_once(
+    line: FaxLine, store: Store, doubt: Doubt, redis_client: Any, request: pytest.FixtureRequest
+) -> None:
+    doubt("a")
+    for attempt in (None, 1):
+        with pytest.raises(OrderTimeout):
+            line.resolve("a", resend=True, attempt=attempt, by="me@here", timeout=0.05)
+    assert redis_client.xlen(store.keys.orders) == 2
+    orders = [entry for entry, _ in redis_client.xrange(store.keys.orders)]
+    request.getfixturevalue("dispatcher")
+    for entry in orders:
+        ((_, answers),) = redis_client.xread({store.keys.reply(entry.decode()): "0"}, block=20_000)
+        assert answers[0][1][b"result"] == b"done"
+    assert audited(line, "resolve resend") == ["done"]
+    assert line.job("a").state is JobState.QUEUED
+    with pytest.raises(NotInDoubt):
+        line.resolve("a", resend=True, by="me@here", timeout=20)
 
 
 @pytest.mark.usefixtures("dispatcher")
