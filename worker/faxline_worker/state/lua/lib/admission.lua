@@ -2,8 +2,6 @@
 local admitted_before, admit_best
 do
   local TURNED = 100
-  -- Pauses whose probe is drawn at random.
-  local DRAWN = { unreachable = true, breaker = true }
 
   local function trace_of(options, job)
     return options.traces and job.metadata and string.match(job.metadata, '"traceparent":"(%x%x%-%x+%-%x+%-%x%x)"') or nil
@@ -12,7 +10,8 @@ do
   local function admit_control_call(options, member)
     local kind, id = parse_control_call(member)
     local job = id and read_record(keys.job .. id)
-    local about = job and (kind == 'poll' or job.state == 'submitted') and askable(job)
+    local asked = job and (kind == 'poll' or job.state == 'submitted' and (kind ~= 'cancel' or job.canceling))
+    local about = asked and askable(job)
     if kind == 'poll' and not about then end_question(id) end
     if not about then return nil end
     return { result = 'admitted', job = id, attempt = job.attempt, kind = kind, control_call = member,
@@ -46,28 +45,6 @@ do
     return nil, false, #permits
   end
 
-  -- The oldest of the less urgent jobs, if it has waited so long that it starves.
-  local function starved(options)
-    local oldest, born
-    for rank = 2, 3 do
-      local head = redis.call('ZRANGEBYSCORE', keys.ready, int(rank * STRIDE), '(' .. int((rank + 1) * STRIDE), 'WITHSCORES',
-        'LIMIT', 0, 1)
-      local age = head[2] and tonumber(head[2]) - rank * STRIDE
-      if age and (not born or age < born) then oldest, born = head[1], age end
-    end
-    if born and now_us - EPOCH_US - born > options.starve_after * 1000 then return oldest end
-  end
-
-  -- A job that is drawn, but no control call. The first job would be the probe each time, and it may be the cause.
-  local function draw(chance)
-    local all, control_calls = redis.call('ZCARD', keys.ready), redis.call('ZCOUNT', keys.ready, '-inf', '(' .. int(STRIDE))
-    local due = redis.call('ZCOUNT', keys.ready, '-inf', '(' .. int(POLL_PLACE))
-    local place = due > control_calls and control_calls + math.floor(chance * (due - control_calls)) or all - 1
-    local id = redis.call('ZRANGE', keys.ready, int(math.min(place, all - 1)), int(math.min(place, all - 1)))[1]
-    if id then redis.call('ZREM', keys.ready, id) end
-    return id
-  end
-
   -- Whether the job's expires_at has passed. It is not sent then, and run_timers ends it.
   local function too_late(id, job)
     if not is_over(job) then return false end
@@ -78,15 +55,7 @@ do
   -- r: the room, of which some is free. chance (0 to 1, of this permit): below the starvation share, the oldest job is taken
   -- if it has starved. Returns the reply's table, or nil if no job is ready.
   function admit_best(account, options, r, token, chance)
-    local function take()
-      if r.probe and DRAWN[account.paused] then return draw(chance) end
-      local id = chance < options.starve_share and starved(options)
-      if id then
-        redis.call('ZREM', keys.ready, id)
-        return id
-      end
-      return redis.call('ZPOPMIN', keys.ready)[1]
-    end
+    local function take() return take_next(account, options, r, chance) end
     local function grant(id)
       redis.call('ZADD', keys.permits, int(steady + options.lease), permit_of(token, id))
       if r.probe then probing(account, options) end
