@@ -50,16 +50,31 @@ def _calls(y: int) -> list[Any]:
             "In doubt",
             "open: waiting for a late answer, a receipt or the end of the wait. held: an operator decides, "
             "by `faxline resolve ID`. taken twice: a doubt was sent again and the first turned out to be "
-            "taken too.",
+            "taken too. delivered late: iFax delivered it after it had ended as failed or canceled.",
             place(8, y + 1, 8, 8),
             [
                 Query(of_all("fax_jobs", 'state="in_doubt"'), "open"),
                 Query(of_all("fax_doubts_held"), "held"),
                 Query(f"sum(increase(fax_duplicates_total{{{ACCOUNT}}}[$__rate_interval]))", "taken twice"),
+                Query(
+                    f"sum(increase(fax_delivered_after_end_total{{{ACCOUNT}}}[$__rate_interval]))",
+                    "delivered late",
+                ),
             ],
             "short",
-            alerts=["FaxDoubtsHeld", "FaxDoubtsMany", "FaxDoubtsOld", "FaxDuplicates"],
-            overrides={"open": [fixed(YELLOW)], "held": [fixed(RED)], "taken twice": [fixed(PURPLE)]},
+            alerts=[
+                "FaxDoubtsHeld",
+                "FaxDoubtsMany",
+                "FaxDoubtsOld",
+                "FaxDuplicates",
+                "FaxDeliveredAfterEnd",
+            ],
+            overrides={
+                "open": [fixed(YELLOW)],
+                "held": [fixed(RED)],
+                "taken twice": [fixed(PURPLE)],
+                "delivered late": [fixed(ORANGE)],
+            },
         ),
         lines(
             "Put off or paused",

@@ -60,7 +60,8 @@ if TYPE_CHECKING:
     from faxline.reading.event_iterators import AsyncEvents, Events
     from faxline.reading.forecast import Forecast, Hold
     from faxline.reading.group import Group
-    from faxline.reading.job import Job, Transition
+    from faxline.reading.job import Job
+    from faxline.reading.job_parts import OtherFax, Transition
     from faxline.reading.processes import Process, ProcessState
     from faxline.sending.fax import Fax
     from faxline.sending.files import File, Selection
@@ -112,6 +113,7 @@ __all__ = [
     "NotShared",
     "OrderTimeout",
     "OrderUnknown",
+    "OtherFax",
     "PauseChanged",
     "PdfReaderUnavailable",
     "Priority",
@@ -148,7 +150,8 @@ _LATER = {
         "faxline.reading.event_iterators": ("AsyncEvents", "Events"),
         "faxline.reading.forecast": ("Forecast", "Hold"),
         "faxline.reading.group": ("Group",),
-        "faxline.reading.job": ("Job", "Transition"),
+        "faxline.reading.job": ("Job",),
+        "faxline.reading.job_parts": ("OtherFax", "Transition"),
         "faxline.reading.processes": ("Process", "ProcessState"),
         "faxline.sending.fax": ("Fax",),
         "faxline.sending.files": ("File", "Selection"),

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from faxline import Event, Job, JobState
-from faxline.reading.job import Transition
+from faxline.reading.job_parts import Transition
 from faxline_chaos import campaign, nodes, verdict
 from faxline_chaos.doubts import ANSWER, FAIL, HELD, RECEIPT, RESEND, doubts_of
 from faxline_chaos.evidence import Acceptance, Evidence, Lost, Recovery, by_job

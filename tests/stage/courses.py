@@ -233,7 +233,7 @@ class Courses(RuleBasedStateMachine):
             return
         answer: dict[str, Any] = {"decision": "accepted", "reason": "r", "seconds": 0, "about": about}
         if outcome in {"delivered", "failed", "canceled", *AGAIN}:
-            job.delivered = job.delivered or outcome == "delivered"
+            job.delivered |= {about} if outcome == "delivered" else set()
             more = AGAIN.get(outcome, {})
             answer["receipt"] = receipt(about, "failed" if more else outcome, to=job.number, **more)
         elif outcome == "sending":
@@ -286,7 +286,7 @@ class Courses(RuleBasedStateMachine):
             self._begin(settlement.next)
         if result in {"stale", "repeated"}:
             assert changed <= SILENT, changed
-        elif result == "duplicate":
+        elif result == "duplicate" and settlement.receipt is None:
             record = f"job:{attempt.admitted.job}"  # it keeps the jobId while a newer attempt is under way
             number = self.ledger.jobs[attempt.admitted.job].number
             early = {"unmatched", f"untried:{number[-NATIONAL:]}"}  # the receipt of that jobId came first
@@ -309,7 +309,7 @@ class Courses(RuleBasedStateMachine):
             self._match()
         elif attempt is not None:
             job = self.ledger.jobs[attempt.admitted.job]
-            job.delivered = job.delivered or outcome == "delivered"
+            job.delivered |= {attempt.taken} if outcome == "delivered" else set()
             more = AGAIN.get(outcome, {})
             word = "failed" if more else outcome
             self.scene.receipt(attempt.taken, word, to=job.number, started=attempt.marked, **more)

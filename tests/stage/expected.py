@@ -6,7 +6,7 @@ attempt too, where there is no entry with ` again`.
 
 from collections.abc import Iterable, Mapping
 
-from tests.stage.inputs import OUTCOMES
+from tests.stage.inputs import OUTCOMES, UNSENT
 from tests.stage.states import NOTHING, STATES
 
 Outcome = tuple[str, ...]
@@ -17,6 +17,8 @@ HELD = ("submitting", "marked")
 OPEN = (*HELD, "in_doubt")
 """The owner's answer is still the word on them."""
 FINAL = ("delivered", "failed", "canceled", "unconfirmed")
+ANNOUNCED = ("submitted", "unconfirmed")
+"""iFax has them, and a delivery of any of their attempts is one of theirs."""
 
 
 def unmoved(states: Iterable[str], event: str) -> Row:
@@ -136,6 +138,23 @@ EXPECTED: Mapping[tuple[str, str], Row] = {
     **{("receipt", o): become(("submitted", "unconfirmed"), o, f"fax.{o}") for o in OUTCOMES},
     ("receipt", "failed, worth another try"): become(["submitted"], *RETRIED)
     | become(["unconfirmed"], "failed", "fax.failed"),
+    **{
+        ("receipt", f"delivered, after it was {o}"): become(("submitted", "unconfirmed"), o, "fax.duplicate")
+        for o in UNSENT
+    },
+    ("receipt", "delivered, of an older attempt"): unmoved(("delivered", *UNSENT), "fax.duplicate")
+    | become((*WAITING, "in_doubt", "submitted", "unconfirmed"), "delivered", "fax.delivered"),
+    ("receipt", "of another number than the jobId was said to have"): become(
+        ["in_doubt"], "in_doubt", "fax.in_doubt"
+    ),
+    ("report", "of another number than the jobId was said to have"): become(
+        ["in_doubt"], "in_doubt", "fax.in_doubt"
+    ),
+    **{
+        ("report", f"by schedule: delivered, after it was {o}"): become(["submitted"], o, "fax.duplicate")
+        | become(HELD, o, "fax.submitted", f"fax.{o}", "fax.duplicate")
+        for o in UNSENT
+    },
     ("match", "failed, and iFax may call again"): become(["in_doubt"], "submitted", "fax.submitted")
     | by_older("failed"),
     ("run_timers", "iFax did not call again"): become(["submitted", "unconfirmed"], "failed", "fax.failed"),
@@ -181,6 +200,7 @@ EXPECTED: Mapping[tuple[str, str], Row] = {
     | become(["submitted"], "submitted", "fax.submitted"),
     **{
         ("recover", f"a call, accepted, {o} came before"): recovered(o, "fax.submitted", f"fax.{o}")
+        | (become(ANNOUNCED, o, "fax.duplicate", f"fax.{o}") if o == "delivered" else {})
         for o in OUTCOMES
     },
     ("recover", "a call, accepted, a failure worth another try came before"): recovered(

@@ -143,7 +143,7 @@ def _settle_after_the_receipt(outcome: str, **more: Any) -> Input:
 
 def _receipt(job_id: str, outcome: str, **more: Any) -> Input:
     def prepare(actors: Actors) -> Call:
-        entry, content = actors.scene.status(), receipt(job_id, outcome, to=NUMBER, **more)
+        entry, content = actors.scene.status(), receipt(job_id, outcome, **({"to": NUMBER} | more))
         return lambda: actors.scene.store.receipts.apply([(entry, content)])[0]
 
     return Input(prepare)
@@ -156,6 +156,40 @@ def _time_after_a_redial(**more: Any) -> Input:
         return actors.scene.store.timers.run
 
     return Input(prepare, settings={"RETRIES__DELIVERY__REDIAL_WAIT": "1"})
+
+
+def _receipt_after(outcome: str) -> Input:
+    """iFax said before that it ended otherwise."""
+
+    def prepare(actors: Actors) -> Call:
+        actors.scene.receipt(JOB_ID, outcome)
+        return _receipt(JOB_ID, "delivered").prepare(actors)
+
+    return Input(prepare)
+
+
+def _receipt_of_an_older_attempt(actors: Actors) -> Call:
+    answer = {"decision": "accepted", "job_id": UNKNOWN}
+    actors.scene.store.submission.settle(actors.older, answer)
+    return _receipt(UNKNOWN, "delivered").prepare(actors)
+
+
+ELSEWHERE = "+493012345678"
+
+
+def _name_a_job_id(actors: Actors) -> None:
+    actors.scene.store.orders.resolve(actors.scene.ordered("resolve"), JOB, "accepted", UNKNOWN)
+
+
+def _receipt_of_another_number(actors: Actors) -> Call:
+    _name_a_job_id(actors)
+    return _receipt(UNKNOWN, "delivered", to=ELSEWHERE).prepare(actors)
+
+
+def _report_of_another_number(actors: Actors) -> Call:
+    _name_a_job_id(actors)
+    said = receipt(UNKNOWN, to=ELSEWHERE)
+    return _report("accepted", receipt=said, about=UNKNOWN, to=ELSEWHERE).prepare(actors)
 
 
 def _come_in() -> Input:
@@ -264,13 +298,13 @@ def _admit_the_poll(actors: Actors) -> Call:
     return _admit(actors)
 
 
-def _polled(decision: str, *, receipt_first: bool = False, **more: Any) -> Input:
+def _polled(decision: str, *, receipt_first: str = "", **more: Any) -> Input:
     def prepare(actors: Actors) -> Call:
         if actors.scene.record(JOB).get("state") == "submitting":  # its answer is unclear, and names a jobId
             actors.settle("in_doubt", named=JOB_ID)
         _put_a_question(actors)
         if receipt_first:
-            actors.scene.receipt(JOB_ID)
+            actors.scene.receipt(JOB_ID, receipt_first)
         answer = {"decision": decision, "reason": decision, "seconds": 0.5, "about": JOB_ID, **more}
         return lambda: actors.scene.store.submission.report(actors.asker, answer)
 
@@ -603,6 +637,7 @@ PLAIN = {
 }
 """Scripts that know nothing of attempts: the states of a second one tell no more about them."""
 OUTCOMES = ("delivered", "failed", "canceled")
+UNSENT = ("failed", "canceled")
 INPUTS: Mapping[tuple[str, str], Input] = {
     ("register", "the same fax"): _register(JOB, "same"),
     ("register", "another fax of the same id"): _register(JOB, "other"),
@@ -657,8 +692,14 @@ INPUTS: Mapping[tuple[str, str], Input] = {
     ("settle", "in_doubt, and the answer names a jobId"): _settle("in_doubt", named=UNKNOWN),
     **{("report", f"by schedule: {o}"): _polled("accepted", receipt=receipt(JOB_ID, o)) for o in OUTCOMES},
     ("report", "by schedule: delivered, the receipt came before"): _polled(
-        "accepted", receipt=receipt(JOB_ID), receipt_first=True
+        "accepted", receipt=receipt(JOB_ID), receipt_first="delivered"
     ),
+    **{
+        ("report", f"by schedule: delivered, after it was {o}"): _polled(
+            "accepted", receipt=receipt(JOB_ID), receipt_first=o
+        )
+        for o in UNSENT
+    },
     ("report", "by schedule: failed, worth another try"): _polled(
         "accepted", receipt=receipt(JOB_ID, "failed", **WORTH)
     ),
@@ -706,6 +747,12 @@ INPUTS: Mapping[tuple[str, str], Input] = {
     ("report", "the key: no answer"): _report_the_check("in_doubt", silent=True),
     **{("receipt", o): _receipt(JOB_ID, o) for o in OUTCOMES},
     ("receipt", "failed, worth another try"): _receipt(JOB_ID, "failed", **WORTH),
+    **{("receipt", f"delivered, after it was {o}"): _receipt_after(o) for o in UNSENT},
+    ("receipt", "delivered, of an older attempt"): Input(_receipt_of_an_older_attempt),
+    ("receipt", "of another number than the jobId was said to have"): Input(_receipt_of_another_number),
+    ("report", "of another number than the jobId was said to have"): Input(
+        _report_of_another_number, settings=ASKING
+    ),
     ("receipt", "delivered, of an unknown jobId"): _receipt(UNKNOWN, "delivered"),
     ("receipt", "of a fax that came in"): _come_in(),
     ("receipt", "failed, and iFax may call again"): _receipt(JOB_ID, "failed", redial=0),

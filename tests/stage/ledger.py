@@ -70,8 +70,10 @@ class Job:
     transitions: int = 0
     known: set[str] = field(default_factory=set)
     """jobIds that an event or a match told."""
-    delivered: bool = False
-    """A receipt said so."""
+    delivered: set[str] = field(default_factory=set)
+    """jobIds of which iFax said so."""
+    told: set[str] = field(default_factory=set)
+    """jobIds of which an event said so."""
     most: int = 3
     """Deliveries that are tried."""
     refusals: int = 0
@@ -91,7 +93,7 @@ class Ledger:
         self.scene = scene
         self.jobs: dict[str, Job] = {}
         self.attempts: list[Attempt] = []
-        self._duplicates: Counter[tuple[str, Any]] = Counter()
+        self._duplicates: Counter[tuple[str, Any, Any]] = Counter()
         self.control_calls: set[str] = set()
         """Permits of control calls whose workers died."""
 
@@ -148,10 +150,13 @@ class Ledger:
     def _hear(self, event: Event) -> None:
         job, job_id = self.jobs[event.job], event.data.get("jobId")
         if event.name == "fax.duplicate":
-            self._duplicates[event.job, job_id] += 1
-            assert self._duplicates[event.job, job_id] == 1, f"{event} was told before"
+            told = event.job, job_id, event.data.get("outcome")
+            self._duplicates[told] += 1
+            assert self._duplicates[told] == 1, f"{event} was told before"
         if job_id is not None:
             job.known.add(str(job_id))
+        if event.name == "fax.delivered" or event.data.get("outcome") == "delivered":
+            job.told.add(str(job_id))
         if event.name in STILL:
             return
         state = event.data["state"]
@@ -221,6 +226,9 @@ class Ledger:
         ), (name, state, expires)
         if state == "delivered":
             assert job.delivered, f"{name} is delivered, and nobody said so"
+        if state in {"delivered", "failed", "canceled"}:
+            unheard = (job.delivered & job.known) - job.told
+            assert not unheard, f"{name} is {state}, and nobody was told that iFax delivered {unheard}"
         for attempt in job.attempts:
             if attempt.answer and attempt.answer["decision"] == "accepted":
                 assert attempt.taken in job.known, f"{attempt.taken} was accepted, and nobody was told"

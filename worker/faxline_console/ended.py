@@ -19,7 +19,8 @@ from faxline.contract.errors import ArchiveUnavailable, JobNotFound
 from faxline.contract.sealing.keyring import Keyring
 from faxline.operating.audit import AuditEntry
 from faxline.reading.archived import ArchivedFax
-from faxline.reading.job import Job, Transition
+from faxline.reading.job import Job
+from faxline.reading.job_parts import Transition
 from faxline_archive.database import open_database
 from faxline_archive.fax_leaves import events_of
 from faxline_archive.inquiries import KEY, URL, Inquiries

@@ -11,7 +11,8 @@ from faxline.contract.errors import ArchiveUnavailable
 from faxline.contract.states import FINAL_STATES
 from faxline.reading.account_state import OPERATOR
 from faxline.reading.archived import ArchivedFax
-from faxline.reading.job import Job, Transition
+from faxline.reading.job import Job
+from faxline.reading.job_parts import Transition
 from faxline_console.acts import Acts, acts_about, acts_of
 from faxline_console.ended_jobs import EndedJob
 from faxline_console.endings import ended_words

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from faxline.contract.states import JobState
 from faxline.operating.audit import AuditEntry
-from faxline.reading.job import Transition
+from faxline.reading.job_parts import Transition
 from faxline_console.words import EVENTS, reason_words
 
 
@@ -41,6 +42,9 @@ def timeline(history: Sequence[Transition], orders: Sequence[AuditEntry]) -> lis
 def _transition(step: Transition) -> Happening:
     icon, colour, what = EVENTS.get(step.event, ("skip", "queued", step.event))
     data = step.data
+    if outcome := data.get("outcome"):
+        after = step.state in {JobState.FAILED, JobState.CANCELED}
+        what = f"iFax {outcome} it all the same" if after else f"{what}: {outcome}"
     more = [reason_words(data.get("reason"), data.get("code"))]
     if "delivery" in data:
         more.append(

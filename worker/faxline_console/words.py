@@ -64,6 +64,9 @@ def state_of(job: Job) -> tuple[str, str]:
     """The icon and the word of a job's state."""
     if job.state is JobState.SUBMITTED and is_dated(job):
         return "queued", "Scheduled"
+    if job.delivered_after_end:
+        icon, word = STATES[str(job.state)]
+        return icon, f"{word}, but delivered"
     return STATES.get("partial" if job.partial else str(job.state), ("queued", str(job.state)))
 
 

@@ -22,7 +22,7 @@ from faxline.cli.app import (
 from faxline.cli.audit import moment_of
 from faxline.cli.explaining import ending
 from faxline.cli.output import complain, write, write_json, write_table
-from faxline.cli.seeking import Reveal, may_be_at_ifax, pages_of, revealed_by, sent_of, sought
+from faxline.cli.seeking import Reveal, may_be_at_ifax, others_of, pages_of, revealed_by, sent_of, sought
 from faxline.client.sync import FaxLine
 from faxline.contract.errors import ContentLost, JobIdTaken, NotInDoubt, NotSettled
 from faxline.contract.states import JobState
@@ -124,7 +124,7 @@ def _preview(
         write(f"no doubt of account {line.account} fits")
     else:
         write_table(
-            ["id", "to", "attempt", "sent (UTC)", "pages", "jobId", "reason", "group"],
+            ["id", "to", "attempt", "sent (UTC)", "pages", "at iFax", "reason", "group"],
             [
                 [
                     *(
@@ -134,7 +134,7 @@ def _preview(
                         sent_of(job),
                         pages_of(job),
                     ),
-                    *("" if job.job_id is None else str(job.job_id), job.reason or "", job.group or ""),
+                    *(others_of(job), job.reason or "", job.group or ""),
                 ]
                 for job in found
             ],

@@ -7,6 +7,7 @@ from typing import Any
 from faxline.cli.app import ACCOUNT
 from faxline.cli.deliveries import delivery_facts, held_failure, retry, stopped
 from faxline.cli.output import moment, span
+from faxline.cli.seeking import others_at_ifax
 from faxline.contract.states import JobState
 from faxline.contract.wording import plural
 from faxline.reading import account_state as account
@@ -57,7 +58,12 @@ def explanation(  # noqa: PLR0911 - one a state
             return _in_doubt(job, since, now)
         case _:
             at = f", {moment(job.updated_at, now)}" if job.updated_at else ""
-            return [f"{job.id} has ended: {ending(job)}{at}.", *stopped(job), *_next(job)]
+            return [
+                f"{job.id} has ended: {ending(job)}{at}.",
+                *stopped(job),
+                *others_at_ifax(job),
+                *_next(job),
+            ]
 
 
 def _asked(job: Job, now: datetime) -> list[str]:
@@ -129,6 +135,8 @@ def facts(job: Job, state: AccountState) -> dict[str, Any]:
         "waits_until": job.waits_until.isoformat() if job.waits_until else None,
         "asked_at": job.asked_at.isoformat() if job.asked_at else None,
         "policy": job.policy,
+        "others": [other.to_dict() for other in job.others],
+        "delivered_after_end": job.delivered_after_end,
     }
 
 
@@ -263,6 +271,7 @@ def _in_doubt(job: Job, since: str, now: datetime) -> list[str]:
         f"{job.id} is in doubt{since}: iFax may have received attempt {job.attempt}; its answer is unknown.",
         *([f"Why: {why}."] if why else []),
     ]
+    text += others_at_ifax(job)
     text += _asked(job, now)
     if job.waits_until:
         policy = f" ({job.policy}: {_POLICIES[job.policy]})" if job.policy in _POLICIES else ""

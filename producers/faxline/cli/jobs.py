@@ -21,7 +21,7 @@ from faxline.cli.presence import (
     look_up,
     warn,
 )
-from faxline.cli.seeking import Reveal, may_be_at_ifax, revealed_by, sought
+from faxline.cli.seeking import Reveal, may_be_at_ifax, others_of, revealed_by, sought
 from faxline.client.sync import FaxLine
 from faxline.contract.states import JobState
 from faxline.reading.group import Group
@@ -42,7 +42,7 @@ _LISTED = (
         "of",
         "group",
     ),
-    *("created_at", "updated_at", "waits_until", "policy"),
+    *("created_at", "updated_at", "waits_until", "policy", "others"),
 )
 
 
@@ -85,6 +85,7 @@ def show(
             ("group", found.group or ""),
             ("attempt", str(found.attempt)),
             ("jobId", _text(found.job_id)),
+            ("also at iFax", others_of(found)),
             ("code", _text(found.code)),
             ("reason", found.reason or ""),
             ("message", found.message or ""),
@@ -137,12 +138,12 @@ def list_jobs(
             write_json(listed | ({"number": numbers.get(job.id)} if reveal else {}))
     elif jobs:
         write_table(
-            ["id", "state", "priority", "to", "age", "reason", "waits until", "policy"],
+            ["id", "state", "priority", "to", "age", "reason", "waits until", "policy", "also at iFax"],
             [
                 [
                     *(job.id, str(job.state), job.priority, numbers.get(job.id, job.to or "")),
                     span(_age(job, now)),
-                    *(job.reason or "", _until(job, now), job.policy or ""),
+                    *(job.reason or "", _until(job, now), job.policy or "", others_of(job)),
                 ]
                 for job in jobs
             ],

@@ -41,7 +41,24 @@ def sought(job: Job, numbers: Mapping[str, str]) -> str:
     pages = pages_of(job)
     count = f"{pages} page{'' if pages == '1' else 's'}" if pages else "pages not known"
     job_id = job.job_id if job.job_id is not None else "not known"
-    return f"look for: to {numbers.get(job.id, job.to or '?')}, {sent}, {count}, jobId {job_id}"
+    others = f"; also there: {found}" if (found := others_of(job)) else ""
+    return f"look for: to {numbers.get(job.id, job.to or '?')}, {sent}, {count}, jobId {job_id}{others}"
+
+
+def others_of(job: Job) -> str:
+    """Such as `jobId 71 (failed), jobId 72 (perhaps)`: what iFax has of it besides the fax that counts."""
+    known = [(other, "perhaps" if other.unclear else other.outcome) for other in job.others]
+    return ", ".join(f"jobId {other.job_id}" + (f" ({word})" if word else "") for other, word in known)
+
+
+def others_at_ifax(job: Job) -> list[str]:
+    """Say what iFax has of the fax besides what counts."""
+    said = []
+    if job.delivered_after_end:
+        said.append(f"iFax reported its delivery after that, so the recipient has it. It stays {job.state}.")
+    if others := others_of(job):
+        said.append(f"Also at iFax: {others}.")
+    return said
 
 
 def sent_of(job: Job) -> str:

@@ -243,10 +243,23 @@ class UnconfirmedData(JobData, CallData):
 
 
 class DuplicateData(JobData, CallData, ReceiptData):
-    """`fax.duplicate`: iFax also accepted another attempt of the same job."""
+    """`fax.duplicate`: iFax also accepted another attempt of the same job, or delivered a job after its end.
+
+    If `outcome` is `delivered` and `state` is `failed` or `canceled`, the recipient has the fax after all.
+    There may be two for one `jobId`: one of its acceptance, and one of its delivery.
+    """
 
     state: Annotated[State, Field(description="The job's state, which does not change.")]
-    jobId: Annotated[JobId, Field(description="iFax's number of the other fax.")]
+    jobId: Annotated[JobId, Field(description="iFax's number of that fax; it may be the job's own.")]
+    outcome: Annotated[
+        Literal["delivered", "failed", "canceled"] | None,
+        Field(description="How that fax ended, according to its receipt."),
+    ] = None
+    reason: Annotated[Reason | None, Field(description="The fixed name of the cause, likewise.")] = None
+    code: Code = None
+    pages: Pages = None
+    transferred: Transferred = None
+    charged: Charged = None
 
 
 class ReceivedData(EventData):

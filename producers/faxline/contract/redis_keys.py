@@ -162,6 +162,10 @@ class RedisKeys:
         """String: a fax that came in was announced, by what it is known by; has a time to live."""
         return f"{self.prefix}received:{fax}"
 
+    def forgotten(self, token: str) -> str:
+        """String: a call whose answer may still come, of a fax that was erased; has a time to live."""
+        return f"{self.prefix}forgotten:{token}"
+
     def read_alone(self, entry: str) -> str:
         """String: the size of a suspect entry that was read alone; has a time to live."""
         return f"{self.prefix}read:{entry}"

@@ -10,45 +10,18 @@ from typing import Any
 from faxline.contract.states import JobState
 from faxline.contract.texts import mask_number
 from faxline.reading.forecast import Forecast
-
-
-@dataclass(frozen=True, slots=True)
-class HeldFailure:
-    """A failure that iFax reported and that is not final yet, because iFax may call again by itself.
-
-    Attributes:
-        reason: its name in docs/causes.md.
-        code: iFax's number, if it gave one.
-        until: when it becomes final unless another receipt comes; None if that was not read.
-    """
-
-    reason: str
-    code: int | None
-    until: datetime | None = None
-
+from faxline.reading.job_parts import (
+    HeldFailure,
+    OtherFax,
+    Transition,
+    read_held_failure,
+    read_history,
+    read_other_faxes,
+)
 
 WAITING = ("then", "skew")
 """The fields of the account's hash that `Job.waiting` needs."""
 _STATES = {str(state): state for state in JobState}
-
-
-@dataclass(frozen=True, slots=True)
-class Transition:
-    """One step of a job's history.
-
-    Attributes:
-        event: the event that it wrote, such as `fax.submitted`.
-        at: when, in UTC.
-        state: the state after it.
-        attempt: the attempt that it was about.
-        data: what else the event said.
-    """
-
-    event: str
-    at: datetime
-    state: str
-    attempt: int
-    data: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +62,7 @@ class Job:
         known_pages: how many pages the documents have, such as 3 or 1-3.
         size: how many jobs a list of numbers made: the Job stands for ID.1 to ID.size; its id is their group.
         held: a failure that is not final yet.
+        others: what iFax has, or may have, of the job besides the fax that counts.
     """
 
     id: str
@@ -121,6 +95,13 @@ class Job:
     known_pages: str | None = None
     size: int | None = None
     held: HeldFailure | None = None
+    others: tuple[OtherFax, ...] = ()
+
+    @property
+    def delivered_after_end(self) -> bool:
+        """Whether iFax reported a delivery after it had ended as failed or canceled. The state stays."""
+        ended = self.state in {JobState.FAILED, JobState.CANCELED}
+        return ended and any(other.outcome == JobState.DELIVERED for other in self.others)
 
     @property
     def partial(self) -> bool:
@@ -135,7 +116,9 @@ class Job:
 
     @property
     def state_text(self) -> str:
-        """The state for people: `partly delivered` if not all pages arrived."""
+        """The state for people: `partly delivered` if not all pages arrived, `failed, but delivered`."""
+        if self.delivered_after_end:
+            return f"{self.state}, but delivered"
         return "partly delivered" if self.partial else str(self.state)
 
     @property
@@ -202,8 +185,6 @@ class Job:
             value = text(name)
             return _moment(float(value)) if value is not None else None
 
-        steps = (record.get(f"h:{i}") for i in range(1, int(record.get("n") or 0) + 1))
-        history = [json.loads(step) for step in steps if step]
         return cls(
             id=job,
             account=account,
@@ -227,18 +208,10 @@ class Job:
             send_at=moment("send_at"),
             sent_at=moment("admitted_at"),
             known_pages=text("known_pages"),
-            held=_held(record),
+            held=read_held_failure(record),
+            others=read_other_faxes(record),
             metadata=json.loads(text("metadata") or "{}"),
-            history=tuple(
-                Transition(
-                    event=step["event"],
-                    at=_moment(step["at"]),
-                    state=step["state"],
-                    attempt=step["attempt"],
-                    data={k: v for k, v in step.items() if k not in {"event", "at", "state", "attempt"}},
-                )
-                for step in history
-            ),
+            history=read_history(record),
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -278,22 +251,14 @@ def _to_dict(job: Job) -> dict[str, Any]:
         "policy": job.policy if job.state is JobState.IN_DOUBT else None,
         "held": job.held.reason if job.held else None,
         "held_until": job.held.until.isoformat() if job.held and job.held.until else None,
+        "others": [other.to_dict() for other in job.others],
+        "delivered_after_end": job.delivered_after_end,
         "metadata": dict(job.metadata),
         "history": [
             {"event": s.event, "at": s.at.isoformat(), "state": s.state, "attempt": s.attempt, **s.data}
             for s in job.history
         ],
     }
-
-
-def _held(record: Mapping[str, str]) -> HeldFailure | None:
-    """The held failure of the iFax job that the record waits for. One of an older iFax job is ignored."""
-    if record.get("state") != JobState.SUBMITTED or not record.get("held"):
-        return None
-    data = json.loads(record["held"])
-    if data.get("job_id") != record.get("job_id"):
-        return None
-    return HeldFailure(data.get("reason") or "other", data.get("code"))
 
 
 def _moment(ms: float) -> datetime:

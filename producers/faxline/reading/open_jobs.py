@@ -14,7 +14,7 @@ OPEN = (JobState.IN_DOUBT, JobState.SUBMITTING, JobState.SUBMITTED, JobState.QUE
 _FIELDS = (
     *("state", "priority", "attempt", "job_id", "code", "reason", "message", "pages", "transferred"),
     *("created_at", "updated_at", "kind", "of", "group", "number", "in_doubt", "deliveries", "send_at"),
-    *("admitted_at", "known_pages"),
+    *("admitted_at", "known_pages", "also", "named"),
 )
 BATCH = 500
 """How many records to read in one round trip."""

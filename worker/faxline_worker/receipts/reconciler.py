@@ -160,6 +160,9 @@ class Reconciler:
             self.metrics.receipt(account, "held")
         else:
             self.metrics.duplicate(account)
+            self.metrics.delivered_after(account, matched.receipt.get("after"))
+            if matched.receipt.get("applied"):
+                count_receipt(self.metrics, account, matched.receipt, None)
         self.log.info(
             "receipt met a doubt",
             job=matched.job,
@@ -188,6 +191,7 @@ class Reconciler:
         if done.result in {ReceiptResult.APPLIED, ReceiptResult.RESOLVED_DOUBT}:
             members = receipt.to_dict() | {"retried": done.retried}
             count_receipt(self.metrics, self.store.account, members, done.submitted_at)
+        self.metrics.delivered_after(self.store.account, done.after)
         self.log.info(
             "receipt",
             job=done.job,
@@ -200,5 +204,6 @@ class Reconciler:
             transferred=receipt.transferred,
             result=done.result,
             retried=done.retried or None,
+            state=done.after,
             entry=entry,
         )

@@ -25,7 +25,7 @@ MOST = 20_000
 BYTES = 8_000_000
 """The most bytes of receipts that are remembered for an account."""
 _UNKNOWN_OUTCOMES = {"accepted", "in_doubt"}
-_SETTLED = {"settled", "repeated", "resolved", "duplicate"}
+_SETTLED = {"settled", "repeated", "resolved", "duplicate", "forgotten"}
 
 
 @dataclass(slots=True)

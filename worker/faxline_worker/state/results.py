@@ -84,6 +84,8 @@ class SettleResult(StrEnum):
     """The job is no longer the caller's, and the answer changed nothing."""
     RESOLVED = "resolved"
     """The answer came after its lease had run out, and settled the doubt."""
+    FORGOTTEN = "forgotten"
+    """An operator had the fax erased after it had ended. A job with its id is another fax."""
     DUPLICATE = "duplicate"
     """iFax accepted an older attempt as well."""
 
@@ -102,6 +104,8 @@ class Settlement:
     """The next job, if the caller asked for one."""
     apart: bool = False
     """Whether iFax accepts the calls of other processes, so that this process is the cause."""
+    after: str | None = None
+    """How the job had ended, if the attempt turns out to be delivered."""
 
 
 class ReportResult(StrEnum):
@@ -126,6 +130,7 @@ class ReportResult(StrEnum):
     CHECKED = "checked"
     """The call was about the key, not about a job."""
     REPEATED = "repeated"
+    TOLD = "told"
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +146,8 @@ class Reported:
     """As in `Settlement`."""
     early: dict[str, Any] | None = None
     """The receipt that came before and was applied, if the answer settled a doubt."""
+    after: str | None = None
+    """How the job had ended, if the result is told."""
 
     @classmethod
     def read(cls, reply: Mapping[str, Any]) -> Self:
@@ -158,6 +165,8 @@ class ReceiptResult(StrEnum):
     """No job has its jobId, so it waits to be matched."""
     HELD = "held"
     """A failure that may not be the last, or about an older request of a job whose next one is under way."""
+    TOLD = "told"
+    """The job had ended otherwise: `fax.duplicate` tells that iFax delivered the fax."""
     RECEIVED = "received"
     """A fax that came in."""
     GONE = "gone"
@@ -176,6 +185,8 @@ class Receipted:
     submitted_at: int | None = None
     retried: bool = False
     """The delivery failed and is tried again."""
+    after: str | None = None
+    """How the job had ended, if the result is told and it was not known to be accepted."""
     error: str | None = None
     """The error, if the script raised one."""
 

@@ -18,7 +18,7 @@ from faxline_worker.state.redis_clients import TooFewReplicasError
 _INCLUDE = re.compile(r"^-- include: (.+)$", re.MULTILINE)
 FLAGS = "#!lua flags=allow-oom"
 """Every script may run when memory is full: accepted faxes go on, and only new entries are refused."""
-LAYOUT = (1, 5)
+LAYOUT = (1, 6)
 """MAJOR and MINOR of what this version stores (maintenance/schema_version.py)."""
 CLOCK, STEADY = "clock", "steady"
 """The piece that reads the time, and the piece that always follows it."""

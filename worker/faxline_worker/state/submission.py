@@ -137,6 +137,7 @@ class SubmissionStore:
             submitted_at=reply.get("submitted_at"),
             next=_admitted(permit, following) if following else None,
             apart=reply.get("apart", False),
+            after=reply.get("after"),
         )
 
     def report(self, admitted: Admitted, answer: Mapping[str, Any]) -> Reported:

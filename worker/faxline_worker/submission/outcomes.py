@@ -31,7 +31,7 @@ def poll_result(answer: Answer, done: Reported, *, sending: bool) -> PollResult:
             return "final"
         case ReportResult.HELD:
             return "held"
-        case ReportResult.REPEATED:
+        case ReportResult.REPEATED | ReportResult.TOLD:
             return "repeated"
         case ReportResult.AGAIN:
             return "put_off"
@@ -110,6 +110,7 @@ def count_call(
         metrics.outcome(account, "failed")
     if settlement.result is SettleResult.DUPLICATE:
         metrics.duplicate(account)
+        metrics.delivered_after(account, settlement.after)
     if settlement.receipt is not None:
         metrics.receipt(account, "applied")
         applied(settlement.receipt, settlement.submitted_at, account)

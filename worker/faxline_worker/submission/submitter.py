@@ -198,9 +198,10 @@ class Submitter:
             self.metrics.rate_limited(account)
         if admitted.kind == "poll":
             self.metrics.poll(account, poll_result(answer, done, sending=bool(fields["sending"])))
+        self.metrics.delivered_after(account, done.after)
         if done.early is not None:
             self.applied(done.early, None, account)
-        elif done.result in {ReportResult.APPLIED, ReportResult.RESOLVED_DOUBT} and receipt is not None:
+        if done.result in {ReportResult.APPLIED, ReportResult.RESOLVED_DOUBT} and receipt is not None:
             since = done.submitted_at if done.result is ReportResult.APPLIED else None
             self.applied(receipt.to_dict() | {"retried": done.retried}, since, account)
         elif (outcome := _OUTCOMES.get(done.result)) is not None:

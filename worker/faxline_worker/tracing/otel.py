@@ -15,7 +15,8 @@ from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
 from opentelemetry.trace import NonRecordingSpan, SpanContext, SpanKind, Status, StatusCode, TraceFlags
 
 from faxline.contract.states import JobState
-from faxline.reading.job import Job, Transition
+from faxline.reading.job import Job
+from faxline.reading.job_parts import Transition
 from faxline_worker.ifax import Answer, Decision
 from faxline_worker.state.results import Admitted
 from faxline_worker.tracing.trace_ids import Root, root_of

@@ -60,7 +60,8 @@ def test_list_shows_jobs_in_doubt_first_and_only_the_end_of_a_number(
     redis_client.zadd(KEYS.submitted, {"s": 1})
     redis_client.zadd(KEYS.in_doubt, {"d": math.inf})
     rows = [line.split() for line in cli("list").out.splitlines()]
-    assert rows[0] == ["id", "state", "priority", "to", "age", "reason", "waits", "until", "policy"]
+    header = ["id", "state", "priority", "to", "age", "reason", "waits", "until", "policy"]
+    assert rows[0] == [*header, "also", "at", "iFax"]
     assert [row[:4] for row in rows[1:]] == [
         ["d", "in_doubt", "normal", "…0147"],
         ["s", "submitted", "normal", "…0147"],
@@ -221,3 +222,35 @@ def test_an_account_that_nobody_serves_is_told_with_those_that_are_served(
         "faxline: No dispatcher and no worker and no webhook at work has account acmee in its settings: is "
         "the name right? They have acme, default.\nfaxline: no job 'a' on account 'acmee'"
     )
+
+
+def test_what_ifax_has_besides_is_shown_to_who_settles_a_doubt(
+    cli: Cli, record: Callable[..., None], redis_client: redis.Redis
+) -> None:
+    known = '{"outcome":"failed","pages":3,"transferred":0,"at":1}'
+    record("d", "in_doubt", attempt=3, also="71", named="3 73", **{"also:71": "1", "also:72": known})
+    redis_client.zadd(KEYS.in_doubt, {"d": math.inf})
+    others = "jobId 71, jobId 72 (failed), jobId 73 (perhaps)"
+    assert f"Also at iFax: {others}." in cli("explain", "d").out
+    assert re.search(rf"^also at iFax +{re.escape(others)}$", cli("show", "d").out, re.MULTILINE)
+    assert f", jobId not known; also there: {others}" in cli("show", "d").out
+    assert "jobId 71, jobId 73 (perhaps)" in cli("list").out
+    assert [other["jobId"] for other in cli("show", "d", "--json").json["others"]] == [71, 72, 73]
+    assert [other["unclear"] for other in cli("explain", "d", "--json").json["others"]] == [
+        False,
+        False,
+        True,
+    ]
+
+
+def test_that_a_fax_was_delivered_after_it_had_failed_is_shown(cli: Cli, record: Callable[..., None]) -> None:
+    known = '{"outcome":"delivered","pages":3,"transferred":3,"at":1}'
+    record("a", "failed", reason="busy", job_id=77, **{"also:77": known})
+    assert "a has ended: failed: busy" in (said := cli("explain", "a").out)
+    assert "iFax reported its delivery after that, so the recipient has it. It stays failed." in said
+    assert re.search(r"^state +failed, but delivered$", cli("show", "a").out, re.MULTILINE)
+    shown = cli("show", "a", "--json").json
+    assert (shown["state"], shown["delivered_after_end"]) == ("failed", True)
+    assert shown["others"] == [
+        {"jobId": 77, "outcome": "delivered", "pages": 3, "transferred": 3, "unclear": False}
+    ]

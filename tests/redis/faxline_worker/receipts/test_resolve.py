@@ -8,6 +8,7 @@ import redis
 
 from faxline_worker.state.results import Admitted, Idle
 from tests.stage.doubts import TO, Doubts
+from tests.stage.scene import BEGIN
 
 Order = Callable[..., str]
 
@@ -182,3 +183,75 @@ def test_a_receipt_that_is_kept_for_another_job_settles_none(scene: Doubts, orde
     scene.doubt("b")
     assert order("b", "accepted", "71") == "taken"
     assert scene.state("b") == "in_doubt"
+
+
+@pytest.mark.parametrize("outcome", ["delivered", "failed"])
+def test_a_receipt_about_another_number_undoes_the_order_that_named_its_job_id(
+    scene: Doubts, order: Order, outcome: str
+) -> None:
+    sent = round(BEGIN + scene.seconds)
+    scene.doubt("a")
+    scene.doubt("b", number="+493012345678")
+    assert order("a", "accepted", "9999") == "done"
+    assert scene.state("a") == "submitted"
+    assert scene.receipt("9999", outcome, to="+493012345678", again="busy").result == "unmatched"
+    assert scene.told("a") == ["queued", "in_doubt", "submitted", "in_doubt"]
+    assert (scene.record("a").get("reason", ""), scene.record("a").get("job_id", "")) == ("other_number", "")
+    assert isinstance(admitted(scene), Idle)
+    assert scene.match() == [("resolved_doubt", "b")]  # whose it is
+    assert scene.record("b").get("deliveries", "") == ("1" if outcome == "failed" else "")
+    scene.receipt("77", started=sent)
+    assert scene.match() == [("resolved_doubt", "a")]
+    assert (scene.state("a"), scene.record("a").get("job_id", "")) == ("delivered", "77")
+
+
+def test_such_a_receipt_ends_no_unconfirmed_fax_either(scene: Doubts, order: Order) -> None:
+    scene.doubt("a")
+    assert order("a", "accepted", "9999") == "done"
+    scene.go(9001)
+    scene.store.timers.run()
+    assert scene.state("a") == "unconfirmed"
+    assert scene.receipt("9999", to="+493012345678").result == "unmatched"
+    assert scene.state("a") == "unconfirmed"
+
+
+def test_a_receipt_that_names_the_number_in_another_way_or_none_is_the_faxs(
+    scene: Doubts, order: Order
+) -> None:
+    for job, job_id, to in (("a", "71", "2025550123"), ("b", "72", None)):
+        scene.doubt(job)
+        assert order(job, "accepted", job_id) == "done"
+        assert scene.receipt(job_id, to=to).result == "applied"
+        assert scene.state(job) == "delivered"
+
+
+def test_an_attempt_that_ifax_is_known_to_have_counts_once_the_named_job_id_is_anothers(
+    scene: Doubts, order: Order
+) -> None:
+    scene.push("a")
+    late = scene.call()
+    scene.go(200)
+    scene.store.timers.run()
+    assert order("a", "accepted", "9999") == "done"
+    assert scene.answer(late, "accepted", job_id="78").result == "duplicate"
+    assert scene.receipt("9999", to="+493012345678").result == "unmatched"
+    assert (scene.state("a"), scene.record("a").get("job_id", "")) == ("submitted", "78")
+    assert scene.receipt("78").result == "applied"
+
+
+@pytest.mark.parametrize("kind", ["poll", "status"])
+def test_an_answer_of_ifax_about_another_number_undoes_it_too(redis_client: redis.Redis, kind: str) -> None:
+    scene = Doubts(redis_client, RESULTS="both", STATUS_CALL="true")
+    scene.doubt("a")
+    entry = scene.client.xadd(scene.keys.orders, {"order": "resolve"}).decode()
+    assert scene.store.orders.resolve(entry, "a", "accepted", "9999") == "done"
+    scene.go(121 if kind == "poll" else 9001)
+    scene.store.timers.poll() if kind == "poll" else scene.store.timers.run()
+    asker = admitted(scene)
+    assert isinstance(asker, Admitted)
+    assert asker.control_call == f"!{kind}!a"
+    said = {"job_id": "9999", "outcome": "delivered", "code": 0, "reason": "r", "to": "+493012345678"}
+    answer = {"decision": "accepted", "about": "9999", "receipt": said, "to": said["to"], "seconds": 0}
+    assert scene.store.submission.report(asker, answer).result == "later"
+    assert (scene.state("a"), scene.record("a").get("reason", "")) == ("in_doubt", "other_number")
+    assert scene.receipt("9999", to="+493012345678").result == "unmatched"

@@ -70,7 +70,14 @@ SUBTLE_MUTATIONS = {
         "job.counted, changes.bytes = job.bytes, ''",
         "job.counted = job.bytes",
     ),
-    "a duplicate is silent": ("    duplicate(options, id, job, answer.job_id)\n", ""),
+    "a duplicate is silent": (
+        "local early = duplicate(options, id, job, answer.job_id) or {}",
+        "local early = {}",
+    ),
+    "a delivery that is heard of after the end is silent": (
+        "  tell_other(options, id, job, receipt.job_id, receipt)\n",
+        "",
+    ),
 }
 """It takes a hundred courses and more to notice these, so `make proof` does."""
 

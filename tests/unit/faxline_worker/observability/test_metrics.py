@@ -60,11 +60,21 @@ WORKER: dict[str, tuple[str, Labels]] = SHARED | {
     ),
     "fax_rate_limited_total": ("counter", {"account": ACCOUNTS}),
     "fax_duplicates_total": ("counter", {"account": ACCOUNTS}),
+    "fax_delivered_after_end_total": ("counter", {"account": ACCOUNTS}),
     "fax_receipts_total": (
         "counter",
         {
             "account": ACCOUNTS,
-            "result": ("applied", "repeated", "unmatched", "resolved_doubt", "set_aside", "held", "received"),
+            "result": (
+                "applied",
+                "repeated",
+                "unmatched",
+                "resolved_doubt",
+                "set_aside",
+                "held",
+                "told",
+                "received",
+            ),
         },
     ),
     "fax_polls_total": (

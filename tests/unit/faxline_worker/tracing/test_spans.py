@@ -10,7 +10,8 @@ from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from faxline.contract.states import JobState
-from faxline.reading.job import Job, Transition
+from faxline.reading.job import Job
+from faxline.reading.job_parts import Transition
 from faxline_worker.ifax import Answer, Decision
 from faxline_worker.state.results import Admitted
 from faxline_worker.tracing.otel import OtelTraces

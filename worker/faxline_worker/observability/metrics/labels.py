@@ -30,7 +30,9 @@ Ceiling = Literal["jobs", "bytes"]
 Direction = Literal["back", "forward"]
 WebhookResult = Literal["stored", "bad_signature", "too_large", "malformed", "inbound", "unavailable"]
 ConnectionClosed = Literal["header", "idle", "request", "pipelined", "crowded"]
-ReceiptResult = Literal["applied", "repeated", "unmatched", "resolved_doubt", "set_aside", "held", "received"]
+ReceiptResult = Literal[
+    "applied", "repeated", "unmatched", "resolved_doubt", "set_aside", "held", "told", "received"
+]
 PageKind = Literal["total", "transferred", "received"]
 PollResult = Literal["final", "held", "repeated", "sending", "unclear", "refused", "put_off"]
 """The result of a status poll."""

@@ -52,6 +52,12 @@ class WorkerMetrics(JobMetrics):
             "Requests that iFax accepted in addition to the one that counts.",
             account=account,
         )
+        self._delivered_after_end = counter(
+            registry,
+            "fax_delivered_after_end_total",
+            "Faxes that iFax reported as delivered after they had ended as failed or canceled.",
+            account=account,
+        )
         self._rate_limited = counter(
             registry,
             "fax_rate_limited_total",
@@ -147,6 +153,13 @@ class WorkerMetrics(JobMetrics):
     def duplicate(self, account: str) -> None:
         """Count an older attempt that turned out to be accepted too."""
         self._duplicates.labels(account).inc()
+
+    def delivered_after(self, account: str, state: str | None) -> None:
+        """Count a delivery that was heard of when the job had ended in this state; None: it had not."""
+        if state == "delivered":
+            self.duplicate(account)
+        elif state is not None:
+            self._delivered_after_end.labels(account).inc()
 
     def rate_limited(self, account: str) -> None:
         """Count an answer with 429 or code -3010."""

@@ -1,9 +1,10 @@
--- forget: erases a job that has ended, and what only it left behind. A jobId that stood for the job stands for none, so
--- that later receipts find no job.
--- include: clock record doubts streams past
+-- forget: erases a job that has ended, and what only it left behind. A jobId that stood for the job stands for none, and a
+-- call whose answer may still come is noted: neither finds another fax that has the id by then.
+-- include: clock record doubts streams unmatched past
 -- ARGV  job id, JSON options
 -- reply done, gone (there is no such job), or the state of one that has not come to its end: it stays
 local NOBODY = '!' -- no id can be that
+local LATE = 7 * 86400000 -- ms within which a process that stood still may answer
 local id, fields, calls = ARGV[1], {}, {}
 local flat = redis.call('HGETALL', keys.job .. id)
 for i = 1, #flat, 2 do fields[flat[i]] = flat[i + 1] end
@@ -12,15 +13,15 @@ if not fields.state then return 'gone' end
 if not FINAL[fields.state] then return fields.state end
 for name, value in pairs(fields) do
   local job_id = string.sub(name, 1, 2) == 'h:' and string.match(value, '"jobId":(%d+)') or string.match(name, '^also:(.*)')
-  if job_id and redis.call('GET', keys.job_ids .. job_id) == id then
-    redis.call('SET', keys.job_ids .. job_id, NOBODY, 'KEEPTTL')
+  local owner = job_id and redis.call('GET', keys.job_ids .. job_id)
+  if is_receipt(owner) then owner = cjson.decode(owner).of end
+  if owner == id then redis.call('SET', keys.job_ids .. job_id, NOBODY, 'KEEPTTL') end
+  local token = string.match(name, '^doubt:(.*)') or (name == 'permit' or name == 'settled') and value ~= '' and value
+  if token then
+    table.insert(calls, token)
+    redis.call('SET', keys.forgotten .. token, '1', 'PX', LATE)
   end
-  if string.sub(name, 1, 6) == 'doubt:' then
-    forget_doubt(value)
-    table.insert(calls, string.sub(name, 7))
-  elseif (name == 'permit' or name == 'settled') and value ~= '' then
-    table.insert(calls, value)
-  end
+  if string.sub(name, 1, 6) == 'doubt:' then forget_doubt(value) end
 end
 note_past(cjson.decode(ARGV[2]), calls)
 for digest in string.gmatch(fields.freed or '', '[^,]+') do -- those that wait for the end of their grace

@@ -1,8 +1,9 @@
 -- match: receipts whose jobId no answer claimed in time are matched with doubts, with the oldest doubt that fits.
--- include: clock bell record events endings lines numbers unmatched redeliveries redials receipts doubts offers
+-- include: clock bell record events endings lines numbers unmatched redeliveries redials receipts doubts matching offers
 -- include: account_hash wakes outcomes
 -- ARGV  JSON options, most receipts in one call, the steady clock as the caller knows it (ms, or empty)
--- reply JSON list of {result = resolved_doubt | held | duplicate, job, attempt, receipt}
+-- reply JSON list of {result = resolved_doubt | held | duplicate, job, attempt, receipt (`applied`: of a duplicate, it
+--       delivered the job; `after`: how the job had ended that turns out to be delivered)}
 local ENOUGH = 200 -- doubts that one call looks at
 local options, done, looks = cjson.decode(ARGV[1]), {}, { count = 0, read = {} }
 local account = read_account(options, ARGV[3])
@@ -42,10 +43,7 @@ local function settle_doubt(receipt, member, id, job)
     redis.call('SET', keys.job_ids .. receipt.job_id, id, 'PX', options.retention + options.deadline)
     return apply_receipt(options, id, job, receipt)
   end
-  job.cause = facts_of(receipt)
-  duplicate(options, id, job, receipt.job_id)
-  if delivered then apply_receipt(options, id, job, receipt) end
-  return 'duplicate'
+  return 'duplicate', duplicate(options, id, job, receipt.job_id)
 end
 
 for _, job_id in ipairs(redis.call('ZRANGEBYSCORE', keys.unmatched, '-inf', int(steady), 'LIMIT', 0, tonumber(ARGV[2]))) do
@@ -58,8 +56,8 @@ for _, job_id in ipairs(redis.call('ZRANGEBYSCORE', keys.unmatched, '-inf', int(
     local member, id, job
     if not old then member, id, job = find_doubt(receipt, options, looks) end
     if member then
-      local result = settle_doubt(receipt, member, id, job)
-      table.insert(done, { result = result, job = id, attempt = job.attempt, receipt = receipt })
+      local result, early = settle_doubt(receipt, member, id, job)
+      table.insert(done, { result = result, job = id, attempt = job.attempt, receipt = early or receipt })
     elseif old then
       keep_until_known(receipt)
     else

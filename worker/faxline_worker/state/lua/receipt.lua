@@ -1,12 +1,14 @@
 -- receipt: entries of the status stream meet their jobs and leave the stream.
--- include: clock bell record events endings lines offers numbers unmatched redeliveries redials receipts
+-- include: clock bell record events endings lines offers numbers unmatched redeliveries redials receipts wakes doubts
+-- include: outcomes claims
 -- ARGV  JSON options, JSON list, oldest first, of {entry, receipt = {job_id, outcome, code, reason, message, pages,
 --       transferred, to, sender, started, ended, again, redial, digest, raw}}; or of a fax that came to us receipt =
 --       {outcome = received, job_id = by what it is known, about = its jobId, data = what the event tells}; the steady
 --       clock as the caller knows it (ms, or empty); whether the receipts have `raw` (1, or empty)
 -- reply JSON {now (ms), archive (true: one is on), rows = list of {result = applied | repeated | resolved_doubt | unmatched |
---       held | received | gone | raised, job, attempt, submitted_at, retried, error}}; one that raised stays on the stream,
---       those beside it go on. Without rows nothing was done: an archive is on, and `raw` is missing
+--       held | told | received | gone | raised, job, attempt, submitted_at, retried, after (told: how the job had ended, if
+--       that is news), error}}; one that raised stays on the stream, those beside it go on. Without rows nothing was done:
+--       an archive is on, and `raw` is missing
 local options, items = cjson.decode(ARGV[1]), cjson.decode(ARGV[2])
 
 -- What stands under each jobId, and whether an archive is on: asked in one go. It is kept up by what this script writes there.
@@ -37,14 +39,14 @@ local function read_steady_clock() -- once, and only where it is needed
   timed = true
 end
 
--- Kept under its jobId: a submission in flight may claim it when its answer arrives. `of`: the job that it is about, whose
--- older request iFax accepted. It ends that job should the request that is under way come to nothing, and meets no doubt.
-local function keep_receipt(receipt, of)
+-- Kept under its jobId: a submission in flight may claim it when its answer arrives.
+local function keep_receipt(receipt)
   read_steady_clock()
-  receipt.at, receipt.due, receipt.of = steady, claimed_by(options), of
+  receipt.at, receipt.due = steady, claimed_by(options)
   known[receipt.job_id] = cjson.encode(receipt)
   redis.call('SET', keys.job_ids .. receipt.job_id, known[receipt.job_id], 'PX', options.keep)
-  if not of then await_match(options, receipt) end
+  await_match(options, receipt)
+  return { result = 'unmatched' }
 end
 
 local function meet(receipt, batch)
@@ -52,20 +54,26 @@ local function meet(receipt, batch)
   if receipt.outcome == 'received' then return come_in(receipt) end
   local id = known[receipt.job_id]
   local earlier = is_receipt(id) and cjson.decode(id)
-  if not id or earlier and is_later(options, receipt, earlier) then
-    keep_receipt(receipt, earlier and earlier.of)
-    return { result = earlier and earlier.of and 'held' or 'unmatched', job = earlier and earlier.of }
-  end
-  local job = not earlier and read_record(keys.job .. id)
+  if earlier and not is_later(options, receipt, earlier) then return { result = 'repeated' } end
+  if earlier then id = earlier.of end
+  if not id then return keep_receipt(receipt) end
+  local job = read_record(keys.job .. id)
   if not job then return { result = 'repeated' } end
-  if job.state == 'submitting' and job.also == receipt.job_id then
-    keep_receipt(receipt, id)
-    return { result = 'held', job = id }
+  if is_of_another(job, receipt.job_id, receipt.to) then
+    local reply = keep_receipt(receipt)
+    if job.state == 'submitted' and job.job_id == receipt.job_id then doubt_again(options, id, job) end
+    return reply
   end
   if may_redial(options, receipt) then read_steady_clock() end
   local result = meet_job(options, id, job, receipt, batch)
+  if receipt.of then
+    known[receipt.job_id] = cjson.encode(receipt)
+  elseif earlier then -- the request is answered that was under way when the earlier one was kept
+    known[receipt.job_id] = id
+    redis.call('SET', keys.job_ids .. receipt.job_id, id, 'PX', int(options.retention + options.deadline))
+  end
   return { result = result, job = id, attempt = job.attempt, submitted_at = tonumber(job.submitted_at),
-    retried = receipt.retried }
+    retried = receipt.retried, after = receipt.after }
 end
 
 local there, done, replies = {}, {}, {}

@@ -1,14 +1,14 @@
 -- report: the answer to a control call: how a fax stands (`status`, once its receipt is overdue; `poll`, by the schedule),
 -- whether iFax cancels it (`cancel`), or whether iFax takes the key (`check`, about no job).
 -- include: clock bell record events endings permits offers account_hash limits answered wakes closing acceptances account
--- include: lines numbers unmatched redeliveries redials receipts doubts outcomes control_calls polling audit put_off_call
--- include: control_answers poll_answers
+-- include: lines numbers unmatched redeliveries redials receipts doubts outcomes claims control_calls polling audit
+-- include: put_off_call control_answers poll_answers
 -- ARGV  permit token, control call, JSON answer {decision, code, reason, message, retry (ms), cooldown (ms), jitter,
 --       silent, ours, late (as `settle` has them), receipt, sending, to (toNumber), about (the jobId that was asked about);
 --       and for the audit call, outcome, status, ms}, JSON options, the steady clock as the caller knows it (ms, or empty)
 -- reply JSON {result = applied (a final word) | resolved_doubt (a final word on a doubt) | submitted (a doubt: iFax has the
 --       fax, and is not done) | held (a failure that may not be the last) | later (no final word) | unconfirmed | canceled
---       | refused | again (not now) | checked | repeated, job, submitted_at, retried, apart (as `settle` has it), early
+--       | refused | again (not now) | checked | repeated | told, job, submitted_at, retried, apart (as `settle` has it), early
 --       (the receipt that had come before and was applied), steady (ms)}
 local token, member, answer, options = ARGV[1], ARGV[2], cjson.decode(ARGV[3]), cjson.decode(ARGV[4])
 local kind, id = parse_control_call(member)
@@ -41,12 +41,18 @@ end
 
 local function apply_answer()
   if kind == 'check' then return apply_check() end
+  local to = answer.to or answer.receipt and answer.receipt.to
+  if job and job.job_id == answer.about and is_of_another(job, answer.about, to) then
+    redis.call('DEL', keys.job_ids .. answer.about)
+    if job.state == 'submitted' then doubt_again(options, id, job) end
+    return 'later'
+  end
   if kind == 'poll' and job then
     if not askable(job) and not answer.receipt then return 'repeated' end
     return is_put_off(call) and 'again' or apply_poll(call)
   end
   if not job or job.state ~= 'submitted' then return 'repeated' end
-  if kind == 'cancel' and not job.canceling then return 'repeated' end
+  if kind == 'cancel' and (not job.canceling or answer.about and answer.about ~= job.job_id) then return 'repeated' end
   if is_put_off(call) then return 'again' end
   if kind == 'cancel' then return apply_cancel(call) end
   return apply_status(call)
@@ -59,4 +65,5 @@ if answer.call then
     reason = answer.reason, jobId = answer.about, ms = answer.ms })
 end
 return reply_at({ result = result, job = id, submitted_at = job and tonumber(job.submitted_at), apart = call.apart,
-  early = call.early, retried = answer.receipt and answer.receipt.retried or nil })
+  early = call.early, after = answer.receipt and answer.receipt.after or nil,
+  retried = answer.receipt and answer.receipt.retried or nil })

@@ -53,7 +53,7 @@ if how == 'accepted' then
   if owner and has_failed() then return refuse('told_failed') end
   forget_doubt(doubt_of(job, id))
   redis.call('ZREM', keys.in_doubt, id)
-  applied = accept(account, options, id, job, job_id, {})
+  applied = accept(account, options, id, job, job_id, { claimed = job_id })
 elseif job.also then -- iFax has an older attempt: that one's result ends the job, as when this one comes to nothing
   redis.call('ZREM', keys.in_doubt, id)
   job_id = job.also

@@ -2,16 +2,16 @@
 -- caller that is ready for the next call gets the best job along with the reply.
 -- include: clock bell record events endings lines permits offers account_hash limits room answered wakes closing
 -- include: acceptances account numbers unmatched redeliveries redials receipts doubts outcomes returns control_calls
--- include: polling audit admission decisions late_answers next_call
+-- include: polling audit choice admission decisions late_answers next_call
 -- ARGV  permit token, job id, JSON answer {decision, job_id, code, reason, message, retry, cooldown (ms), jitter, named
 --       (the jobId in an answer that is unclear), silent, marked (the caller had written the mark), meaning (if the
 --       answer's meaning is unknown), ours (it may be this process' own fault), late (the call began before this process
 --       stepped back); and for the audit call, outcome, status, ms, started_at (ms: when it began)}, JSON options, the next
 --       permit's token (empty: the caller stops here, and others are woken in its place), its chance (as for admit), the
 --       steady clock as the caller knows it (ms, or empty)
--- reply JSON {result = settled | repeated | stale | duplicate | resolved, state, wakes, receipt, submitted_at, apart (true:
---       other processes' calls are accepted, so this one is at fault), next (as admit has it), event (the last that was
---       written), steady (ms)}
+-- reply JSON {result = settled | repeated | stale | forgotten | duplicate | resolved, state, wakes, receipt, submitted_at,
+--       apart (true: other processes' calls are accepted, so this one is at fault), next (as admit has it), event (the last
+--       that was written), after (a duplicate that was delivered: how the job had ended), steady (ms)}
 local token, id = ARGV[1], ARGV[2]
 local answer, options = cjson.decode(ARGV[3]), cjson.decode(ARGV[4])
 local decide = DECISIONS[answer.decision] -- first, because nothing that was written before an error is undone
@@ -49,11 +49,13 @@ if job and redis.call('ZREM', keys.permits, permit_of(token, id)) == 1 then
   count_unknown(account, options, answer, call.granted_at)
   local sent = job.marked == '1' and answer.decision ~= 'released'
   probed(account, options, answer, call.granted_at, not call.apart and (sent or answer.decision == 'unreachable'))
+elseif redis.call('EXISTS', keys.forgotten .. token) == 1 then -- the job may be another fax by now
+  result, job = 'forgotten', nil
 elseif job then
   result = settle_late(call)
 end
 
-if answer.call and result ~= 'repeated' and result ~= 'stale' then
+if answer.call and result ~= 'repeated' and result ~= 'stale' and result ~= 'forgotten' then
   audit(options, options.who, answer.call, { job = id, attempt = answer.attempt, outcome = answer.outcome,
     status = answer.status, code = answer.code, reason = answer.reason, jobId = answer.job_id, ms = answer.ms })
 end
@@ -64,4 +66,5 @@ elseif next_token ~= '' then
   following = admitted_before(options, next_token)
 end
 return reply_at({ result = result, state = job and job.state, wakes = #wakes > 0 and wakes or nil, receipt = call.applied,
-  apart = call.apart, submitted_at = job and tonumber(job.submitted_at), next = following, event = job and job.event })
+  apart = call.apart, after = call.after, submitted_at = job and tonumber(job.submitted_at), next = following,
+  event = job and job.event })

@@ -12,6 +12,7 @@ local NAMES = {
   maintenance_lock = 'chore', -- an older name, kept for mixed versions
   job = 'job:', job_ids = 'jobid:', group = 'group:', document = 'document:', upload = 'upload:', reply = 'reply:',
   read_alone = 'read:', untried = 'untried:', received = 'received:',
+  forgotten = 'forgotten:',
 }
 -- A key is named when a script first asks for it, since most use a few of them. A name that is not in the list raises.
 local prefix = KEYS[1]

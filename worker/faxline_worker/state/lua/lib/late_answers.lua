@@ -57,7 +57,8 @@ do
       DECISIONS[decision_about(call)](call)
       return 'resolved'
     elseif accepted then
-      duplicate(options, id, job, answer.job_id)
+      local early = duplicate(options, id, job, answer.job_id) or {}
+      call.applied, call.after = early.applied and early, early.after
       return 'duplicate'
     end
     return 'stale'

@@ -18,8 +18,10 @@ local function earlier(a, b)
   return parts(a) < parts(b)
 end
 
--- Whether a record knows of a call: it has the call's mark, answer or doubt. Second: whether it has the answer.
+-- Whether a record knows of a call: it has the call's mark, answer or doubt, or it was erased. Second: whether it has the
+-- answer.
 local function knows_call(key, token)
+  if redis.call('EXISTS', keys.forgotten .. token) == 1 then return true, true end
   local found = redis.call('HMGET', key, 'permit', 'marked', 'settled', 'doubt:' .. token)
   return found[3] == token or found[4] and true or found[1] == token and found[2] == '1', found[3] == token
 end

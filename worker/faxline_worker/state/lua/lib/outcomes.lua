@@ -13,27 +13,42 @@ local function ask_about(account, options, id, since)
   ring_by(account, now + at - steady)
 end
 
--- iFax accepted the fax under this jobId. Returns the receipt that had come before and was applied, or nil.
-local function accept(account, options, id, job, job_id, more)
-  local date = math.max(now, tonumber(job.send_at) or 0) -- iFax begins then, and the receipt's time with it
-  local deadline = date + options.deadline
-  local early = redis.call('SET', keys.job_ids .. job_id, id, 'PX', int(options.retention + deadline - now), 'GET')
-  local changes = with({ code = '', reason = '', message = '' }, more)
-  changes.state, changes.job_id, changes.submitted_at, changes.tries = 'submitted', job_id, int(date), 0
-  if job.resend_of then changes.resend_of = '' end
-  if job.refused_at then changes.refused_at, changes.refusals = '', '' end
-  if job.asked then changes.asked = '' end -- about the delivery before
-  transition(options.cap, id, job, 'fax.submitted', changes, { send_at = date > now and date or nil })
-  redis.call('ZADD', keys.submitted, int(deadline + steady - now), id)
-  if job.expires_at then redis.call('ZREM', keys.expiring, id) end
-  ring_by(account, deadline)
-  if options.asks == 1 then ask_about(account, options, id, steady + date - now) end
-  if not is_receipt(early) then return nil end
-  local receipt = cjson.decode(early)
-  leave_unmatched(receipt)
-  receipt.result = apply_receipt(options, id, job, receipt)
-  if receipt.result == 'held' then return nil end
-  return receipt
+local accept
+do
+  -- Receipts that came before the acceptance: one of an older attempt that ended as delivered, whatever comes of this one, and
+  -- this one's own. Returns the one that was applied, or nil.
+  local function hear_early(options, id, job, older, early)
+    local applied
+    local lives = int(options.retention + options.deadline)
+    older = older and redis.call('SET', keys.job_ids .. older, id, 'PX', lives, 'GET')
+    for _, text in ipairs({ older or '', early or '' }) do
+      local receipt = is_receipt(text) and cjson.decode(text)
+      if receipt then
+        leave_unmatched(receipt)
+        if meet_job(options, id, job, receipt) == 'applied' then applied = receipt end
+      end
+    end
+    return applied
+  end
+
+  -- iFax accepted the fax under this jobId. Returns the receipt that had come before and was applied, or nil.
+  function accept(account, options, id, job, job_id, more)
+    local older = job.also ~= job_id and job.also
+    local date = math.max(now, tonumber(job.send_at) or 0) -- iFax begins then, and the receipt's time with it
+    local deadline = date + options.deadline
+    local early = redis.call('SET', keys.job_ids .. job_id, id, 'PX', int(options.retention + deadline - now), 'GET')
+    local changes = with({ code = '', reason = '', message = '' }, more)
+    changes.state, changes.job_id, changes.submitted_at, changes.tries = 'submitted', job_id, int(date), 0
+    if job.resend_of then changes.resend_of = '' end
+    if job.refused_at then changes.refused_at, changes.refusals = '', '' end
+    if job.asked then changes.asked = '' end -- about the delivery before
+    transition(options.cap, id, job, 'fax.submitted', changes, { send_at = date > now and date or nil })
+    redis.call('ZADD', keys.submitted, int(deadline + steady - now), id)
+    if job.expires_at then redis.call('ZREM', keys.expiring, id) end
+    ring_by(account, deadline)
+    if options.asks == 1 then ask_about(account, options, id, steady + date - now) end
+    return hear_early(options, id, job, older, early)
+  end
 end
 
 -- If an older attempt turned out to be accepted while this one was under way, and this one fails, the job is not sent
@@ -44,13 +59,6 @@ local function taken_before(account, options, id, job, more, spent)
   more.also = ''
   if not spent then more.attempt = job.attempt - 1 end
   return true, accept(account, options, id, job, job.also, more)
-end
-
--- Whether the receipt of an older attempt came while this one was under way, and says that the fax was delivered.
-local function is_delivered_before(id, job)
-  local early = job.also and redis.call('GET', keys.job_ids .. job.also)
-  early = is_receipt(early) and cjson.decode(early)
-  return early and early.of == id and early.outcome == 'delivered'
 end
 
 local function fail(options, id, job, said, more)
@@ -81,23 +89,20 @@ local function doubt(account, options, id, job, said, token, more)
   ring_by(account, now + options.doubt)
 end
 
--- iFax accepted an older attempt as well. That is always told.
+-- iFax accepted another attempt as well, or one of a job that has ended. That is always told. Returns the receipt that had
+-- come before, or nil; `applied`: it delivered the job.
 local function duplicate(options, id, job, job_id)
-  local early = redis.call('GET', keys.job_ids .. job_id)
-  early = is_receipt(early) and cjson.decode(early)
+  local early = redis.call('SET', keys.job_ids .. job_id, id, 'PX', int(options.retention + options.deadline), 'GET')
+  early = is_receipt(early) and cjson.decode(early) or nil
   if early then leave_unmatched(early) end -- it is the word on this request and on no other
-  if job.state == 'submitting' then
-    redis.call('HSET', keys.job .. id, 'also', job_id) -- should this attempt come to nothing, that word counts
-    if early then
-      early.of = id
-      redis.call('SET', keys.job_ids .. job_id, cjson.encode(early), 'PX', options.keep)
-    end
-  else
-    early = false
+  tell_other(options, id, job, job_id, early)
+  -- If the one under way comes to nothing, or the one that an operator named is of another fax, that one counts.
+  if (job.state == 'submitting' or job.claimed) and not is_delivered_before(id, job) then
+    redis.call('HSET', keys.job .. id, 'also', job_id)
+    job.also = job_id
   end
-  if not early then redis.call('SET', keys.job_ids .. job_id, id, 'PX', options.retention + options.deadline) end
-  redis.call('HSET', keys.job .. id, 'also:' .. job_id, '1') -- for `forget`
-  local data = { state = job.state, attempt = job.attempt }
-  tell_cause(job, data)
-  job.event = emit(options.cap, 'fax.duplicate', id, to_json(data, job_id, job.metadata))
+  if early and (early.outcome == 'delivered' or job.state == 'submitting') then
+    early.applied = meet_job(options, id, job, early) == 'applied' or nil
+  end
+  return early
 end

@@ -17,8 +17,7 @@ local function settle_doubt(call)
   forget_doubt(doubt_of(job, id))
   redis.call('ZREM', keys.in_doubt, id)
   call.early = accept(call.account, options, id, job, about, { named = '' })
-  if call.early or not receipt then return call.early and 'repeated' or 'submitted' end
-  local result = meet_job(options, id, job, receipt)
+  local result = receipt and meet_job(options, id, job, receipt) or call.early and 'repeated' or 'submitted'
   return result == 'applied' and 'resolved_doubt' or result
 end
 
@@ -26,7 +25,9 @@ end
 -- webhook is, and asked about before the wait is over. While iFax calls again, the end is put off.
 local function apply_poll(call)
   local options, id, job, answer = call.options, call.id, call.job, call.answer
-  local strange = answer.receipt and answer.receipt.job_id ~= answer.about
+  local owned = job.state == 'in_doubt' or job.job_id == answer.about
+    or answer.receipt and redis.call('GET', keys.job_ids .. (answer.about or '')) == id
+  local strange = not owned or answer.receipt and answer.receipt.job_id ~= answer.about
   if strange or not answer.receipt and not answer.sending then return 'later' end
   local result = 'later'
   if job.state == 'in_doubt' then

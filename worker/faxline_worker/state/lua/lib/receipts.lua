@@ -7,18 +7,71 @@ local function facts_of(receipt)
     call_ended_at = receipt.ended and receipt.ended * 1000 }
 end
 
--- A receipt that names a jobId of the job's. It is the word on the last request. But where any of its requests was
--- delivered, the job is: nothing of it is sent again, whatever the last one comes to.
+-- Whether the receipt of an older attempt came while this one was under way, and says that the fax was delivered.
+local function is_delivered_before(id, job)
+  local early = job.also and redis.call('GET', keys.job_ids .. job.also)
+  early = is_receipt(early) and cjson.decode(early)
+  return early and early.of == id and early.outcome == 'delivered'
+end
+
 local apply_receipt
-local function meet_job(options, id, job, receipt, batch)
-  local last = job.job_id == receipt.job_id and job.state ~= 'queued'
-  if not last and receipt.outcome ~= 'delivered' then return 'repeated' end
-  return apply_receipt(options, id, job, receipt, batch)
+local tell_other, meet_job
+do
+  -- A fax of the job that does not count: iFax took it beside another, or it ended otherwise than the job did. It is told, and
+  -- the record keeps what is known of it under `also:` and its jobId. receipt: how it ended, or nil.
+  local UNSENT = { failed = true, canceled = true }
+  local TOLD = { 'outcome', 'code', 'reason', 'pages', 'transferred', 'charged' }
+  function tell_other(options, id, job, job_id, receipt)
+    local data, known = receipt and facts_of(receipt) or {}, '1'
+    if receipt then
+      for _, name in ipairs(TOLD) do data[name] = receipt[name] end
+      known = cjson.encode({ outcome = receipt.outcome, pages = receipt.pages, transferred = receipt.transferred, at = now })
+      if receipt.outcome == 'delivered' and UNSENT[job.state] then receipt.after = job.state end
+    end
+    redis.call('HSET', keys.job .. id, 'also:' .. job_id, known)
+    data.state, data.attempt = job.state, job.attempt
+    tell_cause(job, data)
+    job.event = emit(options.cap, 'fax.duplicate', id, to_json(data, job_id, job.metadata))
+  end
+
+  -- A receipt of a job that has ended. If it says delivered, and neither the job nor an earlier one does, that is told.
+  local function meet_ended(options, id, job, receipt)
+    local counts = job.state == 'delivered' and job.job_id == receipt.job_id
+    if counts or receipt.outcome ~= 'delivered' then return 'repeated' end
+    local known = redis.call('HGET', keys.job .. id, 'also:' .. receipt.job_id)
+    if known and string.find(known, '"outcome":"delivered"', 1, true) then return 'repeated' end
+    tell_other(options, id, job, receipt.job_id, receipt)
+    if job.state == 'delivered' and not known then receipt.after = job.state end -- that iFax took it twice is news
+    return 'told'
+  end
+
+  -- A word on an older request, while another is under way. It ends the job if that one comes to nothing; if it says
+  -- delivered, whatever that one comes to.
+  local function keep_word(options, id, job, receipt)
+    receipt.of, job.also = id, receipt.job_id
+    redis.call('SET', keys.job_ids .. receipt.job_id, cjson.encode(receipt), 'PX', options.keep)
+    redis.call('HSET', keys.job .. id, 'also', receipt.job_id)
+    return 'held'
+  end
+
+  -- A receipt that names a jobId of the job's. It is the word on the last request. But where any of its requests was
+  -- delivered, the job is: nothing of it is sent again, whatever the last one comes to.
+  function meet_job(options, id, job, receipt, batch)
+    local delivered = receipt.outcome == 'delivered'
+    if job.state == 'submitting' and (job.also == receipt.job_id or delivered and not is_delivered_before(id, job)) then
+      return keep_word(options, id, job, receipt)
+    end
+    if not OPEN[job.state] then return meet_ended(options, id, job, receipt) end
+    local last = job.job_id == receipt.job_id and job.state ~= 'queued'
+    if not last and not delivered then return 'repeated' end
+    return apply_receipt(options, id, job, receipt, batch)
+  end
 end
 
 -- receipt: {job_id, outcome, code, reason, message, pages, transferred, again (the name of the waits), lower (the next try
--- needs a lower quality), started, ended (s), digest and raw (as it came, only while an archive is on)}. batch: of lib/endings.lua, or nil. Returns applied, repeated, held or resolved_doubt, and sets
--- receipt.retried if the job has not ended.
+-- needs a lower quality), started, ended (s), digest and raw (as it came, only while an archive is on)}. batch: of
+-- lib/endings.lua, or nil. Returns applied, repeated, held or resolved_doubt, and sets receipt.retried if the job has not
+-- ended.
 function apply_receipt(options, id, job, receipt, batch)
   local before = job.state
   if not OPEN[before] then return 'repeated' end

@@ -1,0 +1,14 @@
+-- An operator may say under which jobId iFax took a fax (`resolve`); the record has it as `claimed`. If a word under that jobId
+-- names another number, it is of another fax.
+local function is_of_another(job, job_id, to)
+  return to and job.claimed == job_id and job.number and not same_number(to, job.number)
+end
+
+-- The job is in doubt again, as it was before that; or submitted by another attempt, if iFax is known to have taken one.
+local function doubt_again(options, id, job)
+  local account = { alarm = tonumber(redis.call('HGET', keys.account_state, 'alarm')) or 0 }
+  for _, key in ipairs({ keys.submitted, keys.polls, keys.held }) do redis.call('ZREM', key, id) end
+  if taken_before(account, options, id, job, { claimed = '' }, true) then return end
+  doubt(account, options, id, job, { reason = 'other_number', message =
+    'the jobId that an operator named is of a fax to another number' }, job.doubted, { job_id = false, claimed = '' })
+end
