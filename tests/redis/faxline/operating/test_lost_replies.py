@@ -10,7 +10,7 @@ from unittest.mock import Mock
 import pytest
 import redis
 
-from faxline import AsyncFaxLine, FaxLine, JobState, NotInDoubt, OrderTimeout
+from faxline import AsyncFaxLine, FaxLine, JobState, NotInDoubt, NotSettled, OrderTimeout
 from faxline.contract.redis_keys import INTAKE_GROUP
 from faxline_worker.dispatcher import operator_orders
 from faxline_worker.dispatcher.dispatcher import Dispatcher
@@ -90,6 +90,18 @@ def test_a_doubt_that_is_settled_again_after_a_timeout_is_settled_once(
     assert line.job("a").state is JobState.QUEUED
     with pytest.raises(NotInDoubt):
         line.resolve("a", resend=True, by="me@here", timeout=20)
+
+
+@pytest.mark.usefixtures("dispatcher")
+def test_an_order_that_had_to_wait_for_a_receipt_is_carried_out_when_it_is_given_again(
+    line: FaxLine, store: Store, doubt: Doubt, redis_client: Any
+) -> None:
+    doubt("a")
+    waits = redis_client.xadd(store.keys.status, {"kind": "receipt", "body": "{}"})
+    with pytest.raises(NotSettled, match="a receipt that may settle"):
+        line.resolve("a", resend=True, by="me@here", timeout=20)
+    redis_client.xdel(store.keys.status, waits)
+    assert line.resolve("a", resend=True, by="me@here", timeout=20).state is JobState.QUEUED
 
 
 @pytest.mark.usefixtures("dispatcher")

@@ -21,6 +21,7 @@ local function done(result, ...)
 end
 local function refuse(reason)
   why = reason
+  if why == 'word_waits' then token = '' end -- the same order may be carried out in a moment
   return done('refused', 'state', job.state, 'why', why, 'attempt', int(job.attempt))
 end
 -- Whether the jobId is of an older delivery of this fax, which failed. It is no word on the attempt in doubt.

@@ -2,10 +2,8 @@
 -- own, on which the operator waits.
 local REPLY_LIVES = 60000
 -- If the reply to its XADD is lost, or nobody carried it out in time, an order is added again, with the same token. So the
--- result stands under the token, too, for as long as a copy may wait behind other orders; or a minute where nothing was done,
--- because the same order may be carried out then.
+-- result stands under the token, too, for as long as a copy may wait behind other orders.
 local TOKEN_LIVES = 3600000
-local NOTHING_DONE = { refused = true, taken = true, lost = true }
 local token
 
 local function write_reply(name, lives, fields)
@@ -36,6 +34,6 @@ end
 local function answer(entry, result, ...)
   local fields = { 'result', result, ... }
   write_reply(entry, REPLY_LIVES, fields)
-  if token ~= '' then write_reply(token, NOTHING_DONE[result] and REPLY_LIVES or TOKEN_LIVES, fields) end
+  if token ~= '' then write_reply(token, TOKEN_LIVES, fields) end
   return result
 end
