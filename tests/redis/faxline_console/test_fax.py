@@ -135,6 +135,27 @@ def test_a_live_number_is_shown_and_its_keys_open_its_actions(
     assert NUMBER in clerk.act("/faxes/north/now/reveal").text
 
 
+@pytest.mark.parametrize(
+    ("of", "department", "said"),
+    [
+        ("billing-4711", "billing", "Resend of another fax"),
+        ("scan-1", "radiology", "Resend of scan-1"),
+        ("billed", "", "Resend of another fax"),
+        ("old", "", "Resend of old"),
+    ],
+)
+def test_a_resend_names_the_fax_that_it_repeats_to_who_may_see_that(
+    console: Console, redis_client: redis.Redis, of: str, department: str, said: str
+) -> None:
+    if department:
+        live(redis_client, of, state="failed", metadata=json.dumps({"department": department}))
+    live(redis_client, "copy", state="delivered", of=of, metadata=json.dumps({"department": "radiology"}))
+    answer = console.person("radiologist").get("/faxes/north/copy")
+    assert said in shown(answer)
+    assert (of in answer.text) == (said.endswith(of))
+    assert f"Resend of {of}" in shown(console.person("clerk").get("/faxes/north/copy"))
+
+
 def test_a_fax_shows_the_number_from_which_it_is_sent(console: Console, redis_client: redis.Redis) -> None:
     assert "From +12025550199" in shown(console.person("viewer").get("/faxes/north/old"))
     step = json.dumps({"event": "fax.queued", "at": 1, "state": "queued", "attempt": 0})

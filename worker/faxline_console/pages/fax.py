@@ -189,6 +189,7 @@ class FaxPages:
         resends = await self._resends(request, line, job)
         values: dict[str, Any] = {
             "job": job,
+            "origin": await self._origin(request, job),
             "state": state_of(job),
             "title": str(job.metadata.get("subject") or job.id),
             "say": said[0] if said else "",
@@ -219,6 +220,17 @@ class FaxPages:
             "removed": self._lines.removed(job.account),
         }
         return self._render.page(request, "fax.html", values, status=400 if wrong else 200)
+
+    async def _origin(self, request: Request, job: Job) -> str:
+        """The id of the fax that this one repeats; empty if there is none, or this person may not see it."""
+        person = person_of(request)
+        if not job.of or person.department is None:
+            return job.of or ""
+        try:
+            await self._finder.one(person, job.account, job.of)
+        except JobNotFound:
+            return ""
+        return job.of
 
     @staticmethod
     async def _resends(request: Request, line: ConsoleLine, job: Job) -> Resends:
