@@ -17,7 +17,7 @@ from faxline_console.finding import Finder
 from faxline_console.guard import Page, person_of
 from faxline_console.line import ConsoleLine
 from faxline_console.lines import Lines, name_of
-from faxline_console.people import Right
+from faxline_console.people import Person, Right
 from faxline_console.plans import together, why_no_cancel, why_no_resend, why_not_asked
 from faxline_console.rendering import Renderer
 from faxline_console.resends import Resends, not_looked_for, resends_of, why_resent
@@ -111,7 +111,7 @@ class FaxPages:
             return await self._page(request, line, job, wrong=wrong)
         if why := why_no_resend(job):
             return await self._page(request, line, job, wrong=f"This fax {why}.")
-        resends = await self._resends(request, line, job)
+        resends = await _resends(request, line, job)
         if following != resends.next:  # of a page that is older than the last resend
             why = why_resent(resends, self._render.times(request))
             return await self._page(request, line, job, wrong=f"This fax {why}." if why else NOT_WHOLE)
@@ -186,10 +186,10 @@ class FaxPages:
         archived = await self._story.archived(request, job)
         said, history, acts = await self._story.told(request, line, job, archived)
         done = request.query_params.get("done", "")
-        resends = await self._resends(request, line, job)
+        resends = await _resends(request, line, job)
         values: dict[str, Any] = {
             "job": job,
-            "origin": await self._origin(request, job),
+            "origin": await _origin(self._finder, person_of(request), job),
             "state": state_of(job),
             "title": str(job.metadata.get("subject") or job.id),
             "say": said[0] if said else "",
@@ -221,21 +221,21 @@ class FaxPages:
         }
         return self._render.page(request, "fax.html", values, status=400 if wrong else 200)
 
-    async def _origin(self, request: Request, job: Job) -> str:
-        """The id of the fax that this one repeats; empty if there is none, or this person may not see it."""
-        person = person_of(request)
-        if not job.of or person.department is None:
-            return job.of or ""
-        try:
-            await self._finder.one(person, job.account, job.of)
-        except JobNotFound:
-            return ""
-        return job.of
 
-    @staticmethod
-    async def _resends(request: Request, line: ConsoleLine, job: Job) -> Resends:
-        """What those who could send a fax again are told of its resends."""
-        person = person_of(request)
-        if why_no_resend(job) or not person.may(Right.SEND):
-            return Resends("")
-        return (await resends_of(line, [job], person))[job.id]
+async def _origin(finder: Finder, person: Person, job: Job) -> str:
+    """The id of the fax that a resend repeats; empty if it is none, or this person may not see that fax."""
+    if not job.of or person.department is None:
+        return job.of or ""
+    try:
+        await finder.one(person, job.account, job.of)
+    except JobNotFound:
+        return ""
+    return job.of
+
+
+async def _resends(request: Request, line: ConsoleLine, job: Job) -> Resends:
+    """What those who could send a fax again are told of its resends."""
+    person = person_of(request)
+    if why_no_resend(job) or not person.may(Right.SEND):
+        return Resends("")
+    return (await resends_of(line, [job], person))[job.id]
