@@ -23,7 +23,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 EVENTS, AUDIT = "events", "audit"
 STREAMS = (EVENTS, AUDIT)
 """The streams of an account that are archived, by the last part of their keys."""
-VERSION = "0007"
+VERSION = "0008"
 """The version of the schema that these tables are."""
 NAME = 63
 """Characters of an account's name."""
@@ -93,6 +93,12 @@ entries = Table(
     Column("key_id", String(32)),
     UniqueConstraint("account", "stream", "entry_id"),
     Index(None, "account", "job"),
+    Index(
+        "ix_entries_resends",
+        *("account", "leaf"),
+        postgresql_where=text("kind = 'resend'"),
+        sqlite_where=text("kind = 'resend'"),
+    ),
 )
 """One row an entry of a stream, which is one leaf of the account's tree. kind: the event's name, or what
 the audit tells. body: the leaf's JSON. private: the JSON to which the leaf commits by its hash, sealed

@@ -11,6 +11,7 @@ from faxline.contract.errors import ArchiveUnavailable
 from faxline.operating.audit import AuditEntry
 from faxline.reading.job import Job
 from faxline_console.ended import Ended
+from faxline_console.ended_audit import audit_of
 from faxline_console.line import ConsoleLine
 
 BEGINNING = 200
@@ -68,6 +69,6 @@ async def _archived(ended: Ended | None, job: Job) -> tuple[Sequence[AuditEntry]
         return [], 0
     try:
         until = await run_in_threadpool(ended.audited_until, job.account)
-        return await run_in_threadpool(ended.audit, job.account, job.id), until
+        return await run_in_threadpool(audit_of, ended, job.account, job.id), until
     except ArchiveUnavailable:
         return [], 0

@@ -15,6 +15,7 @@ from faxline.contract.errors import ArchiveUnavailable
 from faxline.operating.audit import CALLS, AuditEntry
 from faxline_archive.schema import AUDIT, entries
 from faxline_console.ended import Ended, order_of, told
+from faxline_console.ended_audit import audit_of
 from faxline_console.line import ConsoleLine
 from faxline_console.orders import Orders
 
@@ -109,7 +110,7 @@ def _kept(ended: Ended, account: str, read: Orders, wanted: Wanted) -> Orders:
     """What the archive has beside what Redis had; it may not have read of it all yet."""
     lags = read.cut and ended.audited_until(account) < read.reached
     if wanted.job:
-        about = ended.audit(account, wanted.job)
+        about = audit_of(ended, account, wanted.job)
         kept = [one for one in about if wanted.since <= ms_of(one) < wanted.before and not one.is_call]
         return Orders(kept, read.reached, cut=lags)
     if lags:

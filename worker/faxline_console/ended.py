@@ -177,18 +177,6 @@ class Ended:
             rows = events_of(connection, row, self.privacy(fax.account))
         return [_transition(row, json.loads(row["body"])["fields"]) for row in rows]
 
-    def audit(self, account: str, job: str) -> list[AuditEntry]:
-        """What the audit has about an id: the calls and orders about every fax that had it.
-
-        Raises:
-            ArchiveUnavailable: the database is away or refuses.
-        """
-        those = (entries.c.stream == AUDIT) & (entries.c.job == job) & entries.c.body.is_not(None)
-        query = select(entries).where(entries.c.account == account, those).order_by(entries.c.leaf)
-        with told(), self._engine.connect() as connection:
-            rows = connection.execute(query).mappings().all()
-        return [order_of(row, json.loads(row["body"])["fields"]) for row in rows]
-
     def accounts(self) -> list[str]:
         """The names of all accounts of which it has something.
 

@@ -14,6 +14,7 @@ from faxline.reading.archived import ArchivedFax
 from faxline.reading.job import Job
 from faxline.reading.job_parts import Transition
 from faxline_console.acts import Acts, acts_about, acts_of
+from faxline_console.ended_audit import audit_of
 from faxline_console.ended_jobs import EndedJob
 from faxline_console.endings import ended_words
 from faxline_console.finding import Finder
@@ -72,7 +73,7 @@ class Story:
         if archived is not None and self._finder.ended is not None and not history:
             ended, said = self._finder.ended, ended_words(archived, self._render.times(request))
             steps = await run_in_threadpool(ended.steps, archived)
-            told = await run_in_threadpool(ended.audit, job.account, job.id) if may else ()
+            told = await run_in_threadpool(audit_of, ended, job.account, job.id) if may else ()
             return said, steps, Acts(acts_of(job, told))
         state, times = await line.account_state(), self._render.times(request)
         said = explain(job, state, times.tzinfo, alone=person.department is not None)

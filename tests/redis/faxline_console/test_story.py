@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import redis
+from sqlalchemy import text
 
 from faxline.contract.redis_keys import RedisKeys
 from faxline_archive.entries import read_entry
@@ -112,6 +113,24 @@ def test_the_order_to_forget_a_fax_is_not_told_of_the_next_one_with_its_id(
     assert forget_jobs(staged.engine, "north", 100)
     staged.add_all([StagedFax("daily", "north", at=40 * DAY // 1000)])
     assert of_the_last_alone(shown(console.person("admin").get("/faxes/north/daily")))
+
+
+def test_a_resend_is_told_of_the_fax_that_was_resent_and_found_by_it(
+    console: Console, staged: StagedArchive
+) -> None:
+    staged.add_all([StagedFax("daily", "north"), StagedFax("daily.r1", "north", at=50)])
+    order = {"who": "ada: wrong page", "what": "resend", "about": "daily", "outcome": "done"}
+    others = {"who": "eve", "what": "resend", "job": "b.r1", "about": "daily.r1", "outcome": "done"}
+    archive(
+        staged, audit({"at": BEGIN + 50_000, "job": "daily.r1", **order}, {"at": BEGIN + 60_000, **others})
+    )
+    admin = console.person("admin")
+    rows = admin.get("/audit.csv?job=daily").text.splitlines()[1:]
+    assert [row.split(",", 1)[1] for row in rows] == ["north,ada: wrong page,,resend,daily.r1,daily,done"]
+    assert "Resend: done By ada: wrong page" in shown(admin.get("/faxes/north/daily"))
+    with staged.engine.connect() as connection:
+        words = "EXPLAIN QUERY PLAN SELECT * FROM entries WHERE account = 'north' AND entries.kind = 'resend'"
+        assert "ix_entries_resends" in str(connection.execute(text(words)).all())
 
 
 def test_nor_is_it_while_redis_has_that_one(console: Console, redis_client: redis.Redis) -> None:

@@ -16,6 +16,7 @@ from faxline.contract.sealing.keyring import Keyring, new_key
 from faxline_archive.privacy import Privacy
 from faxline_archive.search import page_query
 from faxline_console.ended import Ended
+from faxline_console.ended_audit import audit_of
 from faxline_console.ended_open import name_open
 from faxline_console.ended_query import looked_up, named, searches
 from faxline_console.mailing_progress import progress_of
@@ -84,7 +85,7 @@ def test_a_line_with_what_no_database_takes_finds_nothing(staged: StagedArchive)
         assert found(staged, line) == ""
         assert found(staged, f"-{line}") == "dcba"
     ended = Ended(staged.engine, staged.keyring)
-    assert ended.audit("north", "x\0") == []
+    assert audit_of(ended, "north", "x\0") == []
     assert ended.faxes("north", ["x\0"]) == []
 
 
