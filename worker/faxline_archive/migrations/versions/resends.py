@@ -15,6 +15,7 @@ def upgrade() -> None:
         "entries",
         ["account", "leaf"],
         unique=False,
+        if_not_exists=True,
         postgresql_where=those,
         sqlite_where=those,
     )
