@@ -207,17 +207,45 @@ def test_the_receipt_of_an_older_attempt_that_came_first_ends_the_job_when_the_n
     assert scene.names().count("fax.duplicate") == 1
 
 
-def test_a_job_that_waits_for_its_next_delivery_is_not_sent_where_an_older_attempt_was_delivered(
-    scene: Scene,
+@pytest.mark.parametrize("late", [True, False])
+def test_a_fax_is_not_delivered_again_while_ifax_has_an_older_request_of_it(
+    scene: Scene, *, late: bool
 ) -> None:
     older, newer = sent_twice(scene)
-    assert accepted(scene, older, "77") == "duplicate"
+    for call, job_id in ((newer, "78"), (older, "77")) if late else ((older, "77"), (newer, "78")):
+        accepted(scene, call, job_id)
+    scene.news()
+    assert scene.receipt("78", "failed", again="busy").result == "applied"
+    assert [(event.name, event.data["jobId"]) for event in scene.news()] == [
+        ("fax.duplicate", 78),
+        ("fax.submitted", 77),
+    ]
+    assert (scene.state(JOB), scene.record(JOB)["job_id"]) == ("submitted", "77")
+    assert scene.client.zcard(scene.keys.delayed) == 0
+    assert scene.receipt("78", "failed", again="busy").result == "repeated"
+    scene.receipt("77", "failed", again="busy")
+    assert scene.state(JOB) == "queued"
+
+
+def test_a_fax_whose_older_request_failed_does_not_wait_for_that_one_again(scene: Scene) -> None:
+    older, newer = sent_twice(scene)
+    accepted(scene, older, "77")
     accepted(scene, newer, "78")
+    assert [scene.receipt("77", "failed", again="busy").result for _ in range(2)] == ["told", "repeated"]
+    assert scene.receipt("78", "failed", again="busy").result == "applied"
+    assert scene.state(JOB) == "queued"
+
+
+def test_a_fax_is_not_delivered_again_while_nobody_decided_a_doubt_about_it(scene: Scene) -> None:
+    older, newer = sent_twice(scene, in_doubt="hold")
+    scene.store.submission.settle(newer, {"decision": "in_doubt", "reason": "read_timeout"})
+    assert accepted(scene, older, "77") == "resolved"
+    scene.receipt("77", "failed", again="busy")
+    assert (scene.state(JOB), scene.record(JOB)["reason"]) == ("in_doubt", "other_failed")
+    assert scene.receipt("77", "failed", again="busy").result == "repeated"
+    assert accepted(scene, newer, "78") == "resolved"
     scene.receipt("78", "failed", again="busy")
     assert scene.state(JOB) == "queued"
-    scene.receipt("77")
-    assert scene.state(JOB) == "delivered"
-    assert scene.client.zcard(scene.keys.delayed) == 0
 
 
 @pytest.mark.parametrize("receipt_first", [True, False])
@@ -249,7 +277,7 @@ def test_the_failure_of_an_older_attempt_leaves_the_doubt_about_the_newer_one(
     assert accepted(scene, older, "77") == "duplicate"
     scene.store.submission.settle(newer, {"decision": "in_doubt", "reason": "read_timeout"})
     if not receipt_first:
-        assert scene.receipt("77", "failed").result == "repeated"
+        assert [scene.receipt("77", "failed").result for _ in range(2)] == ["told", "repeated"]
     assert scene.state(JOB) == "in_doubt"
 
 

@@ -30,6 +30,19 @@ def test_a_receipt_that_nobody_claims_is_the_word_on_the_oldest_doubt_of_its_rec
     assert scene.state("newer") == scene.state("elsewhere") == "in_doubt"
 
 
+def test_what_is_delivered_again_after_a_match_is_the_fax_itself_and_not_what_ifax_has_under_the_jobid(
+    make: Make,
+) -> None:
+    scene = make()
+    scene.doubt("a")
+    scene.receipt("500", "failed", again="busy")  # of this fax, or of another to the same number
+    assert scene.match() == [("resolved_doubt", "a")]
+    scene.go(3600)
+    scene.store.timers.run()
+    again = scene.call()
+    assert (again.job, again.kind, again.request) == ("a", "send", {})
+
+
 def test_of_the_attempts_of_one_job_the_nearest_in_time_is_meant(make: Make) -> None:
     scene = make(IN_DOUBT__WAIT="100", IN_DOUBT__THEN="resend")
     scene.doubt("a")

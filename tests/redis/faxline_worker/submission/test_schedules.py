@@ -7,6 +7,7 @@ import redis
 
 from faxline_worker.state.results import Idle
 from tests.stage.scene import Scene
+from tests.stage.states import LEASE
 
 HOUR = 3600.0
 JOB = "a"
@@ -25,10 +26,10 @@ def cancel(scene: Scene, job: str = JOB) -> str:
     return str(scene.store.intake.cancel(scene.intake("cancel"), job))
 
 
-def report(scene: Scene, decision: str, **more: Any) -> str:
+def report(scene: Scene, decision: str, about: int = 77, **more: Any) -> str:
     """A worker takes the wish to iFax; what its answer does."""
     admitted = scene.admit()
-    assert (admitted.kind, admitted.request) == ("cancel", {"jobId": 77})
+    assert (admitted.kind, admitted.request) == ("cancel", {"jobId": about})
     scene.store.submission.mark(admitted)
     answer = {"decision": decision, "reason": decision, "retry": 1000, "seconds": 0.1, **more}
     return scene.store.submission.report(admitted, answer).result
@@ -124,6 +125,23 @@ def test_one_that_iFax_keeps_is_canceled_there_ahead_of_other_work(scene: Scene)
     assert report(scene, "accepted") == "canceled"
     assert news_of(scene) == [("fax.canceled", "canceled_at_ifax")]
     assert scene.receipt("77", "canceled").result == "repeated"
+
+
+def test_a_fax_that_ifax_keeps_twice_is_canceled_twice_before_it_counts_as_canceled(scene: Scene) -> None:
+    push(scene, "provider")
+    older = scene.call()
+    scene.go(LEASE)
+    scene.store.timers.run()
+    assert scene.store.orders.resolve(scene.ordered("resolve"), JOB, "resend", "") == "done"
+    newer = scene.call()
+    for call, job_id in ((older, "78"), (newer, "77")):
+        scene.store.submission.settle(call, {"decision": "accepted", "job_id": job_id})
+    assert cancel(scene) == "asked"
+    scene.news()
+    assert report(scene, "accepted") == "later"
+    assert (scene.state(JOB), scene.record(JOB)["job_id"]) == ("submitted", "78")
+    assert report(scene, "accepted", about=78) == "canceled"
+    assert [event.name for event in scene.news()] == ["fax.duplicate", "fax.submitted", "fax.canceled"]
 
 
 def test_cancellations_go_in_their_order_although_redis_clock_stepped_back(scene: Scene) -> None:

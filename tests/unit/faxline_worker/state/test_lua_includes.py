@@ -19,7 +19,7 @@ PIECES = [piece.name.removesuffix(".lua") for piece in (LUA / "lib").iterdir()]
 UNREAD = re.compile(r"""'(?:[^'\\\n]|\\.)*'|"(?:[^"\\\n]|\\.)*"|--[^\n]*""")
 """Strings and comments."""
 NAME = re.compile(r"(?<![\w.:])[A-Za-z_]\w*")
-AHEAD = {"apply_receipt"}
+AHEAD = {"apply_receipt", "await_other"}
 """Declared ahead of its definition, because it and `meet_job` call each other."""
 
 

@@ -13,6 +13,7 @@ if not fields.state then return 'gone' end
 if not FINAL[fields.state] then return fields.state end
 for name, value in pairs(fields) do
   local job_id = string.sub(name, 1, 2) == 'h:' and string.match(value, '"jobId":(%d+)') or string.match(name, '^also:(.*)')
+    or name == 'named' and string.match(value, ' (%d+)$')
   local owner = job_id and redis.call('GET', keys.job_ids .. job_id)
   if is_receipt(owner) then owner = cjson.decode(owner).of end
   if owner == id then redis.call('SET', keys.job_ids .. job_id, NOBODY, 'KEEPTTL') end

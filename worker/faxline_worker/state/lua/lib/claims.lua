@@ -1,7 +1,8 @@
--- An operator may say under which jobId iFax took a fax (`resolve`); the record has it as `claimed`. If a word under that jobId
--- names another number, it is of another fax.
+-- An operator may say under which jobId iFax took a fax (`resolve`; the record has it as `claimed`), and so may an unclear answer
+-- of iFax's (`named`). If a word under that jobId names another number, it is of another fax.
 local function is_of_another(job, job_id, to)
-  return to and job.claimed == job_id and job.number and not same_number(to, job.number)
+  local said = job.claimed == job_id or is_named(job, job_id)
+  return to and said and job.number and not same_number(to, job.number)
 end
 
 -- The job is in doubt again, as it was before that; or submitted by another attempt, if iFax is known to have taken one.

@@ -72,12 +72,23 @@ local DECISIONS = {
   in_doubt = function(call)
     local account, options, id, job, answer = call.account, call.options, call.id, call.job, call.answer
     if is_delivered_before(id, job) then return taken_before(account, options, id, job, call.settled, true) end
-    local named, owner = answer.named or job.also, nil
-    if named then owner = redis.call('GET', keys.job_ids .. named) end
-    if owner and owner ~= id and not is_receipt(owner) then named = nil end -- it is another fax's
-    call.settled.named = named and (answer.named and job.attempt or 0) .. ' ' .. named or ''
+    local named = answer.named or job.also
+    local owner = named and redis.call('GET', keys.job_ids .. named)
+    local early = is_receipt(owner) and cjson.decode(owner)
+    if early then owner = early.of end
+    local foreign = owner and owner ~= id or early and early.to and job.number and not same_number(early.to, job.number)
+    if foreign then named = nil end -- it is another fax's
+    local is_new = named and answer.named and not owner -- otherwise it is of an older attempt
+    call.settled.named = named and (is_new and job.attempt or 0) .. ' ' .. named or ''
     doubt(account, options, id, job, call.said, call.token, call.settled)
-    if named then -- iFax can be asked about it
+    if is_new then -- its receipt is the word on this attempt
+      redis.call('SET', keys.job_ids .. named, id, 'PX', int(options.retention + options.deadline))
+      if early then
+        leave_unmatched(early)
+        if meet_job(options, id, job, early) == 'resolved_doubt' then call.applied = early end
+      end
+    end
+    if named and job.state == 'in_doubt' then -- iFax can be asked about it
       redis.call('HSET', keys.account_state, 'asking', '1')
       ask_about(account, options, id, steady)
     end

@@ -52,6 +52,7 @@ do
     if accepted and waits or job.state == 'in_doubt' and job.doubted == call.token then
       -- It settles the doubt. A job that iFax accepted in an older attempt is not sent again.
       if job.state == 'queued' then leave_queue(options, id, job) end
+      if job.state == 'in_doubt' and job.doubted ~= call.token then call.settled.undecided = job.doubted end
       redis.call('ZREM', keys.in_doubt, id)
       take_attempt_back(call)
       DECISIONS[decision_about(call)](call)

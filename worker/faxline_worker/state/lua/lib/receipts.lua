@@ -14,7 +14,12 @@ local function is_delivered_before(id, job)
   return early and early.of == id and early.outcome == 'delivered'
 end
 
+-- Whether iFax's unclear answer to the attempt in doubt named this jobId.
+local function is_named(job, job_id) return job.state == 'in_doubt' and job.named == int(job.attempt) .. ' ' .. job_id end
+
 local apply_receipt
+-- Before another delivery: whether iFax may still deliver another request of the job, whose word it then waits for (outcomes.lua).
+local await_other
 local tell_other, meet_job
 do
   -- A fax of the job that does not count: iFax took it beside another, or it ended otherwise than the job did. It is told, and
@@ -54,6 +59,15 @@ do
     return 'held'
   end
 
+  -- The word on an older request, whose delivery failed: it is waited for no longer.
+  local function fail_other(options, id, job, receipt)
+    if job.also ~= receipt.job_id or may_redial(options, receipt) then return 'repeated' end
+    redis.call('HSET', keys.job .. id, 'also', '')
+    job.also = nil
+    tell_other(options, id, job, receipt.job_id, receipt)
+    return 'told'
+  end
+
   -- A receipt that names a jobId of the job's. It is the word on the last request. But where any of its requests was
   -- delivered, the job is: nothing of it is sent again, whatever the last one comes to.
   function meet_job(options, id, job, receipt, batch)
@@ -62,8 +76,8 @@ do
       return keep_word(options, id, job, receipt)
     end
     if not OPEN[job.state] then return meet_ended(options, id, job, receipt) end
-    local last = job.job_id == receipt.job_id and job.state ~= 'queued'
-    if not last and not delivered then return 'repeated' end
+    local last = job.job_id == receipt.job_id and job.state ~= 'queued' or is_named(job, receipt.job_id)
+    if not last and not delivered then return fail_other(options, id, job, receipt) end
     return apply_receipt(options, id, job, receipt, batch)
   end
 end
@@ -90,7 +104,9 @@ function apply_receipt(options, id, job, receipt, batch)
   if job.resend_of then changes.resend_of = '' end
   if receipt.outcome == 'failed' then changes.deliveries = (tonumber(job.deliveries) or 0) + 1 end
   local wait, stopped_by = next_delivery(options, job, receipt, changes.deliveries)
-  if wait then
+  if wait and await_other(options, id, job, receipt, changes) then
+    leave_line(options, id, job, batch)
+  elseif wait then
     deliver_again(options, id, job, receipt, changes, said, wait, batch)
   else
     if receipt.outcome == 'failed' then
