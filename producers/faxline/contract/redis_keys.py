@@ -156,7 +156,7 @@ class RedisKeys:
     lost = _Key("lost")
     """Hash: the actions of processes that Redis lost when its state went back (`recover`)."""
     past = _Key("past")
-    """Sorted set of what a process may remember and Redis no longer shows, by when (ms) nobody does."""
+    """Sorted set of what `recover` has dealt with, by when (ms) no process remembers it."""
 
     def received(self, fax: str) -> str:
         """String: a fax that came in was announced, by what it is known by; has a time to live."""

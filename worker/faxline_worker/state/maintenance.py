@@ -113,7 +113,7 @@ class MaintenanceStore:
 
     def forget(self, job: str) -> str:
         """Erase a job: done, gone (no such job), or the state of a job that has not ended."""
-        return cast("bytes", self._context.run("forget", job, self._context.options)).decode()
+        return cast("bytes", self._context.run("forget", job)).decode()
 
     def forget_number(self, number: str) -> None:
         """Erase everything about a number that is stored outside of jobs."""

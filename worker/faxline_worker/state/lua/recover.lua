@@ -87,7 +87,7 @@ for i, field in ipairs(cjson.decode(ARGV[1])) do
   if not item.became then
     item.became = recover(item, field)
     redis.call('HSET', keys.lost, field, cjson.encode(item))
-    note_past(options, { past_of(item) })
+    note_past(options, item)
   end
   replies[i] = { became = item.became, job = item.job }
 end
