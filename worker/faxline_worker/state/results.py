@@ -57,6 +57,8 @@ class Admitted:
     """The sealed request, as it is stored; `request` is empty then."""
     trace: str | None = None
     """The producer's traceparent, if traces are on and the metadata has one."""
+    linger: int = 0
+    """The longest time (ms) for which any process believes that the last bytes of a call are on their way."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,29 +274,3 @@ class WakePlan:
 
     wakes: tuple[tuple[str, float], ...] = ()
     next: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class StreamCheck:
-    """The state of the streams that others write to, at one moment."""
-
-    now: int
-    """Redis' clock (ms)."""
-    entries: int
-    """How many entries wait in intake."""
-    oldest: int | None = None
-    """When the oldest of them came (ms)."""
-    replace: tuple[str, ...] = ()
-    """The streams to replace (intake, status, orders): out of ids, or replaced but not emptied yet."""
-
-
-@dataclass(frozen=True, slots=True)
-class Replaced:
-    """The effect of replacing a stream that ran out of ids."""
-
-    replaced: str | None
-    """The far-future id, if the stream was replaced by this call."""
-    moved: int
-    """The number of entries that were moved to the new stream."""
-    left: bool
-    """Whether more entries must be moved."""

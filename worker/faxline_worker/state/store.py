@@ -126,7 +126,7 @@ class Store:
         self.intake = intake.IntakeStore(context)
         self.intake_entries = intake_entries.IntakeEntries(context)
         self.submission = submission.SubmissionStore(
-            context, shared.request_lifetime, settings.http_rate, options["doubt"]
+            context, shared.request_lifetime, options["linger"], settings.http_rate, options["doubt"]
         )
         self.receipts = receipts.ReceiptStore(context, options["wake_lease"])
         self.timers = timers.TimerStore(context)

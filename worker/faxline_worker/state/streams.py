@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import redis
 
@@ -11,12 +12,37 @@ from faxline.contract.sealing.seals import SEALED_KINDS, Seals
 from faxline.reading.unread_events import unread
 from faxline_worker.state.account_context import AccountContext
 from faxline_worker.state.intake_entries import DEAD
-from faxline_worker.state.results import Replaced, StreamCheck
 from faxline_worker.state.scan import as_entries
 
 SCRIPTS = ("set_aside", "check_streams", "replace_stream")
 MOVED, MOVED_BYTES = 500, 4_000_000
 """How many entries, and about how many bytes, one script moves from a replaced stream."""
+
+
+@dataclass(frozen=True, slots=True)
+class StreamCheck:
+    """The state of the streams that others write to, at one moment."""
+
+    now: int
+    """Redis' clock (ms)."""
+    entries: int
+    """How many entries wait in intake."""
+    oldest: int | None = None
+    """When the oldest of them came (ms)."""
+    replace: tuple[str, ...] = ()
+    """The streams to replace (intake, status, orders): out of ids, or replaced but not emptied yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class Replaced:
+    """The effect of replacing a stream that ran out of ids."""
+
+    replaced: str | None
+    """The far-future id, if the stream was replaced by this call."""
+    moved: int
+    """The number of entries that were moved to the new stream."""
+    left: bool
+    """Whether more entries must be moved."""
 
 
 class StreamStore:

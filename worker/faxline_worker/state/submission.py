@@ -30,13 +30,17 @@ class SubmissionStore:
     Args:
         context: the account.
         lifetime: the longest time (ms) from the mark until iFax has the whole of a small request.
+        linger: how much of it (ms) is for the last bytes of a call that ended.
         rate: bytes a second at which a request is sent at least; a larger one gets more time.
         patience: how long (ms) a caller whose call has ended tries to settle its answer.
     """
 
-    def __init__(self, context: AccountContext, lifetime: int, rate: float, patience: int) -> None:
+    def __init__(
+        self, context: AccountContext, lifetime: int, linger: int, rate: float, patience: int
+    ) -> None:
         self._context = context
         self.lifetime = lifetime
+        self._linger = linger
         self._patience = patience
         self._rate = rate
 
@@ -77,6 +81,7 @@ class SubmissionStore:
             priority=None,
             waited=None,
             control_call=CHECK,
+            linger=reply.get("linger", 0),
         )
 
     def mark(self, admitted: Admitted, size: int = 0) -> Mark:
@@ -91,7 +96,8 @@ class SubmissionStore:
         """
         context = self._context
         held_for = admitted.control_call or admitted.job
-        life = self.lifetime + math.ceil(size / self._rate * 1000)
+        longer = max(0, admitted.linger - self._linger)
+        life = self.lifetime + longer + math.ceil(size / self._rate * 1000)
         control_call = "1" if admitted.control_call else ""
         args = (admitted.permit, held_for, life, control_call, context.steady.now())
         if context.confirmation and not control_call:  # losing the mark of a control call is harmless
@@ -171,6 +177,7 @@ def _admitted(permit: str, answer: Mapping[str, Any]) -> Admitted:
         quality=answer.get("quality"),
         born=answer["born"],
         trace=answer.get("trace"),
+        linger=answer.get("linger", 0),
     )
 
 

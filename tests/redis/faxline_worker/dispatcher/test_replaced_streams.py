@@ -22,8 +22,9 @@ from faxline_worker.observability.metrics.dispatcher import DispatcherMetrics
 from faxline_worker.observability.metrics.families import new_registry
 from faxline_worker.receipts.reconciler import Reconciler
 from faxline_worker.state import streams as streams_module
-from faxline_worker.state.results import Registration, Replaced
+from faxline_worker.state.results import Registration
 from faxline_worker.state.store import Store
+from faxline_worker.state.streams import Replaced
 from faxline_worker.wakeups.actors import Wakes
 from faxline_worker.wakeups.broker import WakeBroker
 from tests.stage.account import create_group

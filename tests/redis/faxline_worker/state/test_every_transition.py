@@ -16,8 +16,9 @@ from jsonschema import Draft202012Validator
 
 from faxline.schema import events_schema
 from faxline_local.redis_server import RedisServer
-from faxline_worker.state.results import Polled, Receipted, Replaced, Reported, Settlement, TimerRun, WakePlan
+from faxline_worker.state.results import Polled, Receipted, Reported, Settlement, TimerRun, WakePlan
 from faxline_worker.state.store import SCRIPTS
+from faxline_worker.state.streams import Replaced
 from tests.stage.expected import expected
 from tests.stage.inputs import INPUTS
 from tests.stage.walk import Seen, Walk

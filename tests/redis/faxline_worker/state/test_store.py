@@ -6,7 +6,7 @@ import pytest
 import redis
 
 from faxline_worker.state import streams
-from faxline_worker.state.results import Held, Idle, Mark, Registration
+from faxline_worker.state.results import Admitted, Held, Idle, Mark, Registration
 from tests.stage.scene import Scene
 from tests.stage.states import LEASE
 
@@ -188,6 +188,21 @@ def test_a_lease_that_ran_out_after_the_mark_is_in_doubt_and_a_late_answer_settl
     late = scene.store.submission.settle(admitted, {"decision": "accepted", "job_id": "9"})
     assert (late.result, late.state) == ("resolved", "submitted")
     assert scene.receipt("9").result == "applied"
+
+
+def test_a_permit_outlasts_the_last_bytes_of_a_call_by_the_longest_grace_of_any_process(
+    make: Make, redis_client: redis.Redis
+) -> None:
+    strict = make(LEASE_GRACE="3", HTTP_TIMEOUT="5", HTTP_RATE="1000")
+    loose = Scene(redis_client, LEASE_GRACE="1", HTTP_TIMEOUT="5", HTTP_RATE="1000").store
+    strict.begin()
+    strict.store.offer("worker b:1")
+    strict.push("a")
+    admitted = loose.submission.admit("permit", "")
+    assert isinstance(admitted, Admitted)
+    assert loose.submission.mark(admitted, 100_000) is Mark.MARKED
+    ((_, until),) = strict.client.zrange(strict.keys.permits, 0, -1, withscores=True)
+    assert until - strict.now >= 108_000  # 5 s, 100 s for the body, and 3 s
 
 
 def test_the_lease_of_a_large_request_grows_with_its_size_and_a_receipt_waits_for_its_answer(

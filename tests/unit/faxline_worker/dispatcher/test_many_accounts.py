@@ -9,8 +9,8 @@ import pytest
 from faxline_worker.dispatcher import gauges as gauges_module
 from faxline_worker.dispatcher.dispatcher import Dispatcher
 from faxline_worker.dispatcher.intake_reader import SHORTEST, STREAMS, read_delay
-from faxline_worker.state.results import StreamCheck
 from faxline_worker.state.store import Store
+from faxline_worker.state.streams import StreamCheck
 from tests.stage.daemon import make_dispatcher
 
 READINGS = 7

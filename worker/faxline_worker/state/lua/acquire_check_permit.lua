@@ -3,13 +3,14 @@
 -- include: clock permits offers account_hash limits room closing
 -- ARGV  permit token (the caller's own: asked again with it, the answer is the same), control call, JSON options, the
 --       steady clock as the caller knows it (ms, or empty)
--- reply JSON {result = admitted} or {result = held, limit}
+-- reply JSON {result = admitted, linger} or {result = held, limit}
 local permit, options = permit_of(ARGV[1], ARGV[2]), cjson.decode(ARGV[3])
-if redis.call('ZSCORE', keys.permits, permit) then return cjson.encode({ result = 'admitted' }) end
 local account = read_account(options, ARGV[4])
+local admitted = { result = 'admitted', linger = options.linger }
+if redis.call('ZSCORE', keys.permits, permit) then return cjson.encode(admitted) end
 if account.newer then return reply_at({ result = 'held', limit = 'layout' }) end
 local r = room(account, limits_of(options, account))
 if r.free == 0 then return reply_at({ result = 'held', limit = r.limit }) end
 redis.call('ZADD', keys.permits, int(steady + options.lease), permit)
 if r.probe then probing(account, options) end
-return reply_at({ result = 'admitted' })
+return reply_at(admitted)

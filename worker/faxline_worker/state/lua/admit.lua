@@ -6,8 +6,8 @@
 --       as the caller knows it (ms, or empty)
 -- reply JSON {result = admitted, job, control_call (the member of the ready set, where it is one), attempt, kind, request,
 --       waited (ms, first attempt, since it was due), due (its date has come), priority, number, born (ms), trace (the
---       producer's traceparent, where traces are on)} or {result = held, limit} or {result = idle}; with the steady clock
---       (ms) where the account was read
+--       producer's traceparent, where traces are on), linger (ms, the longest of any process)} or {result = held, limit}
+--       or {result = idle}; with the steady clock (ms) where the account was read
 local token, options, chance = ARGV[1], cjson.decode(ARGV[3]), tonumber(ARGV[4])
 local IDLE = { result = 'idle' }
 

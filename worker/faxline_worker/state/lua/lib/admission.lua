@@ -16,7 +16,7 @@ do
     if not about then return nil end
     return { result = 'admitted', job = id, attempt = job.attempt, kind = kind, control_call = member,
       request = '{"jobId":' .. about .. '}', priority = job.priority, number = job.number,
-      born = tonumber(job.created_at), trace = trace_of(options, job) }
+      born = tonumber(job.created_at), trace = trace_of(options, job), linger = options.linger }
   end
 
   -- A delivery that failed is tried again by a resend of iFax's job, whatever the kind of our job; in a lower quality by a
@@ -28,7 +28,7 @@ do
     return { result = 'admitted', job = id, attempt = job.attempt, kind = kind, request = request,
       waited = job.attempt == 1 and math.max(0, now - since) or nil, priority = job.priority, number = job.number,
       quality = job.lowered, due = job.send_at and not ahead(job) or nil, born = tonumber(job.created_at),
-      trace = trace_of(options, job) }
+      trace = trace_of(options, job), linger = options.linger }
   end
 
   -- What this permit was granted for by an earlier call whose reply was lost; nil if it was not granted, or is no longer
