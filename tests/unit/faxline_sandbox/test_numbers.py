@@ -392,7 +392,7 @@ def test_negative_lines_are_refused_by_the_server_as_well(client: Client) -> Non
 
 def test_the_command_gives_every_number_its_lines(monkeypatch: pytest.MonkeyPatch) -> None:
     started_with: list[SandboxConfig] = []
-    monkeypatch.setattr("faxline_sandbox.command.serve", started_with.append)
+    monkeypatch.setattr("faxline_sandbox.server.serve", started_with.append)
     monkeypatch.setattr("faxline_worker.observability.logs.configure_logs", lambda **_: None)
     assert CliRunner().invoke(app, ["sandbox", "--lines", "3"]).exit_code == 0
     assert [config.lines for config in started_with] == [3]

@@ -33,7 +33,7 @@ def test_fax_send_answers_as_the_documentation_shows_and_job_ids_increase(client
 
 def test_the_first_job_id_is_an_option_of_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
     served: list[SandboxConfig] = []
-    monkeypatch.setattr("faxline_sandbox.command.serve", served.append)
+    monkeypatch.setattr("faxline_sandbox.server.serve", served.append)
     monkeypatch.setattr("faxline_worker.observability.logs.configure_logs", lambda **_: None)
     for words in ([], ["--first-job-id", "20000"]):
         worker_app(["sandbox", *words], standalone_mode=False)

@@ -52,7 +52,7 @@ def test_the_watchdog_is_told_while_the_loops_go_round_and_no_more_once_one_stan
         heartbeat.start()
         assert systemd.recv(100) == b"WATCHDOG=1"
         now = 61
-        wait_until(lambda: "stalled" in str(beats.hset.call_args))
+        wait_until(lambda: "stalled" in str(beats.hset.call_args_list))
         systemd.settimeout(0)  # what is there, and no waiting
         with suppress(BlockingIOError):
             while systemd.recv(100):
