@@ -50,7 +50,11 @@ def misread(query: Query) -> str:
     elif state in {"today", "yesterday"}:
         other = f"For faxes that were pushed since then write since:{state}."
     elif word.isdecimal():
-        end = f"For the end of a number write to:{word}. " if len(word) >= FEWEST else ""
+        end = (
+            f"For the end of a number, of faxes on their way, write to:{word}. "
+            if len(word) >= FEWEST
+            else ""
+        )
         other = f"{end}For a jobId write jobid:{word}."
     else:
         other = f"For a group write group:{word}, for a member of the metadata meta.NAME:{word}."

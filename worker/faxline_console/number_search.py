@@ -2,7 +2,8 @@
 
 from dataclasses import replace
 
-from faxline_console.number_words import digits
+from faxline_console.number_words import digits, whole
+from faxline_console.people import Person, Right
 from faxline_console.query import Query, Term
 
 SHOWN = 4
@@ -17,6 +18,14 @@ def asks_for_more(query: Query) -> bool:
         (False, True)
     """
     return any(len(digits(value)) > SHOWN for value in query.terms["to"].values)
+
+
+def is_by_an_end(query: Query, person: Person) -> bool:
+    """Whether a search for numbers leaves out the ended faxes, which are found by a whole number alone."""
+    to = query.terms.get("to")
+    if to is None or not person.may(Right.REVEAL):
+        return to is not None
+    return not (all if to.without else any)(map(whole, to.values))
 
 
 def by_last_four(query: Query) -> Query:

@@ -29,6 +29,11 @@ def is_number(text: str) -> bool:
     return _WRITTEN.fullmatch(text) is not None
 
 
+def is_day(text: str) -> bool:
+    """Whether a word alone is a day, as 2026-11-17, and no part of a number."""
+    return _DAY.fullmatch(text) is not None
+
+
 def joined(words: Iterable[tuple[str, str, str]]) -> Iterator[tuple[str, str, str]]:
     """Words (minus, key, value) with those joined that are one number with spaces in it.
 
@@ -38,7 +43,7 @@ def joined(words: Iterable[tuple[str, str, str]]) -> Iterator[tuple[str, str, st
     """
     waiting: list[tuple[str, str, str]] = []
     for minus, key, value in words:
-        is_piece = _PIECE.fullmatch(value) is not None
+        is_piece = _PIECE.fullmatch(value) is not None and not is_day(value)
         goes_on = bool(waiting) and not minus and not key and is_piece
         if not goes_on:
             yield from _one(waiting)

@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from faxline.contract.states import JobState
 from faxline.reading.job import Job
 from faxline_archive.members import member_text
-from faxline_console.number_words import digits, goes_to, is_number, joined, whole
+from faxline_console.number_words import digits, goes_to, is_day, is_number, joined, whole
 from faxline_console.people import Person
 
 WORDS = ("to", "id", "group", "jobid", "state", "reason", "account", "since", "until")
@@ -170,6 +170,10 @@ def parse_query(line: str, zone: tzinfo, now: datetime | None = None) -> Query:
         values = tuple(filter(None, (part.strip() for part in text.split(","))))
         if not values or (not key and text.endswith(":")):
             raise QueryInvalid(f"{word if not values else text.rstrip(':')}: has no value.")
+        if not key and is_day(text):
+            raise QueryInvalid(
+                f"“{text}” is a day: for that day write since:{text} until:{text}. For an id write id:{text}."
+            )
         if word in {*terms, *bounds, *(f"meta.{name}" for name in metadata)}:
             raise QueryInvalid(_twice(word, text if not key else "", terms))
         if prefix.lower() == "meta" and member:

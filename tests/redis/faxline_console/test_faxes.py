@@ -271,6 +271,7 @@ def test_usage_says_of_which_faxes_the_delivered_are_a_share_and_that_a_key_was_
     page = shown(console.person("auditor").get("/usage?month=2026-10&by=day&key=department"))
     assert "50.0%of 2 that were delivered or failed" in page.replace("% of", "%of")
     assert "The key “department” counts only with By: metadata." in page
+    assert 'name="key" value="department"' in console.person("auditor").get("/usage?key=department").text
     without = shown(console.person("auditor").get("/usage?month=2026-10&by=metadata"))
     assert "Metadata needs a key" in without
 

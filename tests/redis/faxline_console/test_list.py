@@ -138,6 +138,11 @@ def test_a_page_without_a_fax_says_what_was_asked_and_what_a_wider_search_finds(
     nothing = shown(person.get("/faxes", params={"q": "group:none"}))
     assert "No fax of the group none" in nothing
     assert "Nor would the search find any in another state" in nothing
+    for name in ("admin", "auditor", "viewer"):
+        person = console.person(name)
+        by_end = shown(person.get(person.act("/faxes", q="to:0169").headers["location"]))
+        assert "Ended faxes were not searched" in by_end
+        assert "Nor would the search" not in by_end
     own = shown(console.person("radiologist").get("/faxes", params={"q": "state:failed"}))
     assert "In any state there is 1 : delivered." in own
     assert "You see faxes with department radiology only." in own

@@ -61,6 +61,13 @@ def test_a_fax_that_the_archive_still_has_as_unconfirmed_is_left_out_once_it_was
     assert "late is delivered since" in plan
 
 
+@pytest.mark.parametrize(("verb", "status"), [("export", 400), ("resend", 200), ("cancel", 200)])
+def test_a_form_without_a_tick_says_that_nothing_is_ticked(clerk: Somebody, verb: str, status: int) -> None:
+    answer = clerk.act("/faxes/plan", verb=verb, q="state:unconfirmed")
+    assert (answer.status_code, answer.headers["content-type"][:9]) == (status, "text/html")
+    assert "No fax is ticked." in shown(answer)
+
+
 @pytest.mark.parametrize("chosen", ["ticked", "all"])
 @pytest.mark.parametrize("verb", ["resend", "cancel"])
 def test_another_fax_that_has_the_id_now_is_left_out(

@@ -113,6 +113,9 @@ def test_a_fax_that_does_not_fit_is_left_out(line: str, fields: dict[str, object
         ("since:today since:yesterday", "since: is there twice"),
         ("-since:today", "takes no minus"),
         ("to:+12025", "is no whole number"),
+        ("0123 2026-11-30", "write since:2026-11-30 until:2026-11-30"),
+        ("+12025550147 2026-11-30", "write since:2026-11-30 until:2026-11-30"),
+        ("202 555 0147 2026-11-30", "write since:2026-11-30 until:2026-11-30"),
         ("x" * 1001, "longer than 1000"),
     ],
 )
@@ -126,7 +129,10 @@ def test_what_makes_no_sense_is_named(line: str, said: str) -> None:
     [
         ("Failed", "write state:failed."),
         ("yesterday", "write since:yesterday."),
-        ("0123", "For the end of a number write to:0123. For a jobId write jobid:0123."),
+        (
+            "0123",
+            "For the end of a number, of faxes on their way, write to:0123. For a jobId write jobid:0123.",
+        ),
         ("12", "For a jobId write jobid:12."),
         ("radiology", "meta.NAME:radiology."),
     ],

@@ -31,6 +31,7 @@ from faxline_console.rendering import Renderer, Times
 from faxline_console.resends import not_looked_for, resends_of, why_resent
 from faxline_console.words import state_of
 
+NOT_TICKED = "No fax is ticked. Tick those that you mean, or choose all that match."
 AT_ONCE = 16
 """Orders that are on their way to Redis at the same time."""
 
@@ -62,6 +63,8 @@ class BulkPages:
         verb = str(form.get("verb", ""))
         query = self._query(request, form)
         if verb == "export":
+            if query is None and not picked(form):
+                raise HTTPException(400, NOT_TICKED)
             jobs, notes = await self._chosen.to_export(form, person, query)
             return export(jobs, self._render.times(request), notes)
         if not person.may(Right.SEND):
@@ -71,6 +74,8 @@ class BulkPages:
         else:
             picks, notes = await self._chosen.rest(person, form)
             picks += picked(form) + await self._chosen.failures(person, form)
+            if not (picks or form.get("rest") or form.get("failed")):
+                notes = [NOT_TICKED]
         plan, _, unread = await self._planned(request, verb, picks, query)
         return await self._page(request, plan, notes=[*notes, *unread], q=query.text if query else "")
 

@@ -19,6 +19,7 @@ from faxline_console.guard import Page, person_of
 from faxline_console.kept_lines import KeptLines
 from faxline_console.lines import Lines
 from faxline_console.marks import Mark
+from faxline_console.number_search import is_by_an_end
 from faxline_console.number_words import names_number
 from faxline_console.people import Person, Right
 from faxline_console.query import (
@@ -150,6 +151,7 @@ class FaxesPages:
             "behind": times.moment(late) if late and self._finder.ended else "",
             "behind_for": (datetime.now(UTC) - late).total_seconds() if late else 0.0,
             "asked": in_words(query, times) if line else "",
+            "by_end": is_by_an_end(query, person) and self._finder.ended is not None,
         }
         if not found.jobs and line and not found.away:
             values["wider"] = await self._wider(person, query, counted)
@@ -211,6 +213,7 @@ class FaxesPages:
             "behind": "",
             "behind_for": 0.0,
             "asked": "",
+            "by_end": False,
             "wider": None,
             "any_time": without_days(with_state(line, "")),
             "states": STATES,

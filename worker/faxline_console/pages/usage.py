@@ -119,7 +119,7 @@ class UsagePages:
         values: dict[str, Any] = {
             "asked": asked,
             "by": words["by"],
-            "key": asked.by.removeprefix(METADATA) if words["by"] == "metadata" else "",
+            "key": request.query_params.get("key", "").strip(),
             "word": asked.by.removeprefix(METADATA).capitalize(),
             "rows": [(row, self._faxes(row, asked)) for row in rows[:MOST_ROWS]],
             "left": max(0, len(rows) - MOST_ROWS),
