@@ -69,6 +69,7 @@ def _await_the_end(local: Local, over: threading.Event) -> str:
 def _welcome(local: Local, folder: Path, started: Started | None) -> str:
     server = local.server.binary
     settings = {"FAXLINE_REDIS_URL": local.redis_url, "FAXLINE_ARCHIVE__URL": local.archive_url}
+    settings["FAXLINE_IFAX_URL"] = local.ifax_url  # `faxline doctor` looks for it
     settings |= started.settings if started else {}
     exports = "\n".join(f"    export {name}={shlex.quote(value)}" for name, value in settings.items())
     users = "\n    faxline-worker console users add ada --role clerk" if started else ""

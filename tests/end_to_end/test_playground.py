@@ -112,6 +112,20 @@ def test_a_user_who_is_added_with_the_variables_that_are_printed_gets_a_link_tha
         assert httpx.URL(link).netloc == httpx.URL(playground.exports["FAXLINE_CONSOLE__URL"]).netloc
 
 
+def test_the_doctor_reaches_the_playgrounds_ifax_with_the_variables_that_are_printed(
+    playground: Playground,
+) -> None:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("FAXLINE_")}
+    done = subprocess.run(
+        [str(Path(sys.executable).with_name("faxline")), "doctor"],
+        env=kept | playground.exports,
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 def test_a_part_that_does_not_start_is_told_without_marks_of_style_and_with_advice_that_helps(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:

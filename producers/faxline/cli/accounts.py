@@ -19,7 +19,7 @@ from faxline.cli.app import (
     faxline_of,
     operator,
 )
-from faxline.cli.explaining import used_of
+from faxline.cli.explaining import by_whom, used_of
 from faxline.cli.output import complain, moment, span, write, write_json, write_table
 from faxline.cli.presence import counted, processes_of
 from faxline.contract.errors import StateRolledBack
@@ -187,7 +187,7 @@ def _status(state: AccountState) -> str:
         case "":
             return _open(state, at)
         case account.OPERATOR:
-            return "paused; by an operator"
+            return f"paused; {by_whom(state)}"
         case account.ROLLED_BACK:
             return f"paused; {state.paused}, see faxline accounts rollback {state.name}"
         case reason:

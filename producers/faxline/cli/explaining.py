@@ -200,7 +200,8 @@ def _held(  # noqa: PLR0911 - one sentence a hold
 def _paused(job: Job, forecast: Forecast, state: AccountState, then: str) -> str:
     match forecast.paused:
         case account.OPERATOR:
-            return f"The account is paused by an operator; `faxline accounts resume {job.account}` opens it."
+            opens = f"`faxline accounts resume {job.account}` opens it."
+            return f"The account is paused {by_whom(state)}; {opens}"
         case account.ROLLED_BACK:
             return (
                 "The account is paused: Redis went back to an older state and does not know what was sent "
@@ -211,6 +212,11 @@ def _paused(job: Job, forecast: Forecast, state: AccountState, then: str) -> str
                 f"{_pause_of(reason, state, _at(state.now))} The next probe goes at {then}; "
                 f"`faxline accounts resume {job.account}` opens it at once."
             )
+
+
+def by_whom(state: AccountState) -> str:
+    """Say which operator paused the account and why, as far as the order told it."""
+    return f"by an operator ({state.paused_by})" if state.paused_by else "by an operator"
 
 
 def _pause_of(reason: str, state: AccountState, now: datetime) -> str:

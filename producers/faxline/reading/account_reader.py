@@ -134,6 +134,7 @@ def read_account_state(keys: RedisKeys) -> Steps[AccountState]:
         paused_since=int(number("paused_at")) - skew if fields.get("paused") else 0,
         paused_by=_of_pause(fields, "paused_by"),
         paused_why=_of_pause(fields, "paused_why"),
+        probed=int(number("probes")) if fields.get("paused") else 0,
         skew=skew,
         step=number("step") / 1000,
         step_at=int(number("step_at")) * 1000,

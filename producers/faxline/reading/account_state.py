@@ -74,6 +74,7 @@ class AccountState:
         paused_by: the process (host:pid) or the operator that caused the pause; empty if unknown.
         paused_why: more about the reason, such as `connection refused`, or iFax's own words.
         probe_at: when a paused account is next probed.
+        probed: how many probes have gone since the pause began.
         seconds: how long a call takes on average; None before the first.
         dead: how many entries are set aside.
         waiting: how many queued jobs wait for their turn, for a time, and for their number.
@@ -124,6 +125,7 @@ class AccountState:
     paused_since: int = 0
     paused_by: str = ""
     paused_why: str = ""
+    probed: int = 0
     skew: int = 0
     step: float = 0.0
     step_at: int = 0

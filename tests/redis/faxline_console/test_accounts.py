@@ -117,8 +117,8 @@ def test_an_operator_probes_a_paused_account_with_a_reason_and_reads_what_came_o
     assert operator.act("/accounts/north", how="probe", pause=seen).status_code == 400
     assert operator.act("/accounts/north", how="probe", reason="x").status_code == 400
     answer = operator.act("/accounts/north", how="probe", pause=seen, reason="topped up")
-    assert answer.headers["location"] == "/accounts?probe=done#north"
-    assert "The probe goes now" in shown(operator.get("/accounts?probe=done"))
+    assert answer.headers["location"] == "/accounts?probe=done&account=north#north"
+    assert "The probe goes now" in shown(operator.get("/accounts?probe=done&account=north"))
     assert int(redis_client.hget(keys.account_state, "probe_at") or 0) < at + 600_000_000
     entries: Any = redis_client.xrange(keys.audit)
     assert [(entry[b"what"], entry[b"who"]) for _, entry in entries] == [(b"probe", b"operator: topped up")]
@@ -127,8 +127,28 @@ def test_an_operator_probes_a_paused_account_with_a_reason_and_reads_what_came_o
         assert "Probe" not in shown(operator.get(path))
     for pause, came in ((f"operator {at}", "held"), (seen, "changed")):
         answer = operator.act("/accounts/north", how="probe", pause=pause, reason="x")
-        assert answer.headers["location"] == f"/accounts?probe={came}#north"
+        assert answer.headers["location"] == f"/accounts?probe={came}&account=north#north"
     assert "<b>x" not in operator.get("/accounts?probe=<b>x").text
+
+
+def test_the_page_says_what_became_of_the_probe_and_in_ifaxs_words_why_the_account_is_still_paused(
+    console: Console, redis_client: redis.Redis
+) -> None:
+    keys, at = RedisKeys("north"), redis_client.time()[0] * 1_000_000
+    paused = {"paused": "insufficient_balance", "paused_at": at, "paused_why": f"{at} Add credit"}
+    probes = {"probe_at": at + 600_000_000, "probes": 2}
+    redis_client.hset(keys.account_state, mapping=LIMITS | paused | probes)
+    operator, after = console.person("operator"), "/accounts?probe=done&account=north"
+    text = shown(operator.get(after))
+    assert "Add credit. 2 probes have gone since, and the account is still paused." in text
+    assert "The probe went, and north is still paused." in text
+    assert "The probe goes now" not in text
+    redis_client.zadd(keys.permits, {"t|a": at / 1000 + 60_000})
+    assert "The probe of north is under way." in shown(operator.get(after))
+    redis_client.hset(keys.account_state, "paused", "")
+    text = shown(operator.get(after))
+    assert "north is open." in text
+    assert "probe" not in text.lower()
 
 
 def test_an_account_at_its_limit_says_when_the_next_call_can_go_and_the_list_what_its_faxes_wait_for(

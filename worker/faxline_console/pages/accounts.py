@@ -86,7 +86,7 @@ class AccountPages:
             "accounts": accounts,
             "paused": sum(bool(state.paused) for state in states),
             "done": request.query_params.get("done", ""),
-            "probed": PROBED.get(request.query_params.get("probe", ""), ""),
+            "probed": _came_of(request.query_params, states),
         }
         return self._render.page(request, "accounts.html", values)
 
@@ -113,10 +113,24 @@ class AccountPages:
             await line.resume(by=by, pause=pause)
         elif how == "probe" and pause:
             came = await line.probe(by=by, pause=pause)
-            return RedirectResponse(f"/accounts?probe={came}#{line.account}", 303)
+            about = f"probe={came}&account={line.account}"
+            return RedirectResponse(f"/accounts?{about}#{line.account}", 303)
         else:
             raise HTTPException(400, "Choose to pause the account, to probe or to resume it.")
         return RedirectResponse(f"/accounts?done={line.account}#{line.account}", 303)
+
+
+def _came_of(asked: Mapping[str, str], states: Sequence[AccountState]) -> str:
+    """What an order to probe led to by now; empty without one."""
+    came = asked.get("probe", "")
+    state = next((state for state in states if state.name == asked.get("account")), None)
+    if came == "done" and state is not None and not state.paused:
+        return f"{state.name} is open."
+    if came == "done" and state is not None and state.probe_at > state.now:
+        if state.held:
+            return f"The probe of {state.name} is under way. Reload the page to see what came of it."
+        return f"The probe went, and {state.name} is still paused. Its next one goes by itself."
+    return PROBED.get(came, "")
 
 
 def leaving(state: AccountState, drained: Drained | None, times: Times) -> str:
@@ -146,7 +160,10 @@ def sentence(state: AccountState, times: Times) -> str:
     """Since when an account is held, by whom and why, and what comes next; empty if nothing holds it."""
     text = ""
     if state.paused:
-        text = paused_words(state, times)
+        text = paused_words(state, times) + (f" {state.paused_why}." if state.paused_why else "")
+        if state.probes and state.probed:
+            gone = plural(state.probed, "probe has", "probes have")
+            text += f" {gone} gone since, and the account is still paused."
         if state.probe_at > state.now:
             text += f" The next probe goes at {times.moment(moment_of(state.probe_at))}."
     elif state.cooldown_until > state.now:

@@ -108,6 +108,11 @@ def queued(hold: Hold, place: int = 3, **more: Any) -> Job:
             "paused by an operator|`faxline accounts resume default`|Its start time is unknown",
         ),
         (
+            queued(Hold.PAUSED, start=None, paused=OPERATOR),
+            replace(STATE, paused=OPERATOR, paused_by="otto: printer on fire"),
+            "paused by an operator (otto: printer on fire)|`faxline accounts resume default`",
+        ),
+        (
             queued(Hold.PAUSED, start=None, paused="bad_key", free_at=LATER),
             STATE,
             "paused: bad_key|next probe goes at|(in 12 s)",

@@ -314,6 +314,23 @@ def test_an_answer_to_a_question_tells_nothing_of_the_balance(scene: Scene) -> N
     assert scene.store.state().paused == "insufficient_balance"
 
 
+def test_a_question_that_an_operator_ordered_leaves_the_probe_to_a_fax_where_only_that_opens_the_account(
+    scene: Scene,
+) -> None:
+    submit(scene, JOB)
+    scene.push("b")
+    refused = scene.call()
+    scene.store.submission.settle(refused, {"decision": "pause", "reason": "insufficient_balance"})
+    scene.go(1)
+    assert scene.store.orders.ask(scene.ordered("ask"), JOB) == "done"
+    assert scene.store.orders.pause_or_resume(scene.ordered("probe"), "probe", "otto") == "done"
+    probe = scene.call()
+    assert (probe.kind, probe.job) == ("send", "b")
+    scene.store.submission.settle(probe, {"decision": "accepted", "job_id": "78"})
+    assert scene.store.state().paused == ""
+    assert ask(scene).job == JOB
+
+
 def test_explain_knows_when_it_is_asked_for_next(redis_client: redis.Redis) -> None:
     scene = begin(redis_client)
     submit(scene, JOB)

@@ -30,7 +30,6 @@ do
   -- Learns from the answer to a call that was admitted at admitted_at (ms, steady): how long calls take (us), that the key
   -- works, that the 429s are over, that calls do not hang. After `silent`, no answer in time, half as many calls may be under
   -- way. A control call says nothing about faxes, and a question (`poll`) nothing about what only sending needs.
-  local OF_SENDING = { insufficient_balance = true, no_permission = true }
   function learn(account, options, answer, admitted_at, control_call)
     if answer.silent then
       local limit = account.concurrency_backoff > 0 and account.concurrency_backoff

@@ -45,6 +45,9 @@ end
 local ROLLED_BACK = 'state_rolled_back'
 local HELD = { operator = true, [ROLLED_BACK] = true }
 
+-- Pauses for what only sending needs: the answer to a question (`poll`) does not end them.
+local OF_SENDING = { insufficient_balance = true, no_permission = true }
+
 -- Whether the state may be older than what was done. Then no policy, no date and no missing or unmatched receipt decides
 -- about a job. Leases still run out: nothing is admitted meanwhile, and `examine` and `recover` know each call by its mark.
 local function may_be_old(account) return account.paused == ROLLED_BACK or verify_until(account) > now_us end

@@ -26,10 +26,18 @@ do
     return id
   end
 
+  -- The first job that is due, if a question is before it: it would be the probe, and its answer tells nothing of the pause.
+  local function ahead_of_questions()
+    local first = redis.call('ZRANGE', keys.ready, 0, 0)[1]
+    if not first or parse_control_call(first) ~= 'poll' then return nil end
+    return redis.call('ZRANGEBYSCORE', keys.ready, int(STRIDE), '(' .. int(POLL_PLACE), 'LIMIT', 0, 1)[1]
+  end
+
   -- Takes a job out of the ready set; nil if none is there. r, chance: as for `admit_best`.
   function take_next(account, options, r, chance)
     if r.probe and DRAWN[account.paused] then return draw(chance) end
-    local id = chance < options.starve_share and starved(options)
+    local id = r.probe and OF_SENDING[account.paused] and ahead_of_questions()
+      or chance < options.starve_share and starved(options)
     if id then
       redis.call('ZREM', keys.ready, id)
       return id
