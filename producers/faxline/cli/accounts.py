@@ -19,11 +19,11 @@ from faxline.cli.app import (
     faxline_of,
     operator,
 )
-from faxline.cli.explaining import by_whom, used_of
+from faxline.cli.explaining import used_of
 from faxline.cli.output import complain, moment, span, write, write_json, write_table
 from faxline.cli.presence import counted, processes_of
 from faxline.contract.errors import StateRolledBack
-from faxline.contract.wording import plural
+from faxline.contract.wording import by_an_operator, plural
 from faxline.reading import account_state as account
 from faxline.reading.account_state import OPERATOR, AccountState
 from faxline.reading.processes import at_work
@@ -187,7 +187,7 @@ def _status(state: AccountState) -> str:
         case "":
             return _open(state, at)
         case account.OPERATOR:
-            return f"paused; {by_whom(state)}"
+            return f"paused; {by_an_operator(state.paused_by)}"
         case account.ROLLED_BACK:
             return f"paused; {state.paused}, see faxline accounts rollback {state.name}"
         case reason:

@@ -9,7 +9,7 @@ from faxline.cli.deliveries import delivery_facts, held_failure, retry, stopped
 from faxline.cli.output import moment, span
 from faxline.cli.seeking import others_at_ifax
 from faxline.contract.states import JobState
-from faxline.contract.wording import plural
+from faxline.contract.wording import by_an_operator, plural
 from faxline.reading import account_state as account
 from faxline.reading.account_state import AccountState, LimitState
 from faxline.reading.forecast import Forecast, Hold
@@ -201,7 +201,7 @@ def _paused(job: Job, forecast: Forecast, state: AccountState, then: str) -> str
     match forecast.paused:
         case account.OPERATOR:
             opens = f"`faxline accounts resume {job.account}` opens it."
-            return f"The account is paused {by_whom(state)}; {opens}"
+            return f"The account is paused {by_an_operator(state.paused_by)}; {opens}"
         case account.ROLLED_BACK:
             return (
                 "The account is paused: Redis went back to an older state and does not know what was sent "
@@ -212,11 +212,6 @@ def _paused(job: Job, forecast: Forecast, state: AccountState, then: str) -> str
                 f"{_pause_of(reason, state, _at(state.now))} The next probe goes at {then}; "
                 f"`faxline accounts resume {job.account}` opens it at once."
             )
-
-
-def by_whom(state: AccountState) -> str:
-    """Say which operator paused the account and why, as far as the order told it."""
-    return f"by an operator ({state.paused_by})" if state.paused_by else "by an operator"
 
 
 def _pause_of(reason: str, state: AccountState, now: datetime) -> str:

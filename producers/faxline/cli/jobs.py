@@ -125,11 +125,13 @@ def list_jobs(
     by: By = None,
     as_json: Json = False,
 ) -> None:
-    """List the jobs that have not ended."""
+    """List the jobs that have not ended. `faxline find` has the others."""
     with faxline_of(ctx) as line:
         jobs = line.jobs(state=state, limit=limit)
         total = _total(line, state) if len(jobs) == limit else len(jobs)
         numbers = revealed_by(line, jobs, by, reveal=reveal)
+        if not jobs:
+            warn(line)  # the name may be wrong
     now = datetime.now(UTC)
     if as_json:
         for job in jobs:

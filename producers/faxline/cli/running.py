@@ -39,6 +39,8 @@ from faxline.contract.errors import (
     ProofRefused,
 )
 
+_OPTIONS = {"fax.faxNumber": "--to", "fax.faxQuality": "--quality", "fax.callerId": "--caller-id"}
+"""The options whose names do not show which member of an entry they set."""
 _ANYWHERE = ("--redis", "--redis-file", "--account", "--region")
 
 
@@ -67,9 +69,10 @@ def run(arguments: Sequence[str]) -> int:
 def _failed(error: Exception) -> int:
     match error:
         case typer.TyperException():
-            text, code = masked(error.format_message()), BAD_USAGE
+            text, code = masked(error.format_message().replace("Value error, ", "")), BAD_USAGE
         case EntryRejected():
-            text, code = f"rejected ({error.reason}): {error}", BAD_USAGE
+            option = _OPTIONS.get(error.member)
+            text, code = f"rejected ({error.reason}): {error}" + (f" [{option}]" if option else ""), BAD_USAGE
         case UsageError():
             text, code = masked(str(error)), BAD_USAGE
         case typer.Abort():

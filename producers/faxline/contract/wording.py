@@ -12,6 +12,11 @@ def plural(count: int, noun: str, many: str = "") -> str:
     return f"{count} {noun if count == 1 else many or noun + 's'}"
 
 
+def by_an_operator(who: str) -> str:
+    """Which operator did it and why, if that is known: `by an operator (ada: wrong letter)`."""
+    return f"by an operator ({who})" if who else "by an operator"
+
+
 def reason_in_words(reason: str) -> str:
     """A reason of docs/causes.md in words: `no_answer` becomes `no answer`."""
     return _REASONS.get(reason, reason.replace("_", " "))

@@ -137,6 +137,23 @@ def test_a_rejection_ends_the_wait_with_exit_code_2(
 
 
 @pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("--to", "+1", URL), "[--to]"),
+        (("--to", NUMBER, URL, "--quality", "best"), "[--quality]"),
+        (("--to", NUMBER, URL, "--priority", "high"), "'--priority': 'high' is not one of"),
+    ],
+)
+def test_what_is_wrong_is_told_with_the_option_that_mends_it(
+    cli: Cli, redis_client: redis.Redis, words: tuple[str, ...], says: str
+) -> None:
+    done = cli("send", *words)
+    assert (done.code, done.out) == (2, "")
+    assert says in done.err
+    assert not redis_client.exists(KEYS.intake)
+
+
+@pytest.mark.parametrize(
     ("state", "code", "says"),
     [("", 4, "no job 'a' on account 'default'"), ("queued", 1, "a is queued and iFax has not taken it")],
 )

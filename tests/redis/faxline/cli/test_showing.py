@@ -74,6 +74,16 @@ def test_list_shows_jobs_in_doubt_first_and_only_the_end_of_a_number(
     assert cli("list", "--state", "submitting").out == "account default has no submitting job\n"
 
 
+def test_an_empty_list_of_an_account_that_nobody_serves_says_which_accounts_are_served(
+    cli: Cli, redis_client: redis.Redis
+) -> None:
+    for role in ROLES:
+        beat(redis_client, role, accounts=["default"])
+    done = cli("list", "--account", "acmee", quiet=False, at_work=())
+    assert (done.code, done.out) == (0, "account acmee has no open job\n")
+    assert "has account acmee in its settings: is the name right? They have default." in done.err
+
+
 @pytest.mark.parametrize(
     ("state", "code"), [("delivered", 0), ("failed", 1), ("canceled", 1), ("unconfirmed", 1)]
 )
