@@ -104,7 +104,8 @@ def test_an_operator_settles_a_doubt_and_pauses_and_resumes_an_account_with_a_re
     case.get_by_role("button", name="It is there").click()
     expect(operator.page.get_by_role("alert")).to_contain_text("A jobId has digits only.")
     assert case.get_by_placeholder("jobId at iFax").input_value() == "7x"
-    case.get_by_role("button", name="Give up").click()
+    case.get_by_text("Give up…").click()
+    give_reason(operator, "it is not at iFax", "Give up 1 fax")
     expect(operator.note).to_contain_text("Done.")
     office.await_state("lab.90312", JobState.FAILED)
     expect(operator.page.locator("article.case").filter(has_text="lab.90312")).to_have_count(0)

@@ -105,7 +105,7 @@ class Cases:
     async def _of(self, line: ConsoleLine, person: Person) -> "Waiting":
         state = await line.account_state()
         cases: list[Case] = []
-        more, whole, later, due = 0, True, 0, list[datetime]()
+        more, whole, later, due = 0, True, 0, list[tuple[datetime, str]]()
         if person.department is None:
             if state.paused and person.may(Right.ACCOUNTS):
                 cases.append(_paused(state))
@@ -116,7 +116,7 @@ class Cases:
         if state.jobs.get("in_doubt"):
             doubts, whole = await on_their_way(line, [JobState.IN_DOUBT], person, MOST)
             held = [job for job in doubts if job.waits_until is None]
-            due = [job.waits_until for job in doubts if job.waits_until is not None]
+            due = [(job.waits_until, job.policy or "") for job in doubts if job.waits_until is not None]
             total, later = len(held), len(due)
             if person.department is None:
                 total, whole = state.held_doubts, True
@@ -146,14 +146,14 @@ class Waiting:
         more: how many more there are.
         whole: whether there are no others of which it is not known how many.
         later: how many doubts wait for their policy first, and may never need a person.
-        next: when the first of them may.
+        next: when the first of them may, and its policy.
     """
 
     cases: Sequence[Case]
     more: int
     whole: bool
     later: int = 0
-    next: datetime | None = None
+    next: tuple[datetime, str] | None = None
 
 
 def _paused(state: AccountState) -> Case:

@@ -3,7 +3,7 @@
 from faxline.reading.archived import ArchivedFax
 from faxline_console.ended_jobs import job_of
 from faxline_console.rendering import Times, plural
-from faxline_console.words import reason_words, state_of
+from faxline_console.words import ended_by, state_of
 
 
 def ended_sentence(fax: ArchivedFax, times: Times) -> str:
@@ -20,7 +20,7 @@ def ended_sentence(fax: ArchivedFax, times: Times) -> str:
         if fax.pages == 1:
             return f"The one page arrived at {at}."
         return f"All {fax.pages} pages arrived at {at}." if fax.pages else f"It arrived at {at}."
-    why = reason_words(fax.reason, fax.code)
+    why = ended_by(fax.reason, fax.code)
     word = state_of(job_of(fax))[1]
     return f"{word} at {times.moment(fax.ended_at)}" + (
         f": {why}." if why and fax.state != "canceled" else "."

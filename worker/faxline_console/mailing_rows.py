@@ -83,6 +83,7 @@ class Looked:
         bad: by line, what is wrong with the others.
         notes: what the sender should know.
         total: how many rows there are.
+        named: whether the rows name their document in a column.
         rows: by line, the bad rows as the file has them.
     """
 
@@ -92,6 +93,7 @@ class Looked:
     bad: Mapping[int, str]
     notes: Sequence[str]
     total: int
+    named: bool
     rows: Mapping[int, str] = field(repr=False)
 
 
@@ -109,7 +111,7 @@ def look_at(draft: Draft, name: str = "", priority: str = "bulk") -> Looked:
     recipients = _read(draft)
     name = name or recipients.name
     documents, faxes, bad = Documents(), list[Fax](), dict(recipients.problems)
-    taken, lines = dict[str, int](), defaultdict[str, list[int]](list)
+    taken, lines, named = dict[str, int](), defaultdict[str, list[int]](list), False
     for row in recipients.rows:
         if row.problem:
             continue
@@ -124,13 +126,14 @@ def look_at(draft: Draft, name: str = "", priority: str = "bulk") -> Looked:
             )
         else:
             faxes.append(fax)
+            named = named or "files" in row.fax
             for file in _files(row, draft):
                 lines[file].append(row.line)
     chosen = [
         Document(file, _pages(documents, content), lines[file]) for file, content in draft.files.items()
     ]
     texts, told = _texts(recipients.rows, bad), dict(sorted(bad.items()))
-    return Looked(name, chosen, faxes, told, recipients.notes, recipients.total, texts)
+    return Looked(name, chosen, faxes, told, recipients.notes, recipients.total, named, texts)
 
 
 def _read(draft: Draft) -> Recipients:
@@ -180,7 +183,8 @@ def _files(row: Row, draft: Draft) -> list[str]:
             return list(draft.files)
         case [str() as named] if named in draft.files:
             return [named]
-    raise EntryRejected("file", Rejection.BAD_VALUE, NO_FILE)
+    named = ", ".join(map(str, row.fax["files"]))
+    raise EntryRejected("file", Rejection.BAD_VALUE, f"{NO_FILE}: {named}")
 
 
 def _taken(before: int) -> EntryRejected:

@@ -69,7 +69,7 @@ def end_of_queue(state: AccountState, times: Times) -> str:
     if state.paused:
         return f"The account {state.name} is paused{paused_for(state.paused)}."
     last = forecast(state, queued - 1, lambda _: state.window_us)
-    if last.expected_start is None:
+    if last.expected_start is None or last.expected_start <= datetime.now(UTC):
         return ""
     why = HELD.get(str(last.hold), "")
     return (

@@ -66,11 +66,13 @@ def _moment(ms: object) -> datetime | None:
 
 def _order(entry: AuditEntry) -> Happening:
     if not entry.is_call:
+        taken = entry.outcome == "taken"  # the one outcome by which it reads as done, and it is not
+        outcome = "refused, the jobId is of another fax" if taken else entry.outcome
         return Happening(
             entry.at,
             "person",
             "queued",
-            f"{entry.what.replace('_', ' ').capitalize()}: {entry.outcome}",
+            f"{entry.what.replace('_', ' ').capitalize()}: {outcome}",
             f"By {entry.who}",
         )
     more = [

@@ -36,6 +36,7 @@ EVENTS: Mapping[str, tuple[str, str, str]] = {
     "fax.cancel_refused": ("skip", "queued", "A cancellation was refused"),
 }
 """The icon, the colour and the words of each event in a timeline."""
+GIVEN_UP = "an operator gave it up"
 WAITS = {
     "window": "Waits for the limit of requests",
     "calls at once": "Waits for a call to end",
@@ -82,6 +83,11 @@ def reason_words(reason: str | None, code: int | None = None) -> str:
     return reason.replace("_", " ") + (f" (code {code})" if code is not None else "")
 
 
+def ended_by(reason: str | None, code: int | None = None) -> str:
+    """Why a fax failed; as `reason_words`, but of one that an operator gave up it says that."""
+    return GIVEN_UP if reason == "operator" else reason_words(reason, code)
+
+
 def paused_for(reason: str) -> str:
     """Why an account is paused, as it follows "is paused": ` by an operator`, or `: insufficient balance`."""
     return " by an operator" if reason == OPERATOR else f": {reason_words(reason)}"
@@ -123,7 +129,7 @@ def line_below(job: Job) -> str:
         case JobState.CANCELED:
             return ""
         case _:
-            return reason_words(job.reason, job.code).capitalize()
+            return ended_by(job.reason, job.code).capitalize()
 
 
 def explain(job: Job, state: AccountState, zone: tzinfo, *, alone: bool = False) -> list[str]:
@@ -144,6 +150,7 @@ def explain(job: Job, state: AccountState, zone: tzinfo, *, alone: bool = False)
     here = datetime.now(zone)
     said = [_MOMENT.sub(lambda found: f"{found[1]} {_zone_at(found[1], here)}", text) for text in said]
     kept = [_COMMAND.sub("", text) for text in said if not text.startswith(_FOR_A_SHELL)]
+    kept = [text.replace("has ended: failed: operator", f"has ended: failed: {GIVEN_UP}") for text in kept]
     return [text for text in (_OF_OTHERS.sub("", text) if alone else text for text in kept) if text]
 
 

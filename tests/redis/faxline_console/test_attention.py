@@ -54,7 +54,7 @@ def test_a_doubt_shows_what_to_look_for_and_three_buttons_of_the_same_weight(
     assert "••• ••• 0168" in text
     assert "2025550168" not in page.text
     answers = re.findall('<(?:button name="how" value|summary class)="([^"]*)"[^>]*>([^<]*)<', page.text)
-    assert answers == [("accepted", "It is there"), ("btn", "Not there: send again…"), ("fail", "Give up")]
+    assert answers == [("accepted", "It is there"), ("btn", "Not there: send again…"), ("btn", "Give up…")]
     assert not re.search('class="[^"]*primary', page.text.partition("<main")[2])
 
 
@@ -70,6 +70,21 @@ def test_doubts_that_wait_for_their_policy_are_told_with_their_count_and_when_th
     assert '<a href="/faxes?q=state:in_doubt">2 faxes are in doubt</a>' in page.text
     assert "decides the first at 1 Jan 2099 12:58:00 UTC" in shown(page)
     assert "in doubt</a>" not in console.person("bound").get("/attention").text
+
+
+def test_a_doubt_that_is_held_at_the_end_of_its_wait_is_not_said_to_be_decided_by_its_policy(
+    console: Console, redis_client: redis.Redis
+) -> None:
+    record(redis_client, "north", "lab.1", "in_doubt")
+    redis_client.hset(RedisKeys("north").account_state, "then", "hold")
+    due = datetime(2099, 1, 1, 12, 58, tzinfo=UTC).timestamp()
+    redis_client.zadd(RedisKeys("north").in_doubt, {"lab.1": due * 1e3})
+    operator = console.person("operator")
+    page = shown(operator.get("/attention"))
+    assert "It waits for an answer here from 1 Jan 2099 12:58:00 UTC on." in page
+    assert "policy decides" not in page
+    own = shown(operator.get("/faxes/north/lab.1"))
+    assert "Nobody is asked before 1 Jan 2099 12:58:00 UTC" in own
 
 
 def test_the_count_is_in_the_title_and_the_rail_of_every_page_for_those_who_settle(

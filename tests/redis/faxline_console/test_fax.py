@@ -209,17 +209,37 @@ def test_a_cancellation_is_said_to_be_on_its_way_until_something_came_of_it(
     assert said not in clerk.get("/faxes/north/now?done=cancel").text
 
 
-def test_a_doubt_is_sent_again_only_with_a_reason_once_the_page_said_what_that_does(
+def test_a_fax_that_an_operator_gave_up_says_so(console: Console, redis_client: redis.Redis) -> None:
+    live(redis_client, "unsure", state="failed", reason="operator", attempt=1)
+    page = console.person("operator").get("/faxes/north/unsure")
+    assert "has ended: failed: an operator gave it up" in shown(page)
+
+
+def test_a_job_id_that_was_refused_stays_typed_and_is_said_to_be_refused(
     console: Console, redis_client: redis.Redis
+) -> None:
+    live(redis_client, "unsure", state="in_doubt", attempt=1)
+    order: Any = {"at": BEGIN + 5, "who": "ada", "what": "resolve_accepted", "outcome": "taken"}
+    redis_client.xadd(KEYS.audit, order | {"job": "unsure", "jobId": 5}, id=f"{BEGIN + 5}-0")
+    answer = console.person("admin").act("/faxes/north/unsure/resolve", how="accepted", job_id="5x")
+    assert 'name="job_id" inputmode="numeric" value="5x"' in answer.text
+    assert "Resolve accepted: refused, the jobId is of another fax" in shown(answer)
+
+
+@pytest.mark.parametrize("how", ["resend", "fail"])
+def test_a_doubt_is_sent_again_or_given_up_only_with_a_reason_once_the_page_said_what_that_does(
+    console: Console, redis_client: redis.Redis, how: str
 ) -> None:
     live(redis_client, "unsure", state="in_doubt", attempt=1)
     operator = console.person("operator")
     page = shown(operator.get("/faxes/north/unsure"))
     assert "Not there: send again… It goes to the same number again" in page
+    assert "Give up… It ends as failed" in page
+    assert "can be resent or canceled" not in page
     assert "There is nothing to do" not in page
     for path in ("/faxes/north/unsure/resolve", "/attention/north/doubts/unsure"):
-        assert operator.act(path, how="resend").status_code == 400
-        assert "Give a reason" in shown(operator.act(path, how="resend", reason=" "))
+        assert operator.act(path, how=how).status_code == 400
+        assert "Give a reason" in shown(operator.act(path, how=how, reason=" "))
     assert not redis_client.exists(KEYS.intake, KEYS.orders)
 
 

@@ -240,6 +240,20 @@ def test_an_ended_fax_is_shown_from_the_archive_with_its_report_and_proof(
     assert clerk.act("/faxes/north/a/proof.zip").content.startswith(b"PK")
 
 
+def test_of_a_fax_that_failed_the_report_is_not_the_first_thing_to_do(
+    console: Console, archive: StagedArchive
+) -> None:
+    archive.add("a", account="north")
+    archive.add("b", account="north", state="failed", reason="operator")
+    clerk = console.person("clerk")
+    first = '<button class="primary" formaction="/faxes/north/{}/report.pdf"'
+    assert first.format("a") in clerk.get("/faxes/north/a").text
+    failed = clerk.get("/faxes/north/b")
+    assert "/faxes/north/b/report.pdf" in failed.text
+    assert first.format("b") not in failed.text
+    assert ": an operator gave it up." in shown(failed)
+
+
 def test_usage_counts_by_day_account_and_member_and_leads_to_the_faxes(
     console: Console, archive: StagedArchive
 ) -> None:

@@ -76,6 +76,8 @@ def test_every_bad_row_is_told_by_its_line_and_left_out_only_when_asked(
     assert "4 bad rows" in text
     assert "not one fax number" in text
     assert text.count("no such file was chosen") == 3
+    assert "no such file was chosen: /etc/passwd" in text
+    assert "the fax: the column file names it" in text
     assert "<script>alert" not in answer.text
     refused = person.act("/mailings/push", draft=draft_of(answer), name="june")
     assert refused.status_code == 400

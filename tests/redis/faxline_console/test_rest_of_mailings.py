@@ -1,13 +1,17 @@
 """The rest of a mailing is canceled through a plan: those that it showed, and nothing that came later."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import httpx
 import pytest
 import redis
 
+from faxline import FaxLine
 from faxline.contract.redis_keys import RedisKeys
+from faxline_console.outlook import end_of_queue
+from faxline_console.rendering import Times
 from tests.consoles import Console, Somebody, put_fax, shown
 from tests.stage.archives import BEGIN
 
@@ -113,3 +117,28 @@ def test_of_a_mailing_somebody_with_a_department_cancels_its_own_faxes_alone(
     assert "others" not in plan.text
     carried_out(person, plan)
     assert canceled(redis_client) == [("scans.1", "radiologist: wrong letter")]
+
+
+def test_a_forecast_that_is_past_is_not_shown(redis_url: str, redis_client: redis.Redis) -> None:
+    redis_client.zadd(KEYS.ready, {f"job.{number}": 3e15 for number in range(5)})
+    limits: Any = {"requests": 1, "window": 3_600_000_000, "concurrency": 1, "layout": "1.5"}
+    redis_client.hset(KEYS.account_state, mapping=limits)
+    with FaxLine(redis_url, "north") as line:
+        state = line.account_state()
+    assert "expected to start by" in end_of_queue(state, Times("UTC"))
+    assert not end_of_queue(replace(state, now=state.now - 48 * 3_600_000_000), Times("UTC"))
+
+
+def test_a_mailing_of_which_nothing_waits_offers_no_cancellation(
+    console: Console, redis_client: redis.Redis
+) -> None:
+    redis_client.sadd(KEYS.group("scans"), "scans.1", "scans.2")
+    put_fax(redis_client, "scans.1", state="submitted", group="scans", job_id=7)
+    put_fax(redis_client, "scans.2", state="delivered", group="scans")
+    clerk = console.person("clerk")
+    assert "Cancel the rest" not in shown(clerk.get("/mailings/north/scans"))
+    redis_client.sadd(KEYS.group("scans"), "scans.3")
+    put_fax(redis_client, "scans.3", group="scans")
+    page = clerk.get("/mailings/north/scans").text
+    assert "1 that iFax has or may have is not stopped" in page
+    assert "Cancel the rest" in page.partition('id="live"')[2].partition("</section></div>\n")[0]

@@ -317,7 +317,7 @@ def test_an_answer_to_a_doubt_names_the_attempt_and_its_page_says_why_it_was_ref
 
     thread = threading.Thread(target=refuse)
     thread.start()
-    answer = console.person("operator").act(path, how="fail", seen=console.seen("north/f"))
+    answer = console.person("operator").act(path, how="fail", reason="x", seen=console.seen("north/f"))
     thread.join()
     assert (answer.status_code, orders[0][b"attempt"]) == (400, b"3")
     assert NOT_SETTLED[why] in shown(answer)

@@ -80,7 +80,7 @@ class AttentionPages:
         line, job = await self._lines.find(person_of(request), account, name)
         form = await request.form()
         how, text = str(form.get("how", "")), str(form.get("job_id", "")).strip()
-        by = await who(request, needed=how == "resend")
+        by = await who(request, needed=how in {"resend", "fail"})
         place = (account, name)
         accepted = int(text) if text.isascii() and text.isdecimal() and len(text) <= LONGEST_JOB_ID else None
         wrong = "" if how in {"accepted", "resend", "fail"} else "Choose one of the three answers."

@@ -123,7 +123,7 @@ class FaxPages:
         line, job = await self.find(request)
         form = await request.form()
         how = str(form.get("how", ""))
-        by = await who(request, needed=how == "resend")
+        by = await who(request, needed=how in {"resend", "fail"})
         if wrong := await changed(request, job):
             return await self._page(request, line, job, wrong=wrong)
         if how == "accepted":
@@ -203,6 +203,7 @@ class FaxPages:
             "forecast": job.forecast,
             "dated": is_dated(job),
             "number": number,
+            "typed": str((await request.form()).get("job_id", "")) if wrong else "",
             "wrong": wrong,
             "now": datetime.now(UTC),
             "done": done,

@@ -15,7 +15,7 @@ from faxline_console.line import ConsoleLine
 from faxline_console.lines import Lines
 from faxline_console.mailing_failures import COLUMNS, failures_of
 from faxline_console.mailing_progress import OPEN, progress_of, segments
-from faxline_console.mailing_state import Mailings
+from faxline_console.mailing_state import MOST_READ, Mailings
 from faxline_console.mailing_store import MailingStore, Pushed
 from faxline_console.outlook import end_of_queue
 from faxline_console.people import Right
@@ -85,6 +85,7 @@ class MailingPages:
             "again": sorted(state.failed, key=lambda job: (len(job), job))[:MOST],
             "open": sum(state.counts[segment] for segment in OPEN),
             "can_cancel": state.counts["queued"],
+            "can_stop": state.counts["queued"] or state.counts["sending"] > MOST_READ,  # some may be dated
             "reasons": [(why, count, _line(why)) for why, count in state.reasons.most_common()],
             "forgotten": forgotten,
             "missing": total - state.known if alone and state.known and not state.unread else 0,
