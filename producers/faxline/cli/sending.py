@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -19,16 +19,16 @@ from faxline.cli.app import (
     UsageError,
     app,
     examples,
-    faxline_of,
+    line_of,
 )
 from faxline.cli.explaining import ending
 from faxline.cli.inputs import file_of, number_of
-from faxline.cli.mailing import mail
+from faxline.cli.mailing import MailingLine, mail
 from faxline.cli.output import complain, write, write_json
 from faxline.cli.presence import warn_after_push, watching
 from faxline.client.sync import FaxLine
 from faxline.contract.choices import InDoubtPolicy, Priority
-from faxline.contract.errors import QueueUnavailable
+from faxline.contract.errors import FaxlineError, QueueUnavailable
 from faxline.reading.group import Group
 from faxline.reading.job import Job
 from faxline.sending.fax import FaxParameters
@@ -186,12 +186,21 @@ def send(
     elif len(set(numbers)) < len(numbers):
         complain("a number is given twice and gets a fax each time; --unique sends to a number once")
     name = job or str(uuid4())
-    with faxline_of(ctx) as line, naming(name):
+    with line_of(ctx, MailingLine) as line, naming(name):
         try:
             pushed = line.send(to=numbers if len(numbers) > 1 else numbers[0], id=name, group=group, **common)
         except OSError as error:
             raise UsageError(f"cannot read {error.filename}: {error.strerror}") from None
+        if job and len(numbers) == 1:
+            _warn_of_other(line, {"to": numbers[0], "id": name, "group": group, **common})
         finish(line, pushed, wait=wait, timeout=timeout, as_json=as_json)
+
+
+def _warn_of_other(line: MailingLine, fax: Any) -> None:
+    """Say on stderr that another fax has the id. Errors are ignored: the push succeeded."""
+    with suppress(FaxlineError):
+        if line.find_reused([fax], ""):
+            complain(f"{fax['id']} is the id of a fax with other content, so this one is not sent")
 
 
 @contextmanager

@@ -62,7 +62,7 @@ def _digest(context: Context, fax: Fax, group: str, documents: Documents) -> str
     """What tells a fax from others; empty if it breaks a rule, which the check before the push tells."""
     from faxline.contract import entries, entry_reader, fingerprint  # noqa: PLC0415 - as `prepare`
 
-    whole: Any = {**fax, "group": fax.get("group") or group}
+    whole: Any = {**fax, "group": fax.get("group") or group or None}
     try:
         text = compose(whole, context.account, documents, region=context.region).text
         parsed = entry_reader.parse_entry("send", text)

@@ -101,3 +101,18 @@ def test_a_producer_that_may_not_read_jobs_pushes_all_the_same(
     assert done.code == 0, done.err
     entries: Any = redis_client.xrange(KEYS.intake)
     assert [json.loads(fields[b"send"])["id"] for _, fields in entries] == ["june.1", "june.2"]
+
+
+def test_a_fax_whose_id_another_has_is_told_as_that_and_a_repeat_is_not(
+    cli: Cli, take: Callable[[], list[tuple[str, str]]], tmp_path: Path
+) -> None:
+    letter = tmp_path / "letter.txt"
+    letter.write_text("Hello")
+    for _ in range(2):
+        done = cli("send", "--to", NUMBER, str(letter), "--id", "hello")
+        assert (done.code, done.out, done.err) == (0, "hello\n", "")
+        take()
+    done = cli("send", "--to", OTHER, str(letter), "--id", "hello", quiet=False)
+    assert (done.code, done.out) == (0, "hello\n")
+    assert "hello is the id of a fax with other content, so this one is not sent" in done.err
+    assert ("fax.rejected", "hello") in take()
