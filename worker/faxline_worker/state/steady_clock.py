@@ -5,11 +5,12 @@ account's steady clock. The process passes the expected value to its next call, 
 has stepped.
 """
 
-import math
 from collections.abc import Callable
 
 DRIFT = 200e-6
 """The most by which the rates of two clocks may differ."""
+CUT = 2
+"""The most (ms) that is lost where the scripts and `now` cut a time to whole milliseconds."""
 
 
 class SteadyClock:
@@ -40,7 +41,7 @@ class SteadyClock:
         """
         if self._monotonic is None or steady is None:
             return
-        found = steady + 1 - asked * 1000  # the reply is cut to whole milliseconds
+        found = steady - asked * 1000
         known = self._ahead(asked)
         self._base = (found if known is None else min(found, known), asked)
 
@@ -51,8 +52,13 @@ class SteadyClock:
         return ahead + max(0.0, now - since) * 1000 * DRIFT
 
     def now(self) -> int | str:
-        """The greatest value (ms) that the clock can have now; "" until a script has returned it."""
+        """What the clock (ms) shows about now; "" until a script has returned it."""
         if self._monotonic is None or self._base is None:
             return ""
         now = self._monotonic()
-        return math.ceil(now * 1000 + (self._ahead(now) or 0.0))
+        return round(now * 1000 + (self._ahead(now) or 0.0))
+
+    def latest(self) -> int | str:
+        """The greatest value (ms) that the clock can have now; "" until a script has returned it."""
+        now = self.now()
+        return now + CUT if isinstance(now, int) else now

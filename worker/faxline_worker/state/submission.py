@@ -99,7 +99,7 @@ class SubmissionStore:
         longer = max(0, admitted.linger - self._linger)
         life = self.lifetime + longer + math.ceil(size / self._rate * 1000)
         control_call = "1" if admitted.control_call else ""
-        args = (admitted.permit, held_for, life, control_call, context.steady.now())
+        args = (admitted.permit, held_for, life, control_call, context.steady.latest())
         if context.confirmation and not control_call:  # losing the mark of a control call is harmless
             reply = context.scripts.confirmed(context.confirmation, "mark", *args)
         else:
