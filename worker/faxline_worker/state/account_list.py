@@ -5,7 +5,7 @@ account here, and drains it.
 """
 
 from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import redis
@@ -45,7 +45,7 @@ class AccountList:
         self._add(keys=[ACCOUNTS], args=list(names))
         folders = {name: self._directory for name in names if self._has_folder(name)}
         others = [name for name in names if name not in folders]
-        with self._noting() as pipe:
+        with suppress(redis.OutOfMemoryError), self._noting() as pipe:  # folders are noted again in a minute
             pipe.hdel(DRAINING, *names)
             if folders:
                 pipe.hset(FOLDERS, mapping=folders)
@@ -89,9 +89,12 @@ class AccountList:
 
     @contextmanager
     def _noting(self) -> Iterator[Any]:
-        """Run the commands that are queued in the block, all of one slot, in a transaction."""
+        """Run the commands that are queued in the block, all of one slot.
+
+        Not in a transaction, in which a full Redis refuses also what frees memory.
+        """
         try:
-            with self._client.pipeline(transaction=True) as pipe:
+            with self._client.pipeline(transaction=False) as pipe:
                 yield pipe
                 pipe.execute()
         except redis.exceptions.NoPermissionError:
