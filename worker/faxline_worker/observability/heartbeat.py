@@ -34,6 +34,9 @@ LARGEST = 4096
 """The most bytes of a heartbeat, on average, that are read."""
 MANY = 2000
 """The most characters of accounts' names that a heartbeat holds."""
+STARTING = 0.25
+"""Seconds between two heartbeats until the process is at work, which is so seen soon."""
+UNWRITTEN = "no heartbeat can be written"
 
 
 class Heartbeat:
@@ -91,6 +94,7 @@ class Heartbeat:
         self._thread.join(PATIENCE)
 
     def _run(self) -> None:
+        begun = False
         while not self._stop.is_set():
             stalled = self._loops.stalled()
             if not stalled:
@@ -102,7 +106,8 @@ class Heartbeat:
             }
             state = ProcessState.NOT_READY if trouble else ProcessState.WORKING
             self._write(ProcessState.STALLED if stalled else state, trouble)
-            self._stop.wait(self._every)
+            begun = begun or not trouble
+            self._stop.wait(self._every if begun else min(self._every, STARTING))
         self._write(ProcessState.ENDED, {})
 
     def _write(self, state: ProcessState, trouble: Mapping[str, str]) -> None:
@@ -112,7 +117,7 @@ class Heartbeat:
             fields["accounts"] = names
         fields |= self._more()
         named = {member: fields.pop(member) for member in NAMED if member in fields}
-        with self._telling(self._key, "no heartbeat can be written"):
+        with self._telling(self._key, UNWRITTEN):
             clock: Any = self._client.time()
             now = clock[0] * 1000 + clock[1] // 1000
             self._fields.setdefault("since", now)
@@ -131,6 +136,8 @@ class Heartbeat:
         try:
             yield
         except redis.RedisError as error:
+            if not isinstance(error, redis.exceptions.NoPermissionError):  # whichever of the writes it met
+                key, what = self._key, UNWRITTEN
             if not self._lost.get(key):
                 self._log.warning(what, error=self._why(error, key))
             self._lost[key] = True

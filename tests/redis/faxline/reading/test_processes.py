@@ -39,7 +39,7 @@ def test_a_process_tells_what_it_is_and_is_at_work_until_it_ends(
     heartbeat = Heartbeat(redis_client, "dispatcher", ["default", "acme"], loops, Mock())
     heartbeat.start()
     with closing(heartbeat):
-        wait_until(line.processes)
+        wait_until(lambda: [process for process in line.processes() if process.serves("acme")])
         found = only(line)
         assert (found.role, found.name, found.state) == ("dispatcher", heartbeat.name, "working")
         assert found.name.startswith(f"{found.host}:{found.pid}:")
