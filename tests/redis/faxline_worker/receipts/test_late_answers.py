@@ -222,6 +222,7 @@ def test_a_fax_is_not_delivered_again_while_ifax_has_an_older_request_of_it(
     ]
     assert (scene.state(JOB), scene.record(JOB)["job_id"]) == ("submitted", "77")
     assert scene.client.zcard(scene.keys.delayed) == 0
+    assert scene.client.zscore(scene.keys.submitted, JOB)  # so that its receipt has a deadline
     assert scene.receipt("78", "failed", again="busy").result == "repeated"
     scene.receipt("77", "failed", again="busy")
     assert scene.state(JOB) == "queued"

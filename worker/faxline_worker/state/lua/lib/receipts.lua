@@ -93,7 +93,8 @@ function apply_receipt(options, id, job, receipt, batch)
     hold_failure(options, id, receipt)
     return 'held'
   end
-  if before == 'queued' then leave_queue(options, id, job) else take_out(batch, 'ZREM', keys[OPEN[before]], id) end
+  local later = not (job.also or job.undecided) and batch or nil -- await_other may put the job into the index again
+  if before == 'queued' then leave_queue(options, id, job) else take_out(later, 'ZREM', keys[OPEN[before]], id) end
   if before == 'unconfirmed' then count_ended(batch, 'unconfirmed', -1) end
   local said = { code = receipt.code, reason = receipt.reason, message = receipt.message, pages = receipt.pages,
     transferred = receipt.transferred }
