@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 import redis
 from starlette.routing import Route
 
-from faxline_console.guard import COOKIE
-from faxline_console.people import Person, Role
+from faxline_console.access.guard import COOKIE
+from faxline_console.access.people import Person, Role
 from tests.access_stage import NUMBER, SECRET, STATES, Answers, begun, content, named, stage
 from tests.consoles import RADIOLOGY, Console, Somebody
 from tests.hostile_files import plain_pdf

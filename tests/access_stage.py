@@ -11,7 +11,7 @@ import httpx
 import redis
 
 from faxline.contract.redis_keys import RedisKeys
-from faxline_console.guard import COOKIE
+from faxline_console.access.guard import COOKIE
 
 KEYS = RedisKeys("north")
 NUMBER = "+12025550168"

@@ -13,13 +13,13 @@ from argon2 import PasswordHasher
 
 from faxline.contract.redis_keys import RedisKeys
 from faxline_archive.database import open_database
+from faxline_console.access.guard import COOKIE, Guard
+from faxline_console.access.people import Person, Role
+from faxline_console.access.store import ConsoleStore
 from faxline_console.app import make_app
-from faxline_console.guard import COOKIE, Guard
-from faxline_console.mailing_store import MailingStore
-from faxline_console.people import Person, Role
+from faxline_console.mailings.store import MailingStore
 from faxline_console.process import make_pages
 from faxline_console.rendering import Renderer, make_environment
-from faxline_console.store import ConsoleStore
 from faxline_worker.config.live_accounts import LiveAccounts
 from faxline_worker.config.settings import read_settings
 from tests.browserless import Browser

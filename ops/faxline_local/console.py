@@ -42,9 +42,9 @@ def start_console(local: Local, directory: Path) -> Started | None:
     if not all(map(find_spec, NEEDED)):
         return None
     from faxline_archive.database import open_database  # noqa: PLC0415 - only with the extra
-    from faxline_console.links import Links  # noqa: PLC0415 - as above
-    from faxline_console.people import Person, Role  # noqa: PLC0415 - as above
-    from faxline_console.store import ConsoleStore  # noqa: PLC0415 - as above
+    from faxline_console.access.links import Links  # noqa: PLC0415 - as above
+    from faxline_console.access.people import Person, Role  # noqa: PLC0415 - as above
+    from faxline_console.access.store import ConsoleStore  # noqa: PLC0415 - as above
 
     url, port = f"sqlite:///{directory.absolute() / 'console.db'}", free_port()
     engine = open_database(url, writes=True)

@@ -17,7 +17,7 @@ from datetime import UTC, datetime, timedelta
 
 import httpx
 
-from faxline_console.people import Role
+from faxline_console.access.people import Role
 from tests.benchmarks.archive_faxes import ACCOUNT, number
 from tests.benchmarks.console_rig import EVERY, MAILING, Rig, Somebody, role_name, search
 from tests.benchmarks.console_viewers import PAGES, Cost, costs

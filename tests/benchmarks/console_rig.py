@@ -21,9 +21,9 @@ from sqlalchemy import create_engine, text
 from faxline.contract.redis_keys import RedisKeys
 from faxline_archive.database import open_database
 from faxline_archive.schema import EVENTS, positions
-from faxline_console.guard import COOKIE
-from faxline_console.people import Person, Role
-from faxline_console.store import ConsoleStore
+from faxline_console.access.guard import COOKIE
+from faxline_console.access.people import Person, Role
+from faxline_console.access.store import ConsoleStore
 from faxline_local.processes import Part, free_port
 from faxline_local.redis_access import Access
 from faxline_local.redis_server import RedisServer

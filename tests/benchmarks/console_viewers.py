@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 
 from faxline.contract.redis_keys import RedisKeys
-from faxline_console.people import Role
+from faxline_console.access.people import Role
 from tests.benchmarks.archive_faxes import ACCOUNT
 from tests.benchmarks.console_rig import MAILING, Rig, Somebody, event, role_name
 

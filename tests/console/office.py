@@ -14,8 +14,8 @@ from faxline.contract.errors import ArchiveUnavailable
 from faxline.reading.archived import Wanted
 from faxline_archive.database import open_database
 from faxline_archive.inquiries import URL, Inquiries
-from faxline_console.people import Person, Role
-from faxline_console.store import ConsoleStore
+from faxline_console.access.people import Person, Role
+from faxline_console.access.store import ConsoleStore
 from faxline_local.processes import free_port, wait_for
 from faxline_local.redis_access import Access
 from faxline_local.server_binaries import ServerBinary

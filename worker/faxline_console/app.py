@@ -18,9 +18,9 @@ from structlog.typing import FilteringBoundLogger
 from faxline import FaxlineError, JobNotFound, QueueUnavailable
 from faxline.contract.errors import OrderTimeout
 from faxline_archive.database import is_away
-from faxline_console.guard import Guard, Page
-from faxline_console.headers import Headers, TooLargeError
-from faxline_console.lines import Lines
+from faxline_console.access.guard import Guard, Page
+from faxline_console.access.headers import Headers, TooLargeError
+from faxline_console.live.lines import Lines
 from faxline_console.pages.sign_in import START, SignIn
 from faxline_console.rendering import STATIC, Renderer
 

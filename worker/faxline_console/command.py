@@ -8,12 +8,12 @@ from zoneinfo import ZoneInfo
 
 import typer
 
-from faxline_console.people import Person, Role
+from faxline_console.access.people import Person, Role
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from faxline_console.store import ConsoleStore
+    from faxline_console.access.store import ConsoleStore
     from faxline_worker.config.settings import Settings
 
 console = typer.Typer(
@@ -127,7 +127,7 @@ def link_user(name: Name) -> None:
     """Print a link that signs a user in once, within 15 minutes."""
 
     def make(store: "ConsoleStore") -> None:
-        from faxline_console.links import Links  # noqa: PLC0415 - as in _store
+        from faxline_console.access.links import Links  # noqa: PLC0415 - as in _store
 
         settings = _settings().console
         address = settings.url or f"http://{settings.host}:{settings.port}"

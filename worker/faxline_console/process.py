@@ -14,16 +14,19 @@ import uvicorn
 
 from faxline.contract.connections.cluster_url import cluster_url
 from faxline_archive.database import open_database
+from faxline_console.access.guard import Guard, Page
+from faxline_console.access.sessions import Lifetimes
+from faxline_console.access.store import ConsoleStore
+from faxline_console.acting.left_alone import LeftAlone
 from faxline_console.app import make_app
-from faxline_console.counts import Counts
-from faxline_console.ended import Ended
-from faxline_console.finding import Finder
-from faxline_console.guard import Guard, Page
-from faxline_console.kept_lines import KeptLines
-from faxline_console.left_alone import LeftAlone
-from faxline_console.lines import Lines
-from faxline_console.live import Live
-from faxline_console.mailing_store import MailingStore
+from faxline_console.archive.ended import Ended
+from faxline_console.asking.kept_lines import KeptLines
+from faxline_console.finding.finder import Finder
+from faxline_console.live.counts import Counts
+from faxline_console.live.lines import Lines
+from faxline_console.live.watch import Live
+from faxline_console.mailings.store import MailingStore
+from faxline_console.mailings.uploads import Uploads
 from faxline_console.metrics import ConsoleMetrics, Counted, count_sessions
 from faxline_console.pages.accounts import AccountPages
 from faxline_console.pages.attention import AttentionPages
@@ -41,9 +44,6 @@ from faxline_console.pages.system import SystemPages
 from faxline_console.pages.usage import UsagePages
 from faxline_console.purging import purge_often
 from faxline_console.rendering import Renderer, make_environment
-from faxline_console.sessions import Lifetimes
-from faxline_console.store import ConsoleStore
-from faxline_console.uploads import Uploads
 from faxline_worker.config.console import Console
 from faxline_worker.config.live_accounts import LiveAccounts
 from faxline_worker.observability.heartbeat import Heartbeat

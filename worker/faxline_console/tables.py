@@ -3,8 +3,6 @@
 from sqlalchemy import BigInteger, Column, Engine, ForeignKey, MetaData, String, Table, Text
 from sqlalchemy.schema import DropTable
 
-from faxline_console.people import Person, Role
-
 metadata = MetaData()
 users = Table(
     "users",
@@ -69,27 +67,3 @@ def migrate(engine: Engine) -> None:
     with engine.begin() as database:
         for name in FORMER:
             database.execute(DropTable(Table(name, MetaData()), if_exists=True))
-
-
-def to_row(person: Person) -> dict[str, str]:
-    """The columns of a person."""
-    return {
-        "name": person.name,
-        "role": str(person.role),
-        "accounts": ",".join(sorted(person.accounts)),
-        "department": "=".join(person.department) if person.department else "",
-        "zone": person.zone,
-    }
-
-
-def to_person(row: object) -> Person:
-    """The person of a row of `users`."""
-    values: dict[str, str] = dict(row)  # type: ignore[call-overload]
-    key, _, value = values["department"].partition("=")
-    return Person(
-        values["name"],
-        Role(values["role"]),
-        frozenset(filter(None, values["accounts"].split(","))),
-        (key, value) if key else None,
-        values["zone"],
-    )

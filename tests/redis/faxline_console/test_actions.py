@@ -10,8 +10,8 @@ from faxline import QueueUnavailable
 from faxline.contract.redis_keys import RedisKeys
 from faxline.contract.states import JobState
 from faxline.reading.job import Job
-from faxline_console.line import ConsoleLine
-from faxline_console.resends import LONGEST_ID, again
+from faxline_console.acting.resends import LONGEST_ID, again
+from faxline_console.live.line import ConsoleLine
 from tests.consoles import Console, Somebody, put_fax, shown
 
 KEYS = RedisKeys("north")

@@ -123,11 +123,11 @@ def test_a_departments_faxes_are_found_behind_many_of_others(
 ) -> None:
     for number in range(50):
         fax(redis_client, f"more.{number}", "billing", -number)
-    monkeypatch.setattr("faxline_console.finding.MOST_LIVE", 20)
+    monkeypatch.setattr("faxline_console.finding.finder.MOST_LIVE", 20)
     person = console.person("radiologist")
     assert "scan.1" in person.get("/faxes?q=state:queued").text
     assert "Cancel 1 fax?" in shown(person.act("/faxes/plan", verb="cancel", all="1", q="state:queued"))
-    monkeypatch.setattr("faxline_console.own_faxes.MOST_READ", 30)
+    monkeypatch.setattr("faxline_console.finding.own_faxes.MOST_READ", 30)
     page = shown(person.get("/faxes?q=state:queued"))
     assert "No fax was found, and not all were searched" in page
     plan = shown(person.act("/faxes/plan", verb="cancel", all="1", q="state:queued"))
@@ -143,13 +143,13 @@ def test_a_departments_doubt_is_found_behind_many_of_others_and_every_doubt_is_c
     redis_client.zadd(
         KEYS.in_doubt, {**{f"a.{number:02}": math.inf for number in range(30)}, "zz.1": math.inf}
     )
-    monkeypatch.setattr("faxline_console.cases.MOST", 10)
+    monkeypatch.setattr("faxline_console.acting.cases.MOST", 10)
     radiologist, operator = console.person("radiologist"), console.person("operator")
     assert "zz.1" in radiologist.get("/attention").text
     page = shown(operator.get("/attention"))
     assert "31 open" in page
     assert "21 more are not shown here" in page
-    monkeypatch.setattr("faxline_console.own_faxes.MOST_READ", 20)
+    monkeypatch.setattr("faxline_console.finding.own_faxes.MOST_READ", 20)
     page = shown(radiologist.get("/attention"))
     assert "Nothing needs you" not in page
     assert "not all were searched" in page

@@ -9,7 +9,7 @@ import pytest
 import redis
 
 from faxline.contract.redis_keys import RedisKeys
-from faxline_console import acts
+from faxline_console.telling import acts
 from tests.consoles import Console, put_fax, shown
 from tests.stage.archives import BEGIN, RECEIPT, StagedFax
 
@@ -115,7 +115,7 @@ def test_nobody_else_is_shown_a_number_or_a_receipt(
 def test_no_number_is_shown_that_no_dispatcher_noted(
     console: Console, redis_client: redis.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("faxline_console.line.TIMEOUT", 0.05)
+    monkeypatch.setattr("faxline_console.live.line.TIMEOUT", 0.05)
     answer = console.person("clerk").act("/faxes/north/old/reveal")
     assert answer.status_code == 503
     assert NUMBER not in answer.text

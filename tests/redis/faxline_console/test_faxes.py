@@ -10,7 +10,7 @@ import pytest
 import redis
 
 from faxline.contract.redis_keys import RedisKeys
-from faxline_console.picks import Pick
+from faxline_console.acting.picks import Pick
 from tests.consoles import Console, put_fax, shown
 from tests.stage.archives import BEGIN, StagedArchive
 
@@ -304,7 +304,7 @@ def test_with_the_database_away_the_live_ones_are_shown_and_the_page_says_so(
 def test_a_plan_and_an_export_say_what_is_not_in_them(
     console: Console, redis_client: redis.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("faxline_console.chosen.MOST", 2)
+    monkeypatch.setattr("faxline_console.acting.chosen.MOST", 2)
     for number in range(3):
         live(redis_client, f"w{number}")
     clerk = console.person("clerk")

@@ -13,8 +13,8 @@ import redis
 from faxline import QueueUnavailable
 from faxline.contract.redis_keys import RedisKeys
 from faxline.reading.job import Job
-from faxline_console.line import ConsoleLine
-from faxline_console.picks import Pick
+from faxline_console.acting.picks import Pick
+from faxline_console.live.line import ConsoleLine
 from tests.archives import new_archive
 from tests.consoles import Console, shown
 from tests.stage.archives import BEGIN, StagedArchive, StagedFax

@@ -10,9 +10,9 @@ import pytest
 import redis
 
 from faxline.contract.redis_keys import RedisKeys
-from faxline_console.lines import Lines
-from faxline_console.live import Live
-from faxline_console.people import Person, Role
+from faxline_console.access.people import Person, Role
+from faxline_console.live.lines import Lines
+from faxline_console.live.watch import Live
 from tests.consoles import Console
 
 ALL = Person("ada", Role.OPERATOR)
@@ -61,7 +61,7 @@ def test_accounts_that_go_while_they_are_read_do_not_end_what_open_pages_are_tol
 ) -> None:
     """The first look names an account that the lines know no more, or none at all."""
     looks, known = [first], Lines.accounts
-    monkeypatch.setattr("faxline_console.live.RETRY", 0.01)
+    monkeypatch.setattr("faxline_console.live.watch.RETRY", 0.01)
 
     async def look(console: Console) -> int:
         live = Live(console.lines, pause=0.01, block=0.3)

@@ -9,8 +9,8 @@ import pytest
 import redis
 
 from faxline.contract.redis_keys import RedisKeys
-from faxline_console.mailing_store import Reserved
-from faxline_console.people import Person, Role
+from faxline_console.access.people import Person, Role
+from faxline_console.mailings.store import Reserved
 from tests.consoles import RADIOLOGY, Console, shown
 from tests.redis.faxline_console.test_mailings import draft_of, upload
 from tests.stage.archives import StagedArchive

@@ -9,10 +9,11 @@ import redis
 
 from faxline.contract.connections.redis_url import connect
 from faxline.contract.redis_keys import RedisKeys
-from faxline_console import mailing_state, standing
-from faxline_console.line import ConsoleLine
-from faxline_console.mailing_store import Reserved
-from faxline_console.people import Person, Role
+from faxline_console.access.people import Person, Role
+from faxline_console.live import standing
+from faxline_console.live.line import ConsoleLine
+from faxline_console.mailings import state as mailing_state
+from faxline_console.mailings.store import Reserved
 from faxline_local.redis_cluster import RedisCluster
 from tests.consoles import RADIOLOGY, Console, shown
 from tests.stage.archives import StagedArchive

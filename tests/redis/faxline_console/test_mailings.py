@@ -13,10 +13,10 @@ from sqlalchemy import update
 
 from faxline.contract.errors import PushInterrupted, QueueUnavailable
 from faxline.contract.redis_keys import RedisKeys
-from faxline_console.downloads import csv_file
-from faxline_console.line import ConsoleLine
-from faxline_console.mailing_store import Reserved
-from faxline_console.people import Person, Role
+from faxline_console.access.people import Person, Role
+from faxline_console.live.line import ConsoleLine
+from faxline_console.mailings.store import Reserved
+from faxline_console.showing.downloads import csv_file
 from faxline_console.tables import mailings
 from tests.archives import new_archive
 from tests.consoles import Console, Somebody, shown

@@ -10,8 +10,8 @@ import redis
 from faxline import QueueUnavailable
 from faxline.contract.redis_keys import RedisKeys
 from faxline_archive.database import open_database
-from faxline_console import finding
-from faxline_console.line import ConsoleLine
+from faxline_console.finding import finder as finding
+from faxline_console.live.line import ConsoleLine
 from tests.archives import new_archive
 from tests.consoles import Console, Somebody, put_fax
 from tests.stage.archives import StagedArchive, StagedFax

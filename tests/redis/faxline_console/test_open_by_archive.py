@@ -11,7 +11,7 @@ from sqlalchemy import delete, insert, update
 
 from faxline.contract.redis_keys import RedisKeys
 from faxline_archive.schema import gaps, positions
-from faxline_console.picks import Pick
+from faxline_console.acting.picks import Pick
 from tests.archives import new_archive
 from tests.consoles import Console, shown
 from tests.stage.archives import BEGIN, StagedArchive, StagedFax
@@ -45,9 +45,9 @@ def console(console: Console, redis_client: redis.Redis, monkeypatch: pytest.Mon
         put(redis_client, f"r{n}", 40 + n, of("radiology", n))
     put(redis_client, "sent", 50, of("radiology", 50), "submitted")
     redis_client.hset(KEYS.account_state, mapping={"archive": "1", "archived_events": "1-0 1"})
-    monkeypatch.setattr("faxline_console.own_faxes.FEW", MOST)
-    monkeypatch.setattr("faxline_console.own_faxes.MOST_READ", MOST)
-    monkeypatch.setattr("faxline_console.finding.MOST_LIVE", MOST)
+    monkeypatch.setattr("faxline_console.finding.own_faxes.FEW", MOST)
+    monkeypatch.setattr("faxline_console.finding.own_faxes.MOST_READ", MOST)
+    monkeypatch.setattr("faxline_console.finding.finder.MOST_LIVE", MOST)
     return console
 
 
@@ -110,7 +110,7 @@ def test_where_a_fax_stands_and_whose_it_is_is_what_redis_says(
 def test_one_that_is_being_submitted_is_found_though_no_event_told_of_it(
     console: Console, redis_client: redis.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("faxline_console.ended_open.MOST", 2)
+    monkeypatch.setattr("faxline_console.archive.open_faxes.MOST", 2)
     put(redis_client, "r0", 40, of("radiology"), "submitting")
     redis_client.zadd(KEYS.permits, {"token|r0": 9e15})
     assert found(console, "state:sending") == ["sent", "r0"]
@@ -119,7 +119,7 @@ def test_one_that_is_being_submitted_is_found_though_no_event_told_of_it(
 def test_pages_go_through_all_and_the_numbers_say_that_there_are_more(
     console: Console, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("faxline_console.ended_open.MOST", 3)
+    monkeypatch.setattr("faxline_console.archive.open_faxes.MOST", 3)
     monkeypatch.setattr("faxline_console.pages.faxes.ROWS", 2)
     person, seen, address = console.person("radiologist"), list[str](), "/faxes?q=state:queued"
     while address:
@@ -147,7 +147,7 @@ def test_where_the_archive_may_lack_faxes_redis_alone_is_gone_through(
     place = positions.c.stream == "events"
     marks: Any = {"archive": "1", "archived_events": "1-0 1"}
     redis_client.hset(KEYS.account_state, mapping=marks)
-    monkeypatch.setattr("faxline_console.own_faxes.FEW", 1)
+    monkeypatch.setattr("faxline_console.finding.own_faxes.FEW", 1)
     with Console(redis_url, tmp_path, FAXLINE_ARCHIVE__URL=url) as console:
         assert found(console, "state:queued") == []  # the archive knows nothing of it
         with engine.begin() as connection:
@@ -159,7 +159,7 @@ def test_where_the_archive_may_lack_faxes_redis_alone_is_gone_through(
             elif why == "never read":
                 connection.execute(delete(positions).where(place))
         if why == "behind":
-            monkeypatch.setattr("faxline_console.own_faxes.MOST_UNREAD", 1)
+            monkeypatch.setattr("faxline_console.finding.own_faxes.MOST_UNREAD", 1)
             for _ in range(2):
                 happen(redis_client, "b0")
         elif why == "no archive reads":

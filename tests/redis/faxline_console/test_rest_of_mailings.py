@@ -10,8 +10,8 @@ import redis
 
 from faxline import FaxLine
 from faxline.contract.redis_keys import RedisKeys
-from faxline_console.outlook import end_of_queue
-from faxline_console.rendering import Times
+from faxline_console.showing.formats import Times
+from faxline_console.showing.outlook import end_of_queue
 from tests.consoles import Console, Somebody, put_fax, shown
 from tests.stage.archives import BEGIN
 
@@ -87,7 +87,7 @@ def test_the_rest_of_a_large_mailing_is_canceled_by_one_plan_and_of_a_larger_one
     plan = rest_plan(person, "north/june")
     assert "Cancel 1,200 faxes?" in shown(plan)
     assert "and 200 more" in shown(plan)
-    monkeypatch.setattr("faxline_console.chosen.MOST_REST", 1100)
+    monkeypatch.setattr("faxline_console.acting.chosen.MOST_REST", 1100)
     less = shown(rest_plan(person, "north/june"))
     assert "More than 1,100 faxes of it are open" in less
     monkeypatch.undo()

@@ -10,8 +10,8 @@ import pytest
 import redis
 
 from faxline.contract.redis_keys import RedisKeys
-from faxline_console import resends
-from faxline_console.seen import NOT_SETTLED
+from faxline_console.acting import resends
+from faxline_console.acting.seen import NOT_SETTLED
 from tests.consoles import Console, Somebody, put_fax, shown
 from tests.stage.archives import BEGIN, StagedArchive
 

@@ -12,7 +12,7 @@ import pytest
 import redis
 
 from faxline.contract.redis_keys import RedisKeys
-from faxline_console.people import Person, Role
+from faxline_console.access.people import Person, Role
 from tests.consoles import Console, shown
 
 FIELDS = {

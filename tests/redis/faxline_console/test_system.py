@@ -19,9 +19,9 @@ from faxline_archive.privacy import Privacy
 from faxline_archive.progress import Read
 from faxline_archive.schema import AUDIT
 from faxline_archive.writer import write
-from faxline_console import audited
-from faxline_console.line import ConsoleLine
+from faxline_console.live.line import ConsoleLine
 from faxline_console.pages.system import tells_of, verdict
+from faxline_console.telling import audited
 from tests.archives import new_archive
 from tests.consoles import Console, shown
 from tests.stage.archives import StagedFax

@@ -8,7 +8,7 @@ from unittest.mock import Mock
 import pytest
 
 from faxline_console.rendering import HERE, STATIC, make_environment
-from faxline_console.words import EVENTS, STATES
+from faxline_console.showing.words import EVENTS, STATES
 
 
 def test_each_vendored_file_has_the_hash_of_its_version() -> None:

@@ -6,10 +6,10 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from faxline_archive.database import open_database
-from faxline_console import store
+from faxline_console.access import store
+from faxline_console.access.people import Person, Role
+from faxline_console.access.store import ConsoleStore
 from faxline_console.command import console
-from faxline_console.people import Person, Role
-from faxline_console.store import ConsoleStore
 from tests.consoles import QUICK
 
 ADA = Person("ada", Role.CLERK, frozenset({"north"}), ("department", "radiology"), "Europe/Berlin")

@@ -15,16 +15,16 @@ from sqlalchemy import ColumnElement, Connection, Select, text
 from faxline.contract.sealing.keyring import Keyring, new_key
 from faxline_archive.privacy import Privacy
 from faxline_archive.search import page_query
-from faxline_console.ended import Ended
-from faxline_console.ended_audit import audit_of
-from faxline_console.ended_open import name_open
-from faxline_console.ended_query import looked_up, named, searches
-from faxline_console.mailing_progress import progress_of
-from faxline_console.mailing_store import Pushed
-from faxline_console.marks import Mark
-from faxline_console.people import Person, Role
-from faxline_console.query import Query, parse_query
-from faxline_console.tallies import FRESH, MOST, REMEMBERED, SHARE, Known, Tally, count_ended
+from faxline_console.access.people import Person, Role
+from faxline_console.archive.audit import audit_of
+from faxline_console.archive.ended import Ended
+from faxline_console.archive.open_faxes import name_open
+from faxline_console.archive.searches import looked_up, named, searches
+from faxline_console.asking.marks import Mark
+from faxline_console.asking.query import Query, parse_query
+from faxline_console.finding.tallies import FRESH, MOST, REMEMBERED, SHARE, Known, Tally, count_ended
+from faxline_console.mailings.progress import progress_of
+from faxline_console.mailings.store import Pushed
 from tests.archives import new_archive
 from tests.stage.archives import BEGIN, StagedArchive, StagedFax
 

@@ -8,9 +8,9 @@ from sqlalchemy import text
 
 from faxline.contract.check import Result
 from faxline_archive.database import open_database
+from faxline_console.access.people import Person, Role
+from faxline_console.access.store import ConsoleStore
 from faxline_console.examination import examine
-from faxline_console.people import Person, Role
-from faxline_console.store import ConsoleStore
 
 QUICK = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
 EVERYWHERE = "0.0.0.0"  # noqa: S104 - a setting; nothing listens

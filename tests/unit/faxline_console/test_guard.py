@@ -16,16 +16,16 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
 from faxline_archive.database import open_database
+from faxline_console.access.guard import COOKIE, Guard, Page, person_of
+from faxline_console.access.headers import POLICY
+from faxline_console.access.links import Links
+from faxline_console.access.people import Person, Right, Role
+from faxline_console.access.sessions import Lifetimes
+from faxline_console.access.store import ConsoleStore
 from faxline_console.app import make_app
-from faxline_console.guard import COOKIE, Guard, Page, person_of
-from faxline_console.headers import POLICY
-from faxline_console.lines import Lines
-from faxline_console.links import Links
+from faxline_console.live.lines import Lines
 from faxline_console.pages.sign_in import AT_ONCE, WAITING
-from faxline_console.people import Person, Right, Role
 from faxline_console.rendering import Renderer, make_environment
-from faxline_console.sessions import Lifetimes
-from faxline_console.store import ConsoleStore
 from faxline_worker.config.live_accounts import LiveAccounts
 from faxline_worker.config.settings import read_settings
 from tests.browserless import Browser

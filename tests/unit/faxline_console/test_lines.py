@@ -8,10 +8,10 @@ import pytest
 import structlog
 
 from faxline import JobNotFound
-from faxline_console.line import ConsoleLine
-from faxline_console.lines import Lines
-from faxline_console.people import Person, Role
-from faxline_console.pushing import AccountRemoved
+from faxline_console.access.people import Person, Role
+from faxline_console.live.line import ConsoleLine
+from faxline_console.live.lines import Lines
+from faxline_console.live.pushing import AccountRemoved
 from faxline_worker.config.live_accounts import LiveAccounts
 from faxline_worker.config.settings import read_settings
 

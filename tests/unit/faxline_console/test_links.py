@@ -9,11 +9,11 @@ from argon2 import PasswordHasher
 from sqlalchemy import select
 
 from faxline_archive.database import open_database
-from faxline_console.guard import COOKIE
-from faxline_console.links import LASTS, Links
-from faxline_console.passwords import UserInvalid
-from faxline_console.people import Person, Role
-from faxline_console.store import ConsoleStore
+from faxline_console.access.guard import COOKIE
+from faxline_console.access.links import LASTS, Links
+from faxline_console.access.passwords import UserInvalid
+from faxline_console.access.people import Person, Role
+from faxline_console.access.store import ConsoleStore
 from faxline_console.tables import links
 from tests.consoles import Console
 

@@ -10,13 +10,13 @@ from starlette.requests import Request
 from starlette.responses import StreamingResponse
 
 from faxline_archive.database import open_database
+from faxline_console.access.people import Person, Role
+from faxline_console.access.store import ConsoleStore
 from faxline_console.pages.live import MOST, LivePages
-from faxline_console.people import Person, Role
-from faxline_console.store import ConsoleStore
 from tests.consoles import QUICK
 
 if TYPE_CHECKING:
-    from faxline_console.live import Live
+    from faxline_console.live.watch import Live
 
 
 class Busy:

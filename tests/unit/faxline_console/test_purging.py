@@ -10,15 +10,15 @@ from sqlalchemy import Table, func, select
 from sqlalchemy.exc import OperationalError
 
 from faxline_archive.database import open_database
-from faxline_console.kept_lines import LONGEST, KeptLines, searches
-from faxline_console.links import LASTS, Links
-from faxline_console.mailing_rows import Draft
-from faxline_console.people import Person, Role
+from faxline_console.access.links import LASTS, Links
+from faxline_console.access.people import Person, Role
+from faxline_console.access.sessions import Lifetimes, Session
+from faxline_console.access.store import ConsoleStore
+from faxline_console.asking.kept_lines import LONGEST, KeptLines, searches
+from faxline_console.mailings.rows import Draft
+from faxline_console.mailings.uploads import Uploads, upload_files, uploads
 from faxline_console.purging import purge_often
-from faxline_console.sessions import Lifetimes, Session
-from faxline_console.store import ConsoleStore
 from faxline_console.tables import links, sessions
-from faxline_console.uploads import Uploads, upload_files, uploads
 from tests.consoles import QUICK
 
 LINE = "to:+12025550147"

@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 
 from faxline.contract.states import JobState
 from faxline.reading.job import Job
-from faxline_console.asked import misread
-from faxline_console.number_words import names_number
-from faxline_console.people import Person, Role
-from faxline_console.query import Query, QueryInvalid, line_of, parse_query, with_state
-from faxline_console.rendering import member
+from faxline_console.access.people import Person, Role
+from faxline_console.asking.asked import misread
+from faxline_console.asking.number_words import names_number
+from faxline_console.asking.query import Query, QueryInvalid, line_of, parse_query, with_state
+from faxline_console.showing.formats import member
 
 NEW_YORK = ZoneInfo("America/New_York")
 NOW = datetime(2026, 11, 24, 3, 0, tzinfo=UTC)  # still the 23rd in New York

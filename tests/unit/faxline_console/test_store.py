@@ -9,12 +9,12 @@ from argon2 import PasswordHasher
 from sqlalchemy import inspect, update
 
 from faxline_archive.database import open_database
-from faxline_console.passwords import UserInvalid
-from faxline_console.people import Person, Role
-from faxline_console.sessions import Lifetimes
-from faxline_console.store import MOST_SESSIONS, ConsoleStore
+from faxline_console.access.passwords import UserInvalid
+from faxline_console.access.people import Person, Role
+from faxline_console.access.sessions import Lifetimes
+from faxline_console.access.store import MOST_SESSIONS, ConsoleStore
+from faxline_console.access.tries import TooManyTries
 from faxline_console.tables import users
-from faxline_console.tries import TooManyTries
 
 QUICK = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
 PASSWORD = "correct horse battery"

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from faxline_console.rendering import Times
+from faxline_console.showing.formats import Times
 
 NOVEMBER = Times("America/New_York", datetime(2026, 11, 24, 18, 0, tzinfo=UTC))
 

@@ -7,10 +7,17 @@ from sqlalchemy import Engine, func, select
 
 from faxline.contract.sealing.keyring import Keyring, new_key
 from faxline_archive.database import open_database
-from faxline_console.mailing_rows import Draft
-from faxline_console.people import Person, Role
-from faxline_console.store import ConsoleStore
-from faxline_console.uploads import KEPT, OF_SESSION, Uploads, UploadsFullError, upload_files, uploads
+from faxline_console.access.people import Person, Role
+from faxline_console.access.store import ConsoleStore
+from faxline_console.mailings.rows import Draft
+from faxline_console.mailings.uploads import (
+    KEPT,
+    OF_SESSION,
+    Uploads,
+    UploadsFullError,
+    upload_files,
+    uploads,
+)
 from tests.consoles import QUICK
 
 DRAFT = Draft(

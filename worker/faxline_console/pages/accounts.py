@@ -12,13 +12,14 @@ from faxline.contract.wording import plural
 from faxline.reading.account_state import OPERATOR, AccountState
 from faxline.reading.draining import UNDER_WAY, Drained
 from faxline.reading.forecast import forecast
-from faxline_console.actors import who
-from faxline_console.guard import Page, person_of
-from faxline_console.lines import Lines
-from faxline_console.outlook import moment_of, paused_words
-from faxline_console.people import Right
-from faxline_console.rendering import Renderer, Times
-from faxline_console.words import limit_reached, reason_words
+from faxline_console.access.actors import who
+from faxline_console.access.guard import Page, person_of
+from faxline_console.access.people import Right
+from faxline_console.live.lines import Lines
+from faxline_console.rendering import Renderer
+from faxline_console.showing.formats import Times
+from faxline_console.showing.outlook import moment_of, paused_words
+from faxline_console.showing.words import limit_reached, reason_words
 
 PROBED = {
     "done": "The probe goes now, as soon as a fax waits. The account opens when iFax takes it.",

@@ -13,16 +13,16 @@ from starlette.responses import RedirectResponse, Response
 from faxline import JobNotFound
 from faxline.contract.errors import JobIdTaken, NotInDoubt, NotSettled
 from faxline.contract.states import JobState
-from faxline_console.actors import who
-from faxline_console.cases import KINDS, Case, Cases
-from faxline_console.counts import Counts
-from faxline_console.guard import Page, person_of
-from faxline_console.left_alone import LeftAlone
-from faxline_console.lines import Lines, name_of
-from faxline_console.people import Right
+from faxline_console.access.actors import who
+from faxline_console.access.guard import Page, person_of
+from faxline_console.access.people import Right
+from faxline_console.acting.cases import KINDS, Case, Cases
+from faxline_console.acting.left_alone import LeftAlone
+from faxline_console.acting.seen import changed, why_not_settled
+from faxline_console.live.counts import Counts
+from faxline_console.live.lines import Lines, name_of
 from faxline_console.rendering import Renderer
-from faxline_console.seen import changed, why_not_settled
-from faxline_console.words import STATES
+from faxline_console.showing.words import STATES
 
 LONGEST_JOB_ID = 18
 """The most digits of a jobId."""

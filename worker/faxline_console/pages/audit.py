@@ -10,14 +10,15 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from faxline.operating.audit import AuditEntry
-from faxline_console.audited import Audited, Wanted, audited, ms_of
-from faxline_console.downloads import csv_file
-from faxline_console.ended import Archive
-from faxline_console.guard import Page, person_of
-from faxline_console.lines import Lines
-from faxline_console.people import Right
-from faxline_console.removed import removed_accounts
-from faxline_console.rendering import Renderer, Times
+from faxline_console.access.guard import Page, person_of
+from faxline_console.access.people import Right
+from faxline_console.archive.ended import Archive
+from faxline_console.finding.removed import removed_accounts
+from faxline_console.live.lines import Lines
+from faxline_console.rendering import Renderer
+from faxline_console.showing.downloads import csv_file
+from faxline_console.showing.formats import Times
+from faxline_console.telling.audited import Audited, Wanted, audited, ms_of
 
 ROWS = 200
 """The most entries of a page."""

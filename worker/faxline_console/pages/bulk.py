@@ -16,20 +16,21 @@ from starlette.responses import Response
 from faxline import FaxlineError, QueueUnavailable
 from faxline.reading.job import Job
 from faxline.reading.open_jobs import BATCH
-from faxline_console.actors import who
-from faxline_console.chosen import MOST, Chosen, picked
-from faxline_console.downloads import csv_file
-from faxline_console.finding import Finder
-from faxline_console.guard import Page, person_of
-from faxline_console.lines import Lines
-from faxline_console.outlook import starts
-from faxline_console.people import Right
-from faxline_console.picks import Pick, pick
-from faxline_console.plans import Plan, make_plan, why_no_resend
-from faxline_console.query import Query, QueryInvalid, parse_query
-from faxline_console.rendering import Renderer, Times
-from faxline_console.resends import not_looked_for, resends_of, why_resent
-from faxline_console.words import state_of
+from faxline_console.access.actors import who
+from faxline_console.access.guard import Page, person_of
+from faxline_console.access.people import Right
+from faxline_console.acting.chosen import MOST, Chosen, picked
+from faxline_console.acting.picks import Pick, pick
+from faxline_console.acting.plans import Plan, make_plan, why_no_resend
+from faxline_console.acting.resends import not_looked_for, resends_of, why_resent
+from faxline_console.asking.query import Query, QueryInvalid, parse_query
+from faxline_console.finding.finder import Finder
+from faxline_console.live.lines import Lines
+from faxline_console.rendering import Renderer
+from faxline_console.showing.downloads import csv_file
+from faxline_console.showing.formats import Times
+from faxline_console.showing.outlook import starts
+from faxline_console.showing.words import state_of
 
 NOT_TICKED = "No fax is ticked. Tick those that you mean, or choose all that match."
 AT_ONCE = 16

@@ -8,18 +8,18 @@ from starlette.responses import RedirectResponse, Response
 from faxline.contract.errors import EntryRejected
 from faxline.contract.phone_numbers import normalize_number
 from faxline.reading.job import Job
-from faxline_console.actors import who
-from faxline_console.countries import country_of
-from faxline_console.finding import Finder
-from faxline_console.guard import Page, person_of
-from faxline_console.lines import Lines
-from faxline_console.outlook import starts
+from faxline_console.access.actors import who
+from faxline_console.access.guard import Page, person_of
+from faxline_console.access.people import Right
+from faxline_console.acting.plans import why_no_resend
+from faxline_console.acting.resends import resends_of
+from faxline_console.acting.seen import changed
+from faxline_console.finding.finder import Finder
+from faxline_console.live.lines import Lines
 from faxline_console.pages.send import for_people
-from faxline_console.people import Right
-from faxline_console.plans import why_no_resend
 from faxline_console.rendering import Renderer
-from faxline_console.resends import resends_of
-from faxline_console.seen import changed
+from faxline_console.showing.countries import country_of
+from faxline_console.showing.outlook import starts
 
 RESENT = "It was resent since this page was made: look at it, and confirm it once more."
 

@@ -10,14 +10,14 @@ from starlette.responses import Response
 
 from faxline.contract.errors import ArchiveUnavailable
 from faxline.reading.job import Job
-from faxline_console.downloads import download
-from faxline_console.ended import Ended
-from faxline_console.finding import Finder
-from faxline_console.guard import Page, person_of
-from faxline_console.lines import Lines
-from faxline_console.people import Right
+from faxline_console.access.guard import Page, person_of
+from faxline_console.access.people import Right
+from faxline_console.acting.seen import changed
+from faxline_console.archive.ended import Ended
+from faxline_console.finding.finder import Finder
+from faxline_console.live.lines import Lines
 from faxline_console.rendering import Renderer
-from faxline_console.seen import changed
+from faxline_console.showing.downloads import download
 
 
 class EvidencePages:

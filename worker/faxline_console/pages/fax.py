@@ -10,21 +10,21 @@ from faxline import JobNotFound
 from faxline.contract.errors import JobIdTaken, NotSettled
 from faxline.contract.states import FINAL_STATES
 from faxline.reading.job import Job
-from faxline_console.actors import who
-from faxline_console.cases import SLOW
-from faxline_console.ended_jobs import EndedJob
-from faxline_console.finding import Finder
-from faxline_console.guard import Page, person_of
-from faxline_console.line import ConsoleLine
-from faxline_console.lines import Lines, name_of
-from faxline_console.people import Person, Right
-from faxline_console.plans import together, why_no_cancel, why_no_resend, why_not_asked
+from faxline_console.access.actors import who
+from faxline_console.access.guard import Page, person_of
+from faxline_console.access.people import Person, Right
+from faxline_console.acting.cases import SLOW
+from faxline_console.acting.plans import together, why_no_cancel, why_no_resend, why_not_asked
+from faxline_console.acting.resends import Resends, not_looked_for, resends_of, why_resent
+from faxline_console.acting.seen import NOT_WHOLE, changed, why_not_settled
+from faxline_console.archive.jobs import EndedJob
+from faxline_console.finding.finder import Finder
+from faxline_console.live.line import ConsoleLine
+from faxline_console.live.lines import Lines, name_of
 from faxline_console.rendering import Renderer
-from faxline_console.resends import Resends, not_looked_for, resends_of, why_resent
-from faxline_console.seen import NOT_WHOLE, changed, why_not_settled
-from faxline_console.story import Story
-from faxline_console.timeline import timeline
-from faxline_console.words import is_dated, state_of
+from faxline_console.showing.words import is_dated, state_of
+from faxline_console.telling.story import Story
+from faxline_console.telling.timeline import timeline
 
 
 class FaxPages:
@@ -40,7 +40,7 @@ class FaxPages:
         self._lines = lines
         self._render = renderer
         self._finder = finder
-        self._story = Story(finder, renderer)
+        self._story = Story(finder)
 
     def pages(self) -> list[Page]:
         """The addresses."""
@@ -81,11 +81,12 @@ class FaxPages:
         line, job = await self.find(request)
         if wrong := await changed(request, job, any_state=True):
             return await self._page(request, line, job, wrong=wrong)
-        by = person_of(request).name
+        person = person_of(request)
+        by = person.name
         if not isinstance(job, EndedJob):
             numbers = await line.reveal([job.id], by=by)
             return await self._page(request, line, job, number=numbers.get(job.id))
-        archived = await self._story.archived(request, job)
+        archived = await self._story.archived(person, job)
         number = archived.numbers.to if archived else None
         if number is None:
             return await self._page(request, line, job, wrong="The number was erased, or its key is missing.")
@@ -183,13 +184,14 @@ class FaxPages:
     async def _page(
         self, request: Request, line: ConsoleLine, job: Job, *, number: str | None = None, wrong: str = ""
     ) -> Response:
-        archived = await self._story.archived(request, job)
-        said, history, acts = await self._story.told(request, line, job, archived)
+        person, times = person_of(request), self._render.times(request)
+        archived = await self._story.archived(person, job)
+        said, history, acts = await self._story.told(person, times, line, job, archived)
         done = request.query_params.get("done", "")
         resends = await _resends(request, line, job)
         values: dict[str, Any] = {
             "job": job,
-            "origin": await _origin(self._finder, person_of(request), job),
+            "origin": await _origin(self._finder, person, job),
             "state": state_of(job),
             "title": str(job.metadata.get("subject") or job.id),
             "say": said[0] if said else "",
@@ -213,8 +215,8 @@ class FaxPages:
             and all(step.event != "fax.cancel_refused" for step in history),
             "final": job.state in FINAL_STATES,
             "resends": resends,
-            "resent": why_resent(resends, self._render.times(request)),
-            "not_looked_for": not_looked_for([resends], self._render.times(request)),
+            "resent": why_resent(resends, times),
+            "not_looked_for": not_looked_for([resends], times),
             "can_cancel": not why_no_cancel(job),
             "can_ask": not why_not_asked(job),
             "can_resend": not why_no_resend(job),

@@ -12,17 +12,14 @@ from starlette.responses import RedirectResponse, Response
 
 from faxline.contract.states import JobState
 from faxline.reading.job import Job
-from faxline_console.asked import in_words, misread
-from faxline_console.counts import Counts
-from faxline_console.finding import Finder
-from faxline_console.guard import Page, person_of
-from faxline_console.kept_lines import KeptLines
-from faxline_console.lines import Lines
-from faxline_console.marks import Mark
-from faxline_console.number_search import is_by_an_end
-from faxline_console.number_words import names_number
-from faxline_console.people import Person, Right
-from faxline_console.query import (
+from faxline_console.access.guard import Page, person_of
+from faxline_console.access.people import Person, Right
+from faxline_console.asking.asked import in_words, misread
+from faxline_console.asking.kept_lines import KeptLines
+from faxline_console.asking.marks import Mark
+from faxline_console.asking.number_search import is_by_an_end
+from faxline_console.asking.number_words import names_number
+from faxline_console.asking.query import (
     STATES,
     WORDS,
     Query,
@@ -33,10 +30,13 @@ from faxline_console.query import (
     with_state,
     without_days,
 )
-from faxline_console.removed import NOT_SEARCHED, removed_accounts
+from faxline_console.finding.finder import Finder
+from faxline_console.finding.removed import NOT_SEARCHED, removed_accounts
+from faxline_console.finding.tallies import Known, Tally, count_ended, tallies
+from faxline_console.live.counts import Counts
+from faxline_console.live.lines import Lines
 from faxline_console.rendering import Renderer
-from faxline_console.tallies import Known, Tally, count_ended, tallies
-from faxline_console.words import held_by, line_below, state_of, word_of_state
+from faxline_console.showing.words import held_by, line_below, state_of, word_of_state
 
 ROWS = 50
 """The faxes of a page."""

@@ -8,11 +8,11 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
-from faxline_console.guard import Page, person_of
-from faxline_console.live import Live
-from faxline_console.people import Right
-from faxline_console.sessions import Session
-from faxline_console.store import ConsoleStore
+from faxline_console.access.guard import Page, person_of
+from faxline_console.access.people import Right
+from faxline_console.access.sessions import Session
+from faxline_console.access.store import ConsoleStore
+from faxline_console.live.watch import Live
 
 ALIVE = 20.0
 """Seconds after which a comment keeps the connection open, and the session is looked at again."""

@@ -14,18 +14,19 @@ from starlette.responses import RedirectResponse, Response
 from faxline import GroupNotFound, QueueUnavailable
 from faxline.contract.entry_members import IDENTIFIER
 from faxline.contract.phone_numbers import check_region
-from faxline_console.countries import COUNTRIES
-from faxline_console.downloads import csv_file
-from faxline_console.guard import Page, person_of
-from faxline_console.line import ConsoleLine
-from faxline_console.lines import Lines
-from faxline_console.mailing_rows import MOST_ROWS, Draft, Looked, MailingInvalid, look_at
-from faxline_console.mailing_store import MailingStore, Reserved, is_numbered
-from faxline_console.outlook import starts
+from faxline_console.access.guard import Page, person_of
+from faxline_console.access.people import Right
+from faxline_console.live.line import ConsoleLine
+from faxline_console.live.lines import Lines
+from faxline_console.mailings.rows import MOST_ROWS, Draft, Looked, MailingInvalid, look_at
+from faxline_console.mailings.store import MailingStore, Reserved, is_numbered
+from faxline_console.mailings.uploads import Uploads, UploadsFullError
 from faxline_console.pages.send import files_of, plain_name
-from faxline_console.people import Right
-from faxline_console.rendering import Renderer, plural
-from faxline_console.uploads import Uploads, UploadsFullError
+from faxline_console.rendering import Renderer
+from faxline_console.showing.countries import COUNTRIES
+from faxline_console.showing.downloads import csv_file
+from faxline_console.showing.formats import plural
+from faxline_console.showing.outlook import starts
 
 SHOWN = 200
 """The most bad rows that the preview shows; the CSV has all."""

@@ -6,20 +6,20 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from faxline.contract.states import JobState
-from faxline_console.chosen import MOST
-from faxline_console.counts import Counts
-from faxline_console.downloads import csv_file
-from faxline_console.ended import Archive
-from faxline_console.guard import Page, person_of
-from faxline_console.line import ConsoleLine
-from faxline_console.lines import Lines
-from faxline_console.mailing_failures import COLUMNS, failures_of
-from faxline_console.mailing_progress import OPEN, progress_of, segments
-from faxline_console.mailing_state import MOST_READ, Mailings
-from faxline_console.mailing_store import MailingStore, Pushed
-from faxline_console.outlook import end_of_queue
-from faxline_console.people import Right
+from faxline_console.access.guard import Page, person_of
+from faxline_console.access.people import Right
+from faxline_console.acting.chosen import MOST
+from faxline_console.archive.ended import Archive
+from faxline_console.live.counts import Counts
+from faxline_console.live.line import ConsoleLine
+from faxline_console.live.lines import Lines
+from faxline_console.mailings.failures import COLUMNS, failures_of
+from faxline_console.mailings.progress import OPEN, progress_of, segments
+from faxline_console.mailings.state import MOST_READ, Mailings
+from faxline_console.mailings.store import MailingStore, Pushed
 from faxline_console.rendering import Renderer
+from faxline_console.showing.downloads import csv_file
+from faxline_console.showing.outlook import end_of_queue
 
 
 class MailingPages:

@@ -18,12 +18,13 @@ from faxline import EntryRejected
 from faxline.contract.phone_numbers import check_region, normalize_number
 from faxline.sending.documents import Documents
 from faxline.sending.fax import prepare
-from faxline_console.countries import COUNTRIES, country_of
-from faxline_console.guard import Page, person_of
-from faxline_console.lines import Lines
-from faxline_console.outlook import outlook
-from faxline_console.people import Right
-from faxline_console.rendering import Renderer, plural
+from faxline_console.access.guard import Page, person_of
+from faxline_console.access.people import Right
+from faxline_console.live.lines import Lines
+from faxline_console.rendering import Renderer
+from faxline_console.showing.countries import COUNTRIES, country_of
+from faxline_console.showing.formats import plural
+from faxline_console.showing.outlook import outlook
 
 MOST_NUMBERS = 15
 MOST_LISTED = 200

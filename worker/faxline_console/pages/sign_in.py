@@ -9,10 +9,10 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 from structlog.typing import FilteringBoundLogger
 
-from faxline_console.guard import Guard, Page, address_of, host_in, person_of
-from faxline_console.links import Links
+from faxline_console.access.guard import Guard, Page, address_of, host_in, person_of
+from faxline_console.access.links import Links
+from faxline_console.access.tries import TooManyTries
 from faxline_console.rendering import THEME_COOKIE, THEMES, Renderer
-from faxline_console.tries import TooManyTries
 
 START = "/faxes"
 AT_ONCE = 2

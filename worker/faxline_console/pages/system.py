@@ -12,13 +12,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from faxline.contract.errors import ArchiveUnavailable
-from faxline_console.archive_facts import ArchiveFacts, archive_facts
-from faxline_console.counts import Counts
-from faxline_console.ended import Archive
-from faxline_console.guard import Page, person_of
-from faxline_console.lines import Lines
-from faxline_console.people import Right
-from faxline_console.rendering import Renderer, plural
+from faxline_console.access.guard import Page, person_of
+from faxline_console.access.people import Right
+from faxline_console.archive.ended import Archive
+from faxline_console.archive.facts import ArchiveFacts, archive_facts
+from faxline_console.live.counts import Counts
+from faxline_console.live.lines import Lines
+from faxline_console.rendering import Renderer
+from faxline_console.showing.formats import plural
 
 
 class SystemPages:

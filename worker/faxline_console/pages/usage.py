@@ -13,14 +13,14 @@ from starlette.responses import Response
 from faxline.contract.errors import ArchiveUnavailable
 from faxline.reading.archived import Usage, Wanted
 from faxline_archive.usage import METADATA, usage
-from faxline_console.downloads import csv_file
-from faxline_console.ended import Archive, Ended, told
-from faxline_console.guard import Page, person_of
-from faxline_console.lines import Lines
-from faxline_console.number_words import names_number
-from faxline_console.people import Person, Right
-from faxline_console.removed import removed_accounts
+from faxline_console.access.guard import Page, person_of
+from faxline_console.access.people import Person, Right
+from faxline_console.archive.ended import Archive, Ended, told
+from faxline_console.asking.number_words import names_number
+from faxline_console.finding.removed import removed_accounts
+from faxline_console.live.lines import Lines
 from faxline_console.rendering import Renderer
+from faxline_console.showing.downloads import csv_file
 
 BY = ("account", "day", "month", "reason")
 MOST_ROWS = 500

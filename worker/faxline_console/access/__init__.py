@@ -1,0 +1,1 @@
+"""Who is let in, with which rights: people, sessions, sign-ins, and what each page demands."""

@@ -1,0 +1,1 @@
+"""What waits for a person, what was picked, and what can be done with it."""

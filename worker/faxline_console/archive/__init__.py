@@ -1,0 +1,1 @@
+"""What the archive has of faxes that ended."""

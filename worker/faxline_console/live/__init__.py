@@ -1,0 +1,1 @@
+"""What Redis has: the lines to the accounts, in few commands that all viewers share."""

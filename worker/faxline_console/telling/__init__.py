@@ -1,0 +1,1 @@
+"""What happened: to one fax, and in the audit."""

@@ -1,0 +1,85 @@
+"""What happened to a fax: its transitions, and the calls and orders about it, in one line of time."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from faxline.contract.states import JobState
+from faxline.operating.audit import AuditEntry
+from faxline.reading.job_parts import Transition
+from faxline_console.showing.words import EVENTS, reason_words
+
+
+@dataclass(frozen=True, slots=True)
+class Happening:
+    """An entry of the timeline.
+
+    Attributes:
+        at: when.
+        icon, colour: how it is drawn.
+        what, more: the title, and the line below.
+    """
+
+    at: datetime
+    icon: str
+    colour: str
+    what: str
+    more: str = ""
+
+
+def timeline(history: Sequence[Transition], orders: Sequence[AuditEntry]) -> list[Happening]:
+    """What happened to a fax, the oldest first.
+
+    Args:
+        history: its transitions.
+        orders: the calls and orders about it, as far as the viewer may know them.
+    """
+    happened = [_order(entry) for entry in orders]  # of the same moment a call is first, and what came of it
+    happened += [_transition(step) for step in history]
+    return sorted(happened, key=lambda one: one.at)
+
+
+def _transition(step: Transition) -> Happening:
+    icon, colour, what = EVENTS.get(step.event, ("skip", "queued", step.event))
+    data = step.data
+    if outcome := data.get("outcome"):
+        after = step.state in {JobState.FAILED, JobState.CANCELED}
+        what = f"iFax {outcome} it all the same" if after else f"{what}: {outcome}"
+    more = [reason_words(data.get("reason"), data.get("code"))]
+    if "delivery" in data:
+        more.append(
+            f"delivery {data['delivery']}" + (f" of {data['attempts']}" if "attempts" in data else "")
+        )
+    if data.get("jobId") is not None:
+        more.append(f"jobId {data['jobId']}")
+    began, ended = (_moment(data.get(f"call_{word}_at")) for word in ("started", "ended"))
+    if began and ended:
+        more.append(f"the call took {(ended - began).total_seconds():.0f} s")
+    if data.get("receipt"):
+        more.append(f"receipt sha256:{str(data['receipt'])[:12]}…")
+    return Happening(step.at, icon, colour, what, ", ".join(filter(None, more)))
+
+
+def _moment(ms: object) -> datetime | None:
+    return datetime.fromtimestamp(ms / 1000, UTC) if isinstance(ms, int) else None
+
+
+def _order(entry: AuditEntry) -> Happening:
+    if not entry.is_call:
+        taken = entry.outcome == "taken"  # the one outcome by which it reads as done, and it is not
+        outcome = "refused, the jobId is of another fax" if taken else entry.outcome
+        return Happening(
+            entry.at,
+            "person",
+            "queued",
+            f"{entry.what.replace('_', ' ').capitalize()}: {outcome}",
+            f"By {entry.who}",
+        )
+    more = [
+        entry.outcome.replace("_", " "),
+        f"HTTP {entry.status}" if entry.status else "",
+        f"code {entry.code}" if entry.code is not None else "",
+        f"{entry.seconds:.2f} s" if entry.seconds is not None else "",
+        f"worker {entry.who}",
+    ]
+    return Happening(entry.at, "call", "sending", f"Call: {entry.what}", ", ".join(filter(None, more)))
