@@ -382,3 +382,43 @@ def test_a_fax_that_ended_without_a_receipt_is_amended_by_the_answer_that_an_ope
         assert answer(scene, question, **more) == came
     assert scene.names() == ["fax.delivered"]
     assert scene.client.zcard(scene.keys.polls) == 0
+
+
+@pytest.mark.parametrize("seconds", [0, 201])
+@pytest.mark.parametrize("fate", ["lost", "defer"])
+def test_a_question_that_an_operator_ordered_is_asked_again_whatever_kept_its_answer_away(
+    redis_client: redis.Redis, seconds: float, fate: str
+) -> None:
+    scene = begin(redis_client, RESULTS="webhook", RECEIPT_DEADLINE="200")
+    submit(scene, JOB)
+    scene.go(seconds)
+    scene.store.timers.run()
+    assert scene.store.orders.ask(scene.ordered("ask"), JOB) == "done"
+    question = ask(scene)
+    if fate != "lost":
+        assert answer(scene, question, fate, cooldown=1000) == "again"
+    scene.go(8)
+    scene.store.timers.run()
+    assert scene.store.orders.ask(scene.ordered("ask"), JOB) == "idle"
+    assert answer(scene, ask(scene), receipt=receipt(JOB_ID)) == "applied"
+    assert scene.client.exists(scene.keys.polls) == 0
+
+
+def test_questions_that_operators_ordered_do_not_pile_up(redis_client: redis.Redis) -> None:
+    scene = begin(redis_client, RESULTS="webhook", LIMITS__WINDOW="10")
+    submit(scene, JOB)
+    for _ in range(3):
+        assert scene.store.orders.ask(scene.ordered("ask"), JOB) == "done"
+        answer(scene, ask(scene), sending=True)
+        scene.go(11)
+        scene.store.timers.run()
+    assert scene.client.zcard(scene.keys.asks) == 1
+
+
+def test_a_question_that_an_operator_ordered_enters_no_schedule(redis_client: redis.Redis) -> None:
+    scene = begin(redis_client, RESULTS="webhook", RETRIES__DELIVERY__REDIAL_WAIT="50")
+    submit(scene, JOB)
+    assert scene.store.orders.ask(scene.ordered("ask"), JOB) == "done"
+    failed = receipt(JOB_ID, "failed", redial=1)
+    assert answer(scene, ask(scene), receipt=failed) == "held"
+    assert scene.client.exists(scene.keys.polls) == 0

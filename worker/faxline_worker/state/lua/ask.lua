@@ -12,6 +12,7 @@ local result = 'refused'
 if job and askable(job) then
   result = is_asked(id) and 'idle' or 'done'
   if result == 'done' then
+    redis.call('ZREMRANGEBYSCORE', keys.asks, '-inf', '(' .. int(now_us - options.window)) -- no schedule may do it
     redis.call('ZADD', keys.asks, '+inf', '!' .. id)
     send_control_call(control_call_of('poll', id))
   end

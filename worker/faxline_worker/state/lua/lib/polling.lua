@@ -44,7 +44,9 @@ local function end_question(id, token, wait)
   if token then redis.call('ZADD', keys.asks, int(now_us + (wait or 0) * 1000), token) end
 end
 
--- iFax is asked once more, at the latest in `wait` ms.
+-- iFax is asked once more, at the latest in `wait` ms, if the schedule has the job. Returns whether it has.
 local function ask_within(id, wait)
+  if not redis.call('ZSCORE', keys.polls, id) then return false end
   redis.call('ZADD', keys.polls, 'LT', int(steady + wait), id)
+  return true
 end

@@ -15,7 +15,7 @@ end
 local function ask_later(call)
   local answer, options = call.answer, call.options
   if call.kind == 'poll' then
-    if answer.decision ~= 'unreachable' or not answer.status then ask_within(call.id, 0) end
+    if answer.decision ~= 'unreachable' or not answer.status then ask_again(call.id) end
   elseif answer.decision == 'unreachable' and answer.status then -- it may be about this call: it does not go first again
     redis.call('ZADD', keys.delayed, int(now + options.unreachable_max), call.member)
     ring_by_alarm(now + options.unreachable_max)

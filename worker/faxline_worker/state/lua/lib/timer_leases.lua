@@ -4,7 +4,7 @@ local function lost_control_call(run, member, token)
   local kind, id = parse_control_call(member)
   if kind == 'poll' then
     end_question(id, token)
-    return ask_within(id, 0)
+    return ask_again(id)
   end
   local job = kind == 'cancel' and read_record(keys.job .. id)
   if job and job.state == 'submitted' and job.canceling and cancel_again(options, id, job, 1000, true) then
