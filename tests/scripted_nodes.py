@@ -36,7 +36,7 @@ def slot(key: str) -> int:
 class Node:
     """One node. `answer` may be replaced: what it returns is sent, and None closes the connection."""
 
-    def __init__(self, cluster: "Cluster") -> None:
+    def __init__(self, cluster: "Cluster", place: tuple[str, int] = ("127.0.0.1", 0)) -> None:
         self.said: list[Words] = []
         """What clients sent, without what a connection begins with, and without questions for the slots."""
         self.asked = 0
@@ -46,7 +46,7 @@ class Node:
         self.answer: Callable[[Words], bytes | None] = lambda _: bulk("here")
         self.slots = cluster.slots
         """The answer to CLUSTER SLOTS."""
-        self._server = _Server(("127.0.0.1", 0), _Talk)
+        self._server = _Server(place, _Talk)
         self._server.node = self
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01})
         self._thread.start()

@@ -15,7 +15,7 @@ import redis
 from redis.exceptions import MovedError
 
 from faxline.contract.connections.cluster_client import ClusterClient
-from faxline.contract.connections.cluster_slots import slot_of
+from faxline.contract.connections.cluster_slots import named_by, slot_of
 from faxline_worker.dispatcher.connector import Connector
 from faxline_worker.dispatcher.context import BLOCK, PAUSE, DispatcherContext
 from faxline_worker.dispatcher.intake_bell import IntakeBell
@@ -229,8 +229,8 @@ class AccountListener(Listener):
         link.was_lost = True
         if isinstance(client, ClusterClient):
             client.topology.refresh()
-            if isinstance(error, MovedError):
-                client.topology.slots.moved(error.slot_id, (error.host or link.place[0], error.port))
+            if isinstance(error, MovedError) and (owner := named_by(error, link.place)) is not None:
+                client.topology.slots.moved(error.slot_id, owner)
                 now -= PAUSE
         heapq.heappush(self._due, (now + PAUSE, link.account))
 

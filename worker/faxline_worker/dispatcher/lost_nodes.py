@@ -131,10 +131,7 @@ class LostNodes:
     def _node(self, account: str) -> Address | str:
         """Where an account is. If no node has its slot, the account's name."""
         assert self._cluster is not None  # noqa: S101 - the callers have looked
-        try:
-            return self._cluster.topology.slots.owner(_slot(account))
-        except redis.exceptions.ClusterDownError:
-            return account
+        return self._cluster.topology.slots.find(_slot(account)) or account
 
 
 def _text(node: Address | str) -> str:

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 
 import redis
 from redis.exceptions import ClusterDownError, MovedError
@@ -47,8 +46,8 @@ def away_to_add(client: redis.Redis, streams: Iterable[str]) -> list[str]:
         return []
     slots, by_node = client.look_at_slots(), dict[Address, str]()
     for stream in asked:
-        with suppress(ClusterDownError):
-            by_node[slots.owner(slot_of(("XLEN", stream)))] = stream
+        if (node := slots.find(slot_of(("XLEN", stream)))) is not None:
+            by_node[node] = stream
     if not by_node:
         raise ClusterDownError("no node serves a slot")
 

@@ -78,7 +78,8 @@ class ClusterClient(redis.Redis):
     def _on_all(self, command: tuple[Any, ...]) -> Any:
         """Send a command to every primary. Those that are away miss it, unless all are."""
         reply, errors = None, list[Exception]()
-        nodes = self.nodes
+        importing = self.topology.slots.importing
+        nodes = [*self.nodes, *map(self.topology.node, importing.difference(self.topology.slots.primaries))]
         for node in nodes:
             try:
                 reply = node.execute_command(*command)  # type: ignore[no-untyped-call]

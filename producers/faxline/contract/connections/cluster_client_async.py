@@ -8,7 +8,6 @@ from typing import Any, TypeVar
 import redis
 import redis.asyncio
 from redis.asyncio.client import Pipeline
-from redis.exceptions import ClusterDownError
 
 from faxline.contract.connections.cluster_plan import Part, Plan
 from faxline.contract.connections.cluster_slots import FOLLOWED, PATIENCE, Course, SlotMap, slot_of
@@ -39,10 +38,7 @@ class AsyncClusterClient(redis.asyncio.Redis):
 
     def node_of(self, key: str) -> Address | None:
         """The node that owns the slot of a key, as far as is known."""
-        try:
-            return self.topology.slots.owner(slot_of(("EXISTS", key)))
-        except ClusterDownError:
-            return None
+        return self.topology.slots.find(slot_of(("EXISTS", key)))
 
     async def look_for_changes(self) -> int:
         """Ask who owns the slots, and every primary for a sign of life; how many slots have moved.

@@ -95,7 +95,7 @@ class Plan:
             if at in waits:
                 continue
             current = current if slot is None else slot
-            group = current if waits or current is None else slots.owner(current)
+            group = current if waits else slots.find(current) or current  # nobody may own it for a moment
             slot_by_group.setdefault(group, current)
             places.setdefault(group, []).append(at)
         for group, some in places.items():

@@ -29,6 +29,8 @@ FOLLOWED: tuple[type[Exception], ...] = (redis.ConnectionError, redis.TimeoutErr
 """The errors after which a command is sent again, perhaps to another node."""
 _FINAL = (AuthenticationError, AuthorizationError)
 """Those of them that no other node would spare us."""
+NO_NAME = "?"
+"""Stands for the host of a node without a name, where names are preferred (cluster-preferred-endpoint-type)."""
 PATIENCE = 2.0
 """Seconds for which a command is sent again after its first failure, if it has no deadline."""
 PAUSE = 0.05
@@ -106,6 +108,8 @@ class SlotMap:
         """The nodes that own slots, in order."""
         self.replicas: tuple[Address, ...] = ()
         """The nodes that copy them."""
+        self.importing: frozenset[Address] = frozenset()
+        """The nodes to which slots are on their way. They may own none yet."""
         self.known = False
         """Whether a node has reported the owners."""
         self.changes = 0
@@ -120,9 +124,13 @@ class SlotMap:
         if slot is None:
             primaries = self.primaries or self.seeds
             return primaries[next(self._turns) % len(primaries)]
-        if (found := self._owners[slot]) is None:
+        if (found := self.find(slot)) is None:
             raise ClusterDownError("CLUSTERDOWN no node serves the slot")
         return found
+
+    def find(self, slot: int | None) -> Address | None:
+        """The node that owns a slot; None if nobody does, or without a slot."""
+        return self._owners[slot] if slot is not None else None
 
     def is_owner(self, slot: int | None, node: Address) -> bool:
         """Whether a node owns a slot."""
@@ -141,17 +149,13 @@ class SlotMap:
         """A node said that this slot is another's."""
         self.changes += self._owners[slot] != owner
         self._owners[slot] = owner
-        self.add_primary(owner)
+        if owner not in self.primaries:
+            self.primaries = tuple(sorted({*self.primaries, owner}))
 
     @property
     def unserved(self) -> int:
         """How many slots nobody owns."""
         return self._owners.count(None)
-
-    def add_primary(self, node: Address) -> None:
-        """A node owns slots, or will."""
-        if node not in self.primaries:
-            self.primaries = tuple(sorted({*self.primaries, node}))
 
     def learn(self, reply: Iterable[Sequence[Any]], asked: Address) -> None:
         """Take the raw answer to CLUSTER SLOTS of the node at this address."""
@@ -160,7 +164,9 @@ class SlotMap:
         for first, last, primary, *others in reply:
             owners[first : last + 1] = [_address(primary, asked)] * (last + 1 - first)
             replicas |= {_address(other, asked) for other in others}
-        self.changes += self.known and owners != self._owners
+        if owners != self._owners:
+            self.changes += self.known
+            self.importing = frozenset()  # one that still does is named again by the next ASK
         self._owners, self.known = owners, True
         self.primaries = tuple(sorted({owner for owner in owners if owner is not None}))
         self.replicas = tuple(sorted(replicas))
@@ -196,12 +202,12 @@ class Course:
             raise error
         self._ask = self._moved = None
         self.lost = isinstance(error, MovedError) or not isinstance(error, AskError | TryAgainError)
-        if isinstance(error, MovedError):
-            self._moved = error.slot_id, (error.host or there[0], error.port)
-        elif isinstance(error, AskError):
-            self._ask = (error.host or there[0], error.port)
-            self._slots.add_primary(self._ask)
-        if isinstance(error, AskError):
+        if isinstance(error, AskError) and (named := named_by(error, there)) is not None:
+            if isinstance(error, MovedError):
+                self._moved = error.slot_id, named
+            else:
+                self._ask = named
+                self._slots.importing |= {named}
             self._redirections += 1
             if self._redirections <= REDIRECTIONS:
                 return 0.0
@@ -223,7 +229,19 @@ class Course:
         return (self._ask, True) if self._ask is not None else (self._slots.owner(self._slot), False)
 
 
+def named_by(error: AskError, there: Address) -> Address | None:
+    """Where MOVED or ASK of a node leads to; None if the node that they mean has no name, and so nowhere."""
+    return None if error.host == NO_NAME else (error.host or there[0], error.port)
+
+
 def _address(node: Sequence[Any], asked: Address) -> Address:
-    """A node's address. One that does not know its own host is reached where the asked one is."""
-    host = node[0].decode() if isinstance(node[0], bytes) else node[0]
-    return (host if host and host != "?" else asked[0]), int(node[1])
+    """A node's address. Without a host it is that of the asked one, and of a node without a name its own."""
+    host = _text(node[0]) or asked[0]
+    if host == NO_NAME:
+        about = [_text(each) for each in node[3]] if len(node) > 3 else []  # noqa: PLR2004 - after the id
+        host = dict(zip(about[::2], about[1::2], strict=False)).get("ip") or asked[0]
+    return host, int(node[1])
+
+
+def _text(value: Any) -> str:
+    return value.decode() if isinstance(value, bytes) else value or ""

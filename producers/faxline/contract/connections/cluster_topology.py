@@ -57,8 +57,8 @@ class _Nodes(Generic[_Node]):
 
     def _gone(self) -> list[_Node]:
         """Forget the clients of nodes that own no slot any more. One that does again gets new connections."""
-        primaries = self.slots.primaries
-        return [self._clients.pop(address) for address in list(self._clients) if address not in primaries]
+        used = {*self.slots.primaries, *self.slots.importing}
+        return [self._clients.pop(address) for address in list(self._clients) if address not in used]
 
     def _asker(self, address: Address) -> _Node:
         """The client for questions to a node."""
@@ -144,7 +144,7 @@ class Topology(_Nodes[redis.Redis]):
         error: redis.RedisError = redis.ConnectionError("the cluster has no node")
         for address in self.slots.to_ask():
             try:
-                reply: Any = self._asker(address).execute_command(*_SLOTS)  # type: ignore[no-untyped-call]
+                reply = _known(self._asker(address).execute_command(*_SLOTS))  # type: ignore[no-untyped-call]
             except redis.RedisError as why:
                 error = why
                 self._askers.pop(address).close()
@@ -194,7 +194,7 @@ class AsyncTopology(_Nodes[redis.asyncio.Redis]):
         error: redis.RedisError = redis.ConnectionError("the cluster has no node")
         for address in self.slots.to_ask():
             try:
-                reply: Any = await self._asker(address).execute_command(*_SLOTS)  # type: ignore[no-untyped-call]
+                reply = _known(await self._asker(address).execute_command(*_SLOTS))  # type: ignore[no-untyped-call]
             except redis.RedisError as why:
                 error = why
                 await self._askers.pop(address).aclose()
@@ -206,3 +206,14 @@ class AsyncTopology(_Nodes[redis.asyncio.Redis]):
                     await asker.aclose()
                 return
         raise error
+
+
+def _known(reply: Any) -> Any:
+    """The answer of a node, unless it knows of no slots: it was reset, or began with an empty disk.
+
+    Raises:
+        redis.ConnectionError: it knows of none. Another node may.
+    """
+    if not reply:
+        raise redis.ConnectionError("the node knows of no slots")
+    return reply
