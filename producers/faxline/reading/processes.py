@@ -170,17 +170,21 @@ def heartbeats(roles: Iterable[str] = EVERYBODY) -> Steps[list[tuple[str, bytes,
 
 def _read(roles: Sequence[str], *more: str) -> Steps[list[tuple[str, bytes, Process | None]]]:
     def queue_reads(pipe: Any) -> None:
-        pipe.time()
-        for prefix in (PROCESSES, *more):
+        for role in roles:
+            pipe.hgetall(PROCESSES + role)
+            pipe.time()  # of a cluster, that of the node that has the hash, by which the times in it are
+        for prefix in more:
             for role in roles:
-                pipe.hgetall(f"{prefix}{role}")
+                pipe.hgetall(prefix + role)
 
-    clock, *hashes = yield Pipeline(queue_reads)
-    now = clock[0] * 1000 + clock[1] // 1000
-    named = hashes[len(roles) :] or [{}] * len(roles)
+    replies = yield Pipeline(queue_reads)
+    count = len(roles)
+    written, clocks = replies[: 2 * count : 2], replies[1 : 2 * count : 2]
+    named = replies[2 * count :] or [{}] * count
     return [
         (role, name, read_heartbeat(role, name, fields.get(name, b""), now, own.get(name, b"{}")))
-        for role, fields, own in zip(roles, hashes[: len(roles)], named, strict=True)
+        for role, fields, clock, own in zip(roles, written, clocks, named, strict=True)
+        for now in [clock[0] * 1000 + clock[1] // 1000]
         for name in sorted(fields.keys() | own.keys())
     ]
 

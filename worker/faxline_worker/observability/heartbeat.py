@@ -18,6 +18,7 @@ from uuid import uuid4
 import redis
 from structlog.typing import FilteringBoundLogger
 
+from faxline.contract.connections.cluster_client import clock_of
 from faxline.contract.redis_keys import PROCESSES, SERVING
 from faxline.reading.processes import EVERY, EVERYBODY, NAMED, Process, ProcessState, heartbeats
 from faxline.steps.drivers import run
@@ -118,8 +119,7 @@ class Heartbeat:
         fields |= self._more()
         named = {member: fields.pop(member) for member in NAMED if member in fields}
         with self._telling(self._key, UNWRITTEN):
-            clock: Any = self._client.time()
-            now = clock[0] * 1000 + clock[1] // 1000
+            now = clock_of(self._client, self._key)
             self._fields.setdefault("since", now)
             self._put(self._key, {**fields, "since": self._fields["since"], "at": now})
         if self._lost[self._key]:

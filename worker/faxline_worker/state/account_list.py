@@ -11,6 +11,7 @@ from typing import Any
 import redis
 from structlog.typing import FilteringBoundLogger
 
+from faxline.contract.connections.cluster_client import clock_of
 from faxline.contract.redis_keys import ACCOUNT_NAME, ACCOUNTS, DRAINING, FOLDERS
 from faxline.reading.draining import note_of, parse_draining
 from faxline_worker.state import scripts
@@ -55,9 +56,9 @@ class AccountList:
     def drain(self, account: str) -> None:
         """Note that an account is drained, unless it is noted already."""
         self._client.sadd(ACCOUNTS, account)
-        clock: Any = self._client.time()
+        note = note_of(clock_of(self._client, DRAINING), self._directory)
         with self._noting() as pipe:
-            pipe.hsetnx(DRAINING, account, note_of(clock[0] * 1000 + clock[1] // 1000, self._directory))
+            pipe.hsetnx(DRAINING, account, note)
 
     def leave(self, account: str) -> bool:
         """Forget an account that was drained, and return whether it was on the list."""

@@ -126,6 +126,24 @@ class ClusterClient(redis.Redis):
                 time.sleep(pause)
 
 
+def clock_of(client: redis.Redis, key: str) -> int:
+    """Redis' clock, in milliseconds since 1970: of a cluster, that of the node that has a key.
+
+    Raises:
+        redis.RedisError: the node is away or refuses.
+
+    Example:
+        >>> clock_of(client, "fax:processes:worker")
+        1800000000000
+    """
+    clock: Any
+    if isinstance(client, ClusterClient):
+        clock = client.follow(slot_of(("HSET", key)), lambda node, _: node.time())
+    else:
+        clock = client.time()
+    return int(clock[0]) * 1000 + int(clock[1]) // 1000
+
+
 class _ClusterPipeline(Pipeline):
     """Queues commands as every pipeline does, and sends them in parts."""
 

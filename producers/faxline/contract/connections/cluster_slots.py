@@ -30,7 +30,7 @@ FOLLOWED: tuple[type[Exception], ...] = (redis.ConnectionError, redis.TimeoutErr
 _FINAL = (AuthenticationError, AuthorizationError)
 """Those of them that no other node would spare us."""
 NO_NAME = "?"
-"""Stands for the host of a node without a name, where names are preferred (cluster-preferred-endpoint-type)."""
+"""The host of a node without a name, where names are preferred (`cluster-preferred-endpoint-type`)."""
 PATIENCE = 2.0
 """Seconds for which a command is sent again after its first failure, if it has no deadline."""
 PAUSE = 0.05
