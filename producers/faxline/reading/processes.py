@@ -25,7 +25,7 @@ EVERY = 2.0
 """Seconds between two heartbeats."""
 GONE = 10.0
 """Seconds without a heartbeat after which a process counts as gone."""
-NAMED = ("accounts", "lacks", "shares", "webhooks")
+NAMED = ("accounts", "known", "lacks", "shares", "webhooks")
 """The members of a heartbeat that name accounts, or by which a guess at their names can be proved."""
 
 UNITS = 64
@@ -96,6 +96,7 @@ class Process:
         results: for a dispatcher, how results come: webhook, poll or both; empty for an older one.
         shares: the group of processes with which it shares accounts; empty for an older one.
         units: the units of accounts that it serves; empty if it does not say.
+        known: what tells whether two processes have the same accounts in a unit; empty for an older one.
         lacks: accounts of its units that it cannot serve, because their folders cannot be read.
         looks: for a worker, the seconds between two looks at the accounts' folders; 0 for an older one.
     """
@@ -114,6 +115,7 @@ class Process:
     results: str = ""
     shares: str = ""
     units: frozenset[int] = frozenset()
+    known: str = ""
     lacks: frozenset[str] = frozenset()
     looks: float = 0.0
 
@@ -216,6 +218,7 @@ def read_heartbeat(role: str, name: bytes, text: bytes, now: int, named: bytes =
             results=str(data.get("results", "")),
             shares=str(data.get("shares", "")),
             units=units_from_text(str(data.get("units", "0"))),
+            known=str(data.get("known", "")),
             lacks=frozenset(map(str, data.get("lacks", ()))),
             looks=float(data.get("looks", 0.0)),
         )

@@ -9,7 +9,7 @@ from faxline.reading.processes import Process, ProcessState, units_to_text
 from faxline_worker.config.live_accounts import Update
 from faxline_worker.dispatcher.served import Served
 from faxline_worker.observability.metrics.dispatcher import DispatcherMetrics
-from faxline_worker.state.units import ALL, MANY, OwnUnits, share_lists, unit_of
+from faxline_worker.state.units import ALL, MANY, OwnUnits, digest_of, digests_of, share_lists, unit_of
 from faxline_worker.wakeups.broker import WakeBroker
 
 TROUBLED = 60.0
@@ -23,8 +23,9 @@ NAMED = 20
 class Shares:
     """Keeps `Served` up to date. Thread-safe.
 
-    One or two dispatchers serve all accounts. More of them share the accounts if their settings name the same
-    ones; an account of which one of them does not know is never left to it.
+    One or two dispatchers serve all accounts. More of them share the accounts. A unit is left only to those
+    that have the same accounts in it. So an account is never left to one that does not know it, or drains
+    it: a machine may have a new folder later than others, and a deployment a directory of another's path.
 
     Args:
         served: the accounts that this dispatcher serves.
@@ -51,6 +52,7 @@ class Shares:
         self._group = group
         self._broker = broker
         self._accounts: Sequence[str] = list(served)
+        self._known = digests_of(self._accounts)
         self._draining: frozenset[str] = frozenset()
         self._process = process
         self._own = OwnUnits(process)
@@ -66,7 +68,11 @@ class Shares:
 
     def heartbeat_fields(self) -> dict[str, str | list[str]]:
         """What the heartbeat says about the share of this dispatcher."""
-        fields: dict[str, str | list[str]] = {"shares": self._group, "units": units_to_text(self._units)}
+        fields: dict[str, str | list[str]] = {
+            "shares": self._group,
+            "units": units_to_text(self._units),
+            "known": self._known,
+        }
         lacks = sorted(self._lacks())[:NAMED]
         return fields | ({"lacks": lacks} if lacks else {})
 
@@ -78,6 +84,7 @@ class Shares:
         """Serve accounts that were added, drain those that were removed, and leave those that are drained."""
         with self._lock:
             self._accounts, self._draining = list(update.settings.accounts), draining
+            self._known = digests_of(name for name in self._accounts if name not in draining)
             self._apply(update.renewed)
 
     def saw(self, processes: Sequence[Process]) -> None:
@@ -93,23 +100,29 @@ class Shares:
         workers = [process for process in processes if process.role == "worker" and process.at_work]
         with self._lock:
             self._broker.grouped = len(self._accounts) > MANY and share_lists(workers)
-            self._units = self._own.saw(
-                [*(one.name for one in others), *(one.name for one in troubled if one.name in self._worked)]
-            )
+            sharing = {one.name: one for one in others}
+            sharing |= {one.name: one for one in troubled if one.name in self._worked}
+            self._units = self._own.saw(sharing, lambda name, unit: self._agrees(sharing[name], unit))
             self._apply()
             self._metrics.set_accounts_unowned(self._count_unowned(others))
 
+    def _agrees(self, other: Process, unit: int) -> bool:
+        """Whether another dispatcher has the same accounts in a unit; an older one does not say."""
+        return not other.known or digest_of(unit, other.known) == digest_of(unit, self._known)
+
     def _count_unowned(self, others: Iterable[Process]) -> int:
         """How many accounts no dispatcher at work serves: none has their unit, or who has it lacks them."""
-        mine = self._lacks()
-        owners = [
-            (self._units, frozenset(mine)),  # what its heartbeat says of itself may be older, and is cut
-            *((one.units, one.lacks) for one in others if one.name != self._process),
-        ]
-        return sum(
-            not any(unit_of(name) in units and name not in lacks for units, lacks in owners)
-            for name in mine.union(self._accounts)
-        )
+        lacks = self._lacks()  # what its heartbeat says of itself may be older, and is cut
+        others = [one for one in others if one.name != self._process]
+
+        def is_served(name: str) -> bool:
+            unit = unit_of(name)
+            return (unit in self._units and name not in lacks) or any(
+                unit in one.units and name not in one.lacks and (name in lacks or self._agrees(one, unit))
+                for one in others
+            )
+
+        return sum(not is_served(name) for name in lacks.union(self._accounts))
 
     def _apply(self, changed: Iterable[str] = ()) -> None:
         names = [name for name in self._accounts if unit_of(name) in self._units]

@@ -16,7 +16,7 @@ from faxline_worker.dispatcher.served import Served
 from faxline_worker.dispatcher.shares import TROUBLED, Shares
 from faxline_worker.observability.metrics.families import new_registry
 from faxline_worker.state import units as units_module
-from faxline_worker.state.units import ALL, MANY, unit_of, units_of
+from faxline_worker.state.units import ALL, MANY, digests_of, unit_of, units_of
 from tests.stage.daemon import dispatcher_metrics
 
 NAMES = [f"a{i:03}" for i in range(MANY + 50)]
@@ -106,6 +106,44 @@ def test_nothing_is_left_to_one_that_has_other_accounts_or_is_not_at_work(
 ) -> None:
     own.shares.saw([*dispatchers("me"), *dispatchers("b", "c", **other)])
     assert list(own.served) == NAMES
+
+
+def test_a_unit_is_left_to_no_dispatcher_that_does_not_have_the_same_accounts_in_it(own: Own) -> None:
+    """As of another deployment whose directory has the same path, or where an account came a moment ago."""
+    theirs = digests_of(NAMES[:-1])
+    differs = unit_of(NAMES[-1])
+    mine = units_of("me", ["b", "c", "d"]) | {differs}
+    own.shares.saw([*dispatchers("me"), *dispatchers("b", "c", "d", known=theirs)])
+    assert list(own.served) == [name for name in NAMES if unit_of(name) in mine]
+    own.shares.follow(Update(settings_of(NAMES[:-1]), removed=(NAMES[-1],)), frozenset())
+    own.shares.saw([*dispatchers("me"), *dispatchers("b", "c", "d", known=theirs)])
+    kept = units_of("me", ["b", "c", "d"])
+    assert list(own.served) == [name for name in NAMES[:-1] if unit_of(name) in kept]
+
+
+def test_an_account_that_nobody_else_knows_is_not_counted_as_one_that_another_serves(own: Own) -> None:
+    mine = units_of("me", ["b", "c"])
+    others = dispatchers("b", "c", known=digests_of([]))
+    own.shares.saw([*dispatchers("me"), *others])
+    assert list(own.served) == NAMES
+    own.shares._units = mine
+    left = [name for name in NAMES if unit_of(name) not in mine]
+    assert left
+    assert own.shares._count_unowned(others) == len(left)
+
+
+def test_what_a_dispatcher_knows_is_read_from_its_heartbeat(own: Own) -> None:
+    fields = own.shares.heartbeat_fields()
+    told = {"host": "h", "pid": 1, "version": "1", "since": 0, "at": 0, "state": "working"} | fields
+    process = read_heartbeat("dispatcher", b"b", json.dumps(told).encode(), 0)
+    assert process is not None
+    assert process.known == digests_of(reversed(NAMES))
+    own.shares.follow(Update(settings_of([*NAMES, "new"]), added=("new",)), frozenset())
+    assert own.shares.heartbeat_fields()["known"] == digests_of([*NAMES, "new"]) != process.known
+    own.shares.follow(Update(settings_of([*NAMES, "new"]), drained=("new",)), frozenset({"new"}))
+    assert own.shares.heartbeat_fields()["known"] == process.known, (
+        "an account is left to none that drains it"
+    )
 
 
 def test_one_that_is_not_ready_for_a_moment_keeps_its_share(own: Own) -> None:
