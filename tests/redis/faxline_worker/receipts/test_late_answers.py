@@ -6,6 +6,7 @@ import redis
 from faxline_worker.state.results import Admitted, Idle
 from tests.stage.scene import BEGIN, NUMBER, Scene
 from tests.stage.states import DEADLINE, JOB, LEASE, WAIT
+from tests.stage.two_requests import accepted, lost, resend, sent_again, sent_twice
 
 MATCH = LEASE + 1
 
@@ -13,38 +14,6 @@ MATCH = LEASE + 1
 @pytest.fixture
 def scene(redis_client: redis.Redis) -> Scene:
     return Scene(redis_client)
-
-
-def lost(scene: Scene) -> Admitted:
-    """A worker sends, and dies: the job is in doubt."""
-    admitted = scene.call()
-    scene.go(LEASE)
-    scene.store.timers.run()
-    assert scene.state(JOB) == "in_doubt"
-    return admitted
-
-
-def resend(scene: Scene) -> None:
-    assert scene.store.orders.resolve(scene.ordered("resolve"), JOB, "resend", "") == "done"
-
-
-def sent_again(scene: Scene, **entry: str) -> Admitted:
-    """The job is queued for its second attempt; the first one is returned."""
-    scene.push(JOB, **entry)
-    older = lost(scene)
-    resend(scene)
-    return older
-
-
-def sent_twice(scene: Scene, **entry: str) -> tuple[Admitted, Admitted]:
-    """Both attempts; the second one's call is under way."""
-    older = sent_again(scene, **entry)
-    newer = scene.call()
-    return older, newer
-
-
-def accepted(scene: Scene, admitted: Admitted, job_id: str) -> str:
-    return scene.store.submission.settle(admitted, {"decision": "accepted", "job_id": job_id}).result
 
 
 def test_a_job_whose_older_attempt_was_accepted_is_not_sent_a_third_time(scene: Scene) -> None:

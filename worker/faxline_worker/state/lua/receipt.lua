@@ -32,8 +32,8 @@ local function come_in(fax)
 end
 
 local timed = false
--- Only a held or an unmatched receipt needs it. A job that follows in a line keeps its own place: it waited there because it
--- was due.
+-- Only a held or an unmatched receipt needs it, or a job that may go on waiting for another request's word. A job that follows
+-- in a line keeps its own place: it waited there because it was due.
 local function read_steady_clock() -- once, and only where it is needed
   if not timed then read_strictest(options, ARGV[3]) end
   timed = true
@@ -64,7 +64,7 @@ local function meet(receipt, batch)
     if job.state == 'submitted' and job.job_id == receipt.job_id then doubt_again(options, id, job) end
     return reply
   end
-  if may_redial(options, receipt) then read_steady_clock() end
+  if may_redial(options, receipt) or job.also or job.undecided then read_steady_clock() end
   local result = meet_job(options, id, job, receipt, batch)
   if receipt.of then
     known[receipt.job_id] = cjson.encode(receipt)
