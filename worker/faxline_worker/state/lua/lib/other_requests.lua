@@ -1,0 +1,49 @@
+-- What becomes of a job that iFax may have twice: it waits for the word on one request while there is one on the other.
+-- If an older attempt turned out to be accepted while this one was under way, and this one fails, the job is not sent
+-- again: it ends by the receipt of the older one. spent: this one counts as an attempt. Returns true, and the receipt that
+-- had come before and was applied; or false.
+local function taken_before(account, options, id, job, more, spent)
+  if not job.also then return false end
+  more.also = ''
+  if not spent then more.attempt = job.attempt - 1 end
+  return true, accept(account, options, id, job, job.also, more)
+end
+
+-- A delivery failed. Where iFax has an older request of the job, or nobody decided a doubt about a newer one, that one may still
+-- be delivered: the job waits for its word before anything is sent again. changes: what the failure changes.
+function await_other(options, id, job, receipt, changes)
+  local account = { alarm = tonumber(redis.call('HGET', keys.account_state, 'alarm')) or 0 }
+  local member = job.undecided and redis.call('HGET', keys.job .. id, doubt_field(job.undecided))
+  if job.also and job.also ~= receipt.job_id then
+    tell_other(options, id, job, receipt.job_id, receipt)
+    changes.also = ''
+    accept(account, options, id, job, job.also, changes)
+    return true
+  elseif member and redis.call('ZSCORE', keys.doubts, member) then
+    tell_other(options, id, job, receipt.job_id, receipt)
+    changes.job_id, changes.undecided = false, ''
+    changes.code, changes.reason, changes.message = nil, nil, nil
+    doubt(account, options, id, job, { reason = 'other_failed', message =
+      'iFax took an older request, whose delivery failed; whether it took this one is not known' }, job.undecided, changes)
+    return true
+  end
+end
+
+-- iFax accepted another attempt as well, or one of a job that has ended. That is always told. Returns the receipt that had
+-- come before, or nil; `applied`: it delivered the job.
+local function duplicate(options, id, job, job_id)
+  local early = redis.call('SET', keys.job_ids .. job_id, id, 'PX', int(options.retention + options.deadline), 'GET')
+  early = is_receipt(early) and cjson.decode(early) or nil
+  if early then leave_unmatched(early) end -- it is the word on this request and on no other
+  tell_other(options, id, job, job_id, early)
+  -- If the one under way comes to nothing, or the one that an operator named is of another fax, that one counts.
+  local waits = job.state == 'submitted' and not early
+  if (job.state == 'submitting' or waits or job.claimed) and not is_delivered_before(id, job) then
+    redis.call('HSET', keys.job .. id, 'also', job_id)
+    job.also = job_id
+  end
+  if early and (early.outcome == 'delivered' or job.state == 'submitting') then
+    early.applied = meet_job(options, id, job, early) == 'applied' or nil
+  end
+  return early
+end
