@@ -17,7 +17,7 @@ def scene(redis_client: redis.Redis) -> Doubts:
 def named(scene: Doubts, job: str, job_id: str = "88", **fields: str) -> None:
     """A job in doubt, after an answer that named a jobId."""
     scene.push(job, **fields)
-    assert scene.answer(scene.call(), "in_doubt", named=job_id).state in {"in_doubt", "delivered"}
+    assert scene.answer(scene.call(), "in_doubt", named=job_id).state != "submitting"
 
 
 @pytest.mark.parametrize("said", [{"to": TO}, {}])
@@ -72,3 +72,33 @@ def test_it_is_forgotten_with_its_fax(scene: Doubts) -> None:
     assert scene.store.orders.resolve(scene.ordered("resolve"), "fax", "fail", "") == "done"
     assert scene.store.maintenance.forget("fax") == "done"
     assert scene.receipt("88").result == "repeated"
+
+
+@pytest.mark.parametrize("first", [True, False])
+@pytest.mark.parametrize(("outcome", "state"), [("delivered", "delivered"), ("failed", "queued")])
+def test_its_receipt_leaves_the_receipts_of_other_faxes_to_their_doubts(
+    scene: Doubts, outcome: str, state: str, *, first: bool
+) -> None:
+    if first:
+        scene.receipt("88", outcome, again="busy")
+    named(scene, "fax")
+    if not first:
+        scene.go(1)
+        scene.receipt("88", outcome, again="busy")
+    assert scene.state("fax") == state
+    scene.doubt("newer")
+    scene.receipt("99")
+    assert scene.match() == [("resolved_doubt", "newer")]
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_after_a_failure_that_may_not_be_the_last_no_policy_sends_it(scene: Doubts, *, first: bool) -> None:
+    if first:
+        scene.receipt("88", "failed", redial=0)
+    named(scene, "fax", in_doubt="resend")
+    if not first:
+        assert scene.receipt("88", "failed", redial=0).result == "held"
+    assert (scene.state("fax"), scene.record("fax")["job_id"]) == ("submitted", "88")
+    scene.go(scene.settings.retries.delivery.redial_wait.total_seconds() + 1)
+    [(job, told)] = scene.store.timers.run().failures
+    assert (job, told["job_id"], scene.state("fax")) == ("fax", "88", "failed")

@@ -7,7 +7,7 @@ end
 
 -- The job is in doubt again, as it was before that; or submitted by another attempt, if iFax is known to have taken one.
 local function doubt_again(options, id, job)
-  local account = { alarm = tonumber(redis.call('HGET', keys.account_state, 'alarm')) or 0 }
+  local account = {}
   for _, key in ipairs({ keys.submitted, keys.polls, keys.held }) do redis.call('ZREM', key, id) end
   if taken_before(account, options, id, job, { claimed = '' }, true) then return end
   doubt(account, options, id, job, { reason = 'other_number', message =

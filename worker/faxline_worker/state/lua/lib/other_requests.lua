@@ -9,10 +9,19 @@ local function taken_before(account, options, id, job, more, spent)
   return true, accept(account, options, id, job, job.also, more)
 end
 
+-- iFax took the request in doubt: its unclear answer had named the receipt's jobId. So no other receipt is about that doubt. If
+-- iFax may call again, the job waits for that, and no policy sends it.
+function take_named(options, id, job, receipt)
+  forget_doubt(doubt_of(job, id))
+  if not may_redial(options, receipt) then return end
+  redis.call('ZREM', keys.in_doubt, id)
+  accept({}, options, id, job, receipt.job_id, { named = '' })
+end
+
 -- A delivery failed. Where iFax has an older request of the job, or nobody decided a doubt about a newer one, that one may still
 -- be delivered: the job waits for its word before anything is sent again. changes: what the failure changes.
 function await_other(options, id, job, receipt, changes)
-  local account = { alarm = tonumber(redis.call('HGET', keys.account_state, 'alarm')) or 0 }
+  local account = {}
   local member = job.undecided and redis.call('HGET', keys.job .. id, doubt_field(job.undecided))
   if job.also and job.also ~= receipt.job_id then
     tell_other(options, id, job, receipt.job_id, receipt)

@@ -10,7 +10,6 @@ local function settle_doubt(call)
   if about ~= answer.about or answer.to and job.number and not same_number(answer.to, job.number) then return 'later' end
   if attempt ~= job.attempt then
     if not receipt or receipt.outcome ~= 'delivered' then return 'later' end
-    forget_doubt(doubt_of(job, id))
     redis.call('SET', keys.job_ids .. about, id, 'PX', int(options.retention + options.deadline))
     return apply_receipt(options, id, job, receipt)
   end

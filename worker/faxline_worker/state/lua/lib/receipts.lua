@@ -1,12 +1,4 @@
 -- A receipt meets its job: the one place where a job is delivered, failed or canceled by what iFax says.
-local OPEN = { submitted = 'submitted', in_doubt = 'in_doubt', unconfirmed = 'submitted', queued = 'ready' }
-
--- What an event tells of the receipt that led to it: its digest, and when the fax's own call began and ended (ms).
-local function facts_of(receipt)
-  return { receipt = receipt.digest, call_started_at = receipt.started and receipt.started * 1000,
-    call_ended_at = receipt.ended and receipt.ended * 1000 }
-end
-
 -- Whether the receipt of an older attempt came while this one was under way, and says that the fax was delivered.
 local function is_delivered_before(id, job)
   local early = job.also and redis.call('GET', keys.job_ids .. job.also)
@@ -18,10 +10,19 @@ end
 local function is_named(job, job_id) return job.state == 'in_doubt' and job.named == int(job.attempt) .. ' ' .. job_id end
 
 local apply_receipt
--- Before another delivery: whether iFax may still deliver another request of the job, whose word it then waits for (outcomes.lua).
-local await_other
+-- In other_requests.lua. Before another delivery: whether iFax may still deliver another request of the job, whose word it then
+-- waits for; and what a word means under the jobId that an unclear answer named.
+local await_other, take_named
 local tell_other, meet_job
 do
+  local OPEN = { submitted = 'submitted', in_doubt = 'in_doubt', unconfirmed = 'submitted', queued = 'ready' }
+
+  -- What an event tells of the receipt that led to it: its digest, and when the fax's own call began and ended (ms).
+  local function facts_of(receipt)
+    return { receipt = receipt.digest, call_started_at = receipt.started and receipt.started * 1000,
+      call_ended_at = receipt.ended and receipt.ended * 1000 }
+  end
+
   -- A fax of the job that does not count: iFax took it beside another, or it ended otherwise than the job did. It is told, and
   -- the record keeps what is known of it under `also:` and its jobId. receipt: how it ended, or nil.
   local UNSENT = { failed = true, canceled = true }
@@ -78,48 +79,49 @@ do
     if not OPEN[job.state] then return meet_ended(options, id, job, receipt) end
     local last = job.job_id == receipt.job_id and job.state ~= 'queued' or is_named(job, receipt.job_id)
     if not last and not delivered then return fail_other(options, id, job, receipt) end
+    if is_named(job, receipt.job_id) then take_named(options, id, job, receipt) end
     return apply_receipt(options, id, job, receipt, batch)
   end
-end
 
--- receipt: {job_id, outcome, code, reason, message, pages, transferred, again (the name of the waits), lower (the next try
--- needs a lower quality), started, ended (s), digest and raw (as it came, only while an archive is on)}. batch: of
--- lib/endings.lua, or nil. Returns applied, repeated, held or resolved_doubt, and sets receipt.retried if the job has not
--- ended.
-function apply_receipt(options, id, job, receipt, batch)
-  local before = job.state
-  if not OPEN[before] then return 'repeated' end
-  if may_redial(options, receipt) then
-    hold_failure(options, id, receipt)
-    return 'held'
-  end
-  local later = not (job.also or job.undecided) and batch or nil -- await_other may put the job into the index again
-  if before == 'queued' then leave_queue(options, id, job) else take_out(later, 'ZREM', keys[OPEN[before]], id) end
-  if before == 'unconfirmed' then count_ended(batch, 'unconfirmed', -1) end
-  local said = { code = receipt.code, reason = receipt.reason, message = receipt.message, pages = receipt.pages,
-    transferred = receipt.transferred }
-  local changes = { job_id = receipt.job_id, state = receipt.outcome }
-  for name, value in pairs(said) do changes[name] = value end
-  said.charged = receipt.charged
-  for name, value in pairs(facts_of(receipt)) do said[name] = value end
-  if job.resend_of then changes.resend_of = '' end
-  if receipt.outcome == 'failed' then changes.deliveries = (tonumber(job.deliveries) or 0) + 1 end
-  local wait, stopped_by = next_delivery(options, job, receipt, changes.deliveries)
-  if wait and await_other(options, id, job, receipt, changes) then
-    leave_line(options, id, job, batch)
-  elseif wait then
-    deliver_again(options, id, job, receipt, changes, said, wait, batch)
-  else
-    if receipt.outcome == 'failed' then
-      said.stage, said.delivery, said.attempts = 'delivery', changes.deliveries, most_deliveries(options, job)
-      said.stopped_by = stopped_by
+  -- receipt: {job_id, outcome, code, reason, message, pages, transferred, again (the name of the waits), lower (the next try
+  -- needs a lower quality), started, ended (s), digest and raw (as it came, only while an archive is on)}. batch: of
+  -- lib/endings.lua, or nil. Returns applied, repeated, held or resolved_doubt, and sets receipt.retried if the job has not
+  -- ended.
+  function apply_receipt(options, id, job, receipt, batch)
+    local before = job.state
+    if not OPEN[before] then return 'repeated' end
+    if may_redial(options, receipt) then
+      hold_failure(options, id, receipt)
+      return 'held'
     end
-    said.partial = receipt.outcome == 'delivered' and (receipt.transferred or 0) < (receipt.pages or 0)
-      and receipt.transferred ~= nil or nil
-    transition(options.cap, id, job, 'fax.' .. receipt.outcome, ended(options, job, changes), said, receipt.raw)
-    leave_line(options, id, job, batch)
-    finish(options, id, job, batch)
+    local later = not (job.also or job.undecided) and batch or nil -- await_other may put the job into the index again
+    if before == 'queued' then leave_queue(options, id, job) else take_out(later, 'ZREM', keys[OPEN[before]], id) end
+    if before == 'unconfirmed' then count_ended(batch, 'unconfirmed', -1) end
+    local said = { code = receipt.code, reason = receipt.reason, message = receipt.message, pages = receipt.pages,
+      transferred = receipt.transferred }
+    local changes = { job_id = receipt.job_id, state = receipt.outcome }
+    for name, value in pairs(said) do changes[name] = value end
+    said.charged = receipt.charged
+    for name, value in pairs(facts_of(receipt)) do said[name] = value end
+    if job.resend_of then changes.resend_of = '' end
+    if receipt.outcome == 'failed' then changes.deliveries = (tonumber(job.deliveries) or 0) + 1 end
+    local wait, stopped_by = next_delivery(options, job, receipt, changes.deliveries)
+    if wait and await_other(options, id, job, receipt, changes) then
+      leave_line(options, id, job, batch)
+    elseif wait then
+      deliver_again(options, id, job, receipt, changes, said, wait, batch)
+    else
+      if receipt.outcome == 'failed' then
+        said.stage, said.delivery, said.attempts = 'delivery', changes.deliveries, most_deliveries(options, job)
+        said.stopped_by = stopped_by
+      end
+      said.partial = receipt.outcome == 'delivered' and (receipt.transferred or 0) < (receipt.pages or 0)
+        and receipt.transferred ~= nil or nil
+      transition(options.cap, id, job, 'fax.' .. receipt.outcome, ended(options, job, changes), said, receipt.raw)
+      leave_line(options, id, job, batch)
+      finish(options, id, job, batch)
+    end
+    receipt.raw = nil
+    return (before == 'in_doubt' or before == 'queued') and 'resolved_doubt' or 'applied'
   end
-  receipt.raw = nil
-  return (before == 'in_doubt' or before == 'queued') and 'resolved_doubt' or 'applied'
 end

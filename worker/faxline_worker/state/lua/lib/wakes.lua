@@ -33,7 +33,8 @@ local function await_answer(account, waits)
   account.waits = waits
 end
 
--- Tells the dispatchers of a timer that is due (ms) before they would look.
+-- Tells the dispatchers of a timer that is due (ms) before they would look. account: {} where a script read nothing of it.
 local function ring_by(account, at)
+  account.alarm = account.alarm or tonumber(redis.call('HGET', keys.account_state, 'alarm')) or 0
   if account.alarm == 0 or at < account.alarm then ring() end
 end
