@@ -5,7 +5,7 @@ import redis
 
 from tests.stage.scene import Scene
 from tests.stage.states import DEADLINE, JOB
-from tests.stage.two_requests import taken_twice
+from tests.stage.two_requests import accepted, lost, sent_again, sent_twice, taken_twice
 
 
 @pytest.fixture
@@ -27,3 +27,56 @@ def test_the_older_one_is_waited_for_until_its_deadline_although_redis_clock_ste
     scene.go(2)
     scene.store.timers.run()
     assert scene.state(JOB) == "unconfirmed"
+
+
+def redialed(scene: Scene) -> None:
+    """iFax had the time to call again by itself."""
+    scene.go(scene.settings.retries.delivery.redial_wait.total_seconds() + 1)
+    scene.store.timers.run()
+
+
+def test_a_failure_of_the_older_one_after_which_ifax_may_call_again_is_not_forgotten(scene: Scene) -> None:
+    taken_twice(scene)
+    assert scene.receipt("77", "failed", again="busy", redial=0).result == "held"
+    assert scene.receipt("77", "failed", again="busy", redial=0).result == "repeated"
+    scene.receipt("78", "failed", again="busy")
+    assert (scene.state(JOB), scene.record(JOB)["job_id"]) == ("submitted", "77")
+    redialed(scene)
+    assert scene.state(JOB) == "queued"
+
+
+@pytest.mark.parametrize(("redial", "result"), [(1, "held"), (None, "told")])
+def test_a_later_failure_of_the_older_one_takes_the_place_of_the_first(
+    scene: Scene, redial: int | None, result: str
+) -> None:
+    taken_twice(scene)
+    scene.receipt("77", "failed", again="busy", redial=0)
+    more = {} if redial is None else {"redial": redial}
+    assert scene.receipt("77", "failed", again="busy", **more).result == result
+    scene.receipt("78", "failed", again="busy")
+    assert scene.state(JOB) == ("queued" if redial is None else "submitted")
+
+
+def test_the_older_one_is_waited_for_that_may_be_called_again_although_its_failure_came_before_its_answer(
+    scene: Scene,
+) -> None:
+    older, newer = sent_twice(scene)
+    accepted(scene, newer, "78")
+    scene.receipt("77", "failed", again="busy", redial=0)
+    assert accepted(scene, older, "77") == "duplicate"
+    scene.receipt("78", "failed", again="busy")
+    assert scene.state(JOB) == "submitted"
+    scene.receipt("77")
+    assert scene.state(JOB) == "delivered"
+
+
+def test_an_older_one_that_failed_counts_for_nothing_where_an_operator_named_the_jobid_of_another_fax(
+    scene: Scene,
+) -> None:
+    older = sent_again(scene)
+    lost(scene)
+    assert scene.store.orders.resolve(scene.ordered("resolve"), JOB, "accepted", "90") == "done"
+    scene.receipt("77", "failed")
+    assert accepted(scene, older, "77") == "duplicate"
+    scene.receipt("90", to="+493012345678")
+    assert (scene.state(JOB), scene.record(JOB)["reason"]) == ("in_doubt", "other_number")

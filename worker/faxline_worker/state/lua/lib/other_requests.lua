@@ -44,14 +44,15 @@ local function duplicate(options, id, job, job_id)
   local early = redis.call('SET', keys.job_ids .. job_id, id, 'PX', int(options.retention + options.deadline), 'GET')
   early = is_receipt(early) and cjson.decode(early) or nil
   if early then leave_unmatched(early) end -- it is the word on this request and on no other
-  tell_other(options, id, job, job_id, early)
+  local known = early and not may_redial(options, early) and early or nil
+  tell_other(options, id, job, job_id, known)
   -- If the one under way comes to nothing, or the one that an operator named is of another fax, that one counts.
-  local waits = job.state == 'submitted' and not early
-  if (job.state == 'submitting' or waits or job.claimed) and not is_delivered_before(id, job) then
+  local waits = not known and (job.state == 'submitted' or job.claimed)
+  if (job.state == 'submitting' or waits) and not is_delivered_before(id, job) then
     redis.call('HSET', keys.job .. id, 'also', job_id)
     job.also = job_id
   end
-  if early and (early.outcome == 'delivered' or job.state == 'submitting') then
+  if early and (not known or early.outcome == 'delivered' or job.state == 'submitting') then
     early.applied = meet_job(options, id, job, early) == 'applied' or nil
   end
   return early

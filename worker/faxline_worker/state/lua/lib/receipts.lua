@@ -51,8 +51,8 @@ do
     return 'told'
   end
 
-  -- A word on an older request, while another is under way. It ends the job if that one comes to nothing; if it says
-  -- delivered, whatever that one comes to.
+  -- A word on an older request, while another is under way, or after which iFax may call again. It ends the job if the other one
+  -- comes to nothing; if it says delivered, whatever that one comes to.
   local function keep_word(options, id, job, receipt)
     receipt.of, job.also = id, receipt.job_id
     redis.call('SET', keys.job_ids .. receipt.job_id, cjson.encode(receipt), 'PX', options.keep)
@@ -62,7 +62,8 @@ do
 
   -- The word on an older request, whose delivery failed: it is waited for no longer.
   local function fail_other(options, id, job, receipt)
-    if job.also ~= receipt.job_id or may_redial(options, receipt) then return 'repeated' end
+    if job.also ~= receipt.job_id then return 'repeated' end
+    if may_redial(options, receipt) then return keep_word(options, id, job, receipt) end
     redis.call('HSET', keys.job .. id, 'also', '')
     job.also = nil
     tell_other(options, id, job, receipt.job_id, receipt)
