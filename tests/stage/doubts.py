@@ -29,9 +29,9 @@ class Doubts(Scene):
     def push(self, *jobs: str, **more: Any) -> str:
         return super().push(*jobs, **{"number": TO, "sender": SENDER, "known_pages": "3", **more})
 
-    def take(self, entry: dict[str, Any]) -> None:
+    def take(self, entry: dict[str, Any], kind: str = "send") -> None:
         """A producer's entry, as the dispatcher takes it."""
-        self.client.xadd(self.keys.intake, {"send": json.dumps(entry)})
+        self.client.xadd(self.keys.intake, {kind: json.dumps(entry)})
         ((_, entries),) = self.client.xreadgroup(INTAKE_GROUP, "test", {self.keys.intake: ">"})
         metrics = dispatcher_metrics()
         Intake(self.store, metrics, Mock()).take([(name.decode(), fields) for name, fields in entries])

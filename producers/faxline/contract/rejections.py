@@ -49,6 +49,6 @@ class Rejection(StrEnum):
     DELIVERED_TOO_OFTEN = "delivered_too_often"
     """Dispatchers failed on the entry several times, so it was set aside unopened."""
     UNKNOWN_JOB = "unknown_job"
-    """The job to resend does not exist, or iFax never took it."""
+    """The job to resend does not exist, iFax never took it, or under its jobId may be another fax."""
     SEAL_BROKEN = "seal_broken"
     """A sealed value was changed, or was sealed for another account, kind, id or document."""

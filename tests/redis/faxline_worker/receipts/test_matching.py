@@ -252,3 +252,29 @@ def test_a_number_is_forgotten_in_a_receipt_that_lacks_its_country(make: Make) -
     scene.store.maintenance.forget_number(TO)
     assert not any(b"5550123" in key for key in scene.client.scan_iter())
     assert scene.client.get(scene.keys.job_ids + "77") is None
+
+
+@pytest.mark.parametrize("last", [{}, {"redial": 1}])
+def test_nor_is_a_jobid_resent_that_a_match_found_and_whose_failure_was_held(
+    make: Make, last: dict[str, int]
+) -> None:
+    scene = make()
+    scene.doubt("a")
+    scene.receipt("500", "failed", again="busy", redial=0)
+    assert scene.match() == [("held", "a")]
+    scene.receipt("500", "failed", again="busy", **last)
+    for _ in range(2):
+        scene.go(3600)
+        scene.store.timers.run()
+    again = scene.call()
+    assert (again.job, again.kind, again.request) == ("a", "send", {})
+
+
+@pytest.mark.parametrize("number", [None, "+12025550111"])
+def test_nor_can_anybody_have_it_resent(make: Make, number: str | None) -> None:
+    scene = make()
+    scene.doubt("a")
+    scene.receipt("500")
+    assert scene.match() == [("resolved_doubt", "a")]
+    scene.take({"id": "b", "of": "a"} | ({"faxNumber": number} if number else {}), kind="resend")
+    assert (scene.told("b"), scene.record("b")) == (["rejected"], {})

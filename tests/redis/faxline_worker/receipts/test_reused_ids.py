@@ -5,9 +5,9 @@ import redis
 
 from faxline_worker.state.recent_work import Call, Evidence
 from faxline_worker.state.results import Admitted, Registration
-from tests.redis.faxline_worker.receipts.test_late_answers import accepted, lost
 from tests.stage.scene import NUMBER, Scene
 from tests.stage.states import JOB, LEASE
+from tests.stage.two_requests import accepted, lost
 
 
 @pytest.fixture

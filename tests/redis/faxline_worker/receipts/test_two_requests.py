@@ -1,4 +1,4 @@
-"""Two requests of one fax that iFax took: nothing is sent again, and no end is told, while one may still be delivered."""
+"""Two requests of one fax that iFax took: nothing more is sent while one of them may still be delivered."""
 
 import pytest
 import redis

@@ -6,9 +6,9 @@ import pytest
 import redis
 
 from faxline_worker.state.results import Admitted, Idle
-from tests.redis.faxline_worker.receipts.test_late_answers import accepted, sent_twice
 from tests.stage.scene import NUMBER, Event, Scene
 from tests.stage.states import JOB, LEASE
+from tests.stage.two_requests import accepted, sent_twice
 
 MATCH = LEASE + 1
 

@@ -33,7 +33,7 @@ end
 local function settle_doubt(receipt, member, id, job)
   local delivered, last = receipt.outcome == 'delivered', member == doubt_of(job, id)
   forget_doubt(member)
-  receipt.guessed = true
+  redis.call('HSET', keys.job .. id, 'guess:' .. receipt.job_id, '1')
   if job.state == 'in_doubt' and last and may_redial(options, receipt) then -- iFax took it, and is not at its end
     redis.call('ZREM', keys.in_doubt, id)
     accept(account, options, id, job, receipt.job_id, {})

@@ -34,3 +34,7 @@ local function is_resent(job) return job.resend_of and not job.lowered end
 
 -- Whether expires_at has passed, for a job that was not submitted by then.
 local function is_over(job) return job.expires_at and tonumber(job.expires_at) <= now end
+
+-- Whether the jobId was found by a match of number and time alone (`match`). Then iFax may have another document under it: it is
+-- never resent, only the fax itself is sent again.
+local function is_guess(id, job_id) return redis.call('HEXISTS', keys.job .. id, 'guess:' .. job_id) == 1 end

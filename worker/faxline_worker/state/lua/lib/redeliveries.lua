@@ -22,10 +22,10 @@ local function next_delivery(options, job, receipt, deliveries)
 end
 
 -- By a resend of iFax's job. If the quality changes, this and all later tries are sends of the whole fax. So is one after a
--- receipt that was matched by number and time (`guessed`): under its jobId may be another document.
+-- receipt that was matched by number and time.
 local function deliver_again(options, id, job, receipt, changes, said, wait, batch)
   changes.state, changes.tries = 'queued', 0
-  changes.resend_of = not receipt.guessed and receipt.job_id
+  changes.resend_of = not is_guess(id, receipt.job_id) and receipt.job_id
   if receipt.lower then changes.lowered = lower_quality(job) end
   said.stage, said.delivery, said.retry_at = 'delivery', changes.deliveries, now + wait
   said.attempts, said.wait, said.again = most_deliveries(options, job), wait, receipt.again

@@ -32,6 +32,9 @@ local function take_from_origin(batch, job)
     return { job = job.id, member = 'of', reason = 'unknown_job', message = 'no such job on this account' }
   elseif not job_id then
     return { job = job.id, member = 'of', reason = 'unknown_job', message = 'that job has no iFax jobId to resend' }
+  elseif is_guess(job.of, job_id) then
+    return { job = job.id, member = 'of', reason = 'unknown_job',
+      message = 'which iFax jobId that job has was found by number and time alone, and it may be of another fax: send it anew' }
   end
   local fields = job.fields
   fields.request = '{"jobId":' .. job_id .. (fields.number and ',"faxNumber":"' .. fields.number .. '"' or '') .. '}'
