@@ -61,6 +61,8 @@ def test_kustomize_gives_each_role_the_directory_with_the_files_that_it_needs(
     spec = found["spec"]["template"]["spec"]
     (container,) = spec["containers"]
     assert {"name": VARIABLE, "value": PLACE} in container["env"]
+    namespace = {"fieldRef": {"fieldPath": "metadata.namespace"}}
+    assert {"name": "FAXLINE_DEPLOYMENT", "valueFrom": namespace} in container["env"]
     (mount,) = (mount for mount in container["volumeMounts"] if mount["mountPath"] == PLACE)
     assert mount["readOnly"]
     assert "subPath" not in mount  # such a file would not change

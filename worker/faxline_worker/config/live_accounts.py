@@ -87,8 +87,14 @@ class LiveAccounts:
     @property
     def group(self) -> str:
         """What processes have in common whose settings name the same accounts: a few hexadecimal digits."""
-        directory = str(self.settings.accounts_dir or "")
-        return hashlib.sha1(" ".join([directory, *sorted(self._own)]).encode()).hexdigest()[:8]  # noqa: S324
+        accounts = " ".join([self.place, *sorted(self._own)])
+        return hashlib.sha1(accounts.encode()).hexdigest()[:8]  # noqa: S324
+
+    @property
+    def place(self) -> str:
+        """Where the folders are, apart from another deployment with the same path; empty without any."""
+        directory, deployment = str(self.settings.accounts_dir or ""), self.settings.deployment
+        return f"{deployment}:{directory}" if deployment and directory else directory
 
     @property
     def watched(self) -> bool:

@@ -85,6 +85,7 @@ class Settings(BaseSettings):
     account: str | None = None
     accounts: dict[str, Account] = Field(default_factory=dict)
     accounts_dir: Path | None = None
+    deployment: str = Field("", pattern="^[A-Za-z0-9_.-]{0,63}$")
     limits: Limits = Limits()
     ceilings: Ceilings = Ceilings()
     http_timeout: PositiveSeconds = timedelta(seconds=30)

@@ -43,7 +43,7 @@ def drain_by_redis(live: LiveAccounts, client: redis.Redis, log: FilteringBoundL
 
 def account_list(live: LiveAccounts, client: redis.Redis, log: FilteringBoundLogger) -> AccountList:
     """The accounts in Redis, for a process with these accounts."""
-    return AccountList(client, log, str(live.settings.accounts_dir or ""), live.has_folder)
+    return AccountList(client, log, live.place, live.has_folder, str(live.settings.accounts_dir or ""))
 
 
 def find_drained(

@@ -23,8 +23,9 @@ class AccountList:
     Args:
         client: a client of the state's database (bytes replies).
         log: gets one warning if the Redis user may not note folders, with an older ops/redis/users.acl.
-        directory: FAXLINE_ACCOUNTS_DIR; empty without one.
+        directory: where the folders are (`LiveAccounts.place`); empty without any.
         has_folder: whether an account comes from the directory.
+        unnamed: the directory alone, as it was noted before the deployment had a name.
     """
 
     def __init__(
@@ -33,11 +34,13 @@ class AccountList:
         log: FilteringBoundLogger,
         directory: str = "",
         has_folder: Callable[[str], bool] = lambda _: False,
+        unnamed: str = "",
     ) -> None:
         self._client = client
         self._log = log
         self._directory = directory
         self._has_folder = has_folder
+        self._own = {directory, unnamed or directory}
         self._add = scripts.register(client, "register_accounts")
         self._told = False
 
@@ -74,7 +77,7 @@ class AccountList:
         return [
             name
             for name, one in parse_draining(noted).items()
-            if one.directory == self._directory and ACCOUNT_NAME.fullmatch(name)
+            if one.directory in self._own and ACCOUNT_NAME.fullmatch(name)
         ]
 
     def drain_missing(self, present: Collection[str]) -> None:

@@ -1,5 +1,6 @@
 """An account that was removed is drained by every process for as long as one of its faxes is under way."""
 
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -45,15 +46,20 @@ def dispatcher(redis_client: redis.Redis, served: Served) -> Dispatcher:
 class Fleet:
     """The processes of a directory with the accounts west and east, in a clock of the test's."""
 
-    def __init__(self, client: redis.Redis, root: Path) -> None:
+    def __init__(
+        self, client: redis.Redis, root: Path, names: Iterable[str] = ("west", "east"), deployment: str = ""
+    ) -> None:
         self._client, self.root, self.now = client, root, 0.0
-        for name in ("west", "east"):
+        self._deployment = deployment
+        for name in names:
             (root / name).mkdir()
             (root / name / "token").write_text(f"a-token-of-{name}")
 
     def start(self, role: str) -> LiveAccounts:
         """A process that begins now, after its first look."""
-        settings = read_settings({"FAXLINE_ACCOUNTS_DIR": str(self.root)})
+        settings = read_settings(
+            {"FAXLINE_ACCOUNTS_DIR": str(self.root), "FAXLINE_DEPLOYMENT": self._deployment}
+        )
         live = LiveAccounts(settings, role, Mock(), clock=lambda: self.now)
         drain_by_redis(live, self._client, Mock())
         accounts = account_list(live, self._client, Mock())
@@ -167,6 +173,41 @@ def test_no_account_is_drained_at_the_start_whose_folder_is_broken_or_elsewhere(
     fleet.root.rename(fleet.root.parent / "away")
     assert fleet.start("dispatcher").noted() == []
     (fleet.root.parent / "away").rename(fleet.root)
+
+
+@pytest.mark.parametrize("first", ["red", ""])
+def test_deployments_of_one_redis_whose_directories_have_the_same_path_drain_nothing_of_each_other(
+    redis_client: redis.Redis, fleet: Fleet, tmp_path: Path, first: str
+) -> None:
+    fleet._deployment = first
+    theirs, _ = fleet.dispatcher()
+    fleet.root.rename(tmp_path / "elsewhere")
+    fleet.root.mkdir()
+    other = Fleet(redis_client, fleet.root, ["north", "south"], deployment="blue")
+    live, dispatcher = other.dispatcher()
+    live.look()
+    assert (list(live), live.draining) == (["north", "south"], frozenset())
+    assert redis_client.hgetall(DRAINING) == {}
+    assert theirs.group != live.group
+    other.remove("north", live)
+    dispatcher.timers._tidy("north")
+    assert set(redis_client.hgetall(DRAINING)) == {b"north"}
+    again = other.start("worker")
+    again.look()
+    assert again.draining == {"north"}
+    theirs.look()
+    assert theirs.draining == frozenset()
+
+
+def test_a_deployment_that_is_given_a_name_goes_on_to_drain_what_it_drained_without(
+    redis_client: redis.Redis, fleet: Fleet
+) -> None:
+    live, dispatcher = fleet.dispatcher()
+    redis_client.zadd(KEYS.submitted, {"a": 1})
+    fleet.remove("west", live)
+    dispatcher.timers._tidy("west")
+    fleet._deployment = "blue"
+    assert fleet.dispatcher()[0].draining == {"west"}
 
 
 def test_an_account_that_comes_back_is_drained_by_no_process_that_starts_then(
