@@ -20,6 +20,7 @@ SANDBOX = (
 SETTINGS = {
     "ACCOUNTS__BAD__TOKEN": "a-key-that-nobody-knows",
     "LIMITS__REQUESTS": "0",
+    "BREAKER__AFTER": "1000",  # a refusal that nobody knows may come often before another fax is accepted
     "RETRIES__DELIVERY__ATTEMPTS": "1",
     "RETRIES__DELIVERY__OTHER": "[0.3, 0.5]",
     "RETRIES__DELIVERY__NO_ANSWER": "[0.3, 0.5]",
@@ -44,6 +45,14 @@ def local(make_local: Callable[..., Local], tmp_path_factory: pytest.TempPathFac
         sandbox=SANDBOX,
     ) as running:
         yield running
+
+
+@pytest.fixture(autouse=True)
+def stays_open(local: Local) -> Iterator[None]:
+    """A pause that a test leaves behind is its own failure and not the next one's."""
+    yield
+    with FaxLine(local.url_of("operator")) as line:
+        assert line.account_state().paused == ""
 
 
 Open = Callable[..., FaxLine]
