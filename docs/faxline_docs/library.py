@@ -9,6 +9,7 @@ import faxline
 from faxline.client.sync import FaxLine
 from faxline.client.sync_inspection import Inspection
 from faxline.client.sync_operator import DataProtection, Operator
+from faxline.client.sync_pauses import Pauses
 from faxline.client.sync_reading import Reading
 from faxline.client.sync_sending import Sending
 from faxline_docs.markdown import code, table
@@ -17,7 +18,7 @@ from faxline_docs.markdown import code, table
 def methods() -> str:
     """The methods: those for producers first, then those for operators."""
     own = _methods_of(Sending, Reading, FaxLine)
-    others = _methods_of(Inspection, Operator, DataProtection)
+    others = _methods_of(Inspection, Pauses, Operator, DataProtection)
     return f"### For producers\n\n{_table(own)}\n\n### For operators\n\n{_table(others)}"
 
 

@@ -1,11 +1,12 @@
-"""`accounts`: limits, backlog and state; `pause` and `resume`."""
+"""`accounts`: limits, backlog and state; `pause`, `probe` and `resume`."""
 
-from collections.abc import Callable, Iterable
-from datetime import UTC, datetime, timedelta
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Annotated, Any
 
 import typer
 
+from faxline.cli.account_table import notes_of, row_of, status_of
 from faxline.cli.app import (
     ACCOUNT,
     ENDED_OTHERWISE,
@@ -19,15 +20,12 @@ from faxline.cli.app import (
     faxline_of,
     operator,
 )
-from faxline.cli.explaining import used_of
-from faxline.cli.output import complain, moment, span, write, write_json, write_table
+from faxline.cli.output import complain, write, write_json, write_table
 from faxline.cli.presence import counted, processes_of
-from faxline.contract.errors import StateRolledBack
-from faxline.contract.wording import by_an_operator, plural
-from faxline.reading import account_state as account
-from faxline.reading.account_state import OPERATOR, AccountState
+from faxline.contract.errors import PauseChanged, StateRolledBack
+from faxline.contract.wording import plural
+from faxline.reading.account_state import OPERATOR, ROLLED_BACK, AccountState
 from faxline.reading.processes import at_work
-from faxline.reading.shared_settings import describe_differences, find_differences
 
 accounts = typer.Typer(rich_markup_mode=None)
 app.add_typer(
@@ -37,17 +35,17 @@ app.add_typer(
         "faxline accounts",
         "faxline accounts show acme --json",
         "faxline accounts pause acme --yes",
+        "faxline accounts probe acme",
         "faxline accounts resume acme",
     ),
 )
 
-_OPEN = ("queued", "submitting", "submitted", "in_doubt")
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The account.")]
 
 
 @accounts.callback(invoke_without_command=True)
 def show_all(ctx: typer.Context, as_json: Json = False) -> None:
-    """Show, pause and resume accounts.
+    """Show, pause, probe and resume accounts.
 
     Alone, it shows every account that a dispatcher has run for, and the one of --account.
     """
@@ -91,25 +89,71 @@ def pause(
     _report(state, as_json=as_json, wanted=state.paused == OPERATOR)
 
 
-@accounts.command(epilog=examples("faxline accounts resume acme"))
-def resume(
+@accounts.command(epilog=examples("faxline accounts probe acme", "faxline accounts probe acme --json"))
+def probe(
     ctx: typer.Context,
     name: Name,
     by: By = None,
     timeout: OrderTimeout = ORDER_TIMEOUT,
     as_json: Json = False,
 ) -> None:
+    """Let the call that finds out whether an account's pause is over go now.
+
+    One fax goes alone. If iFax takes it, the account opens; if not, it stays paused. Exit code 1 if only an
+    operator ends the pause.
+    """
+    with faxline_of(ctx, name) as line, _told():
+        seen = line.account_state()
+        came = line.probe(by=by or operator(), pause=seen.pause, timeout=timeout)
+    if as_json:
+        write_json({"account": name, "paused": seen.paused or None, "probe": came})
+    else:
+        write(f"account {name} {_PROBED[came].format(was=status_of(seen))}")
+    if came == "held":
+        raise typer.Exit(ENDED_OTHERWISE)
+
+
+_PROBED = {
+    "done": "is {was}; its probe goes as soon as a fax waits, and if iFax takes it the account opens",
+    "idle": "is open: there is nothing to find out",
+    "busy": "is {was}; a call is under way, and its answer tells whether the pause is over",
+    "held": "is {was}: nothing was tried, because only an operator ends this pause",
+}
+
+
+@accounts.command(epilog=examples("faxline accounts resume acme", "faxline accounts resume acme --yes"))
+def resume(
+    ctx: typer.Context,
+    name: Name,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")] = False,
+    by: By = None,
+    timeout: OrderTimeout = ORDER_TIMEOUT,
+    as_json: Json = False,
+) -> None:
     """Resume a paused account, whatever the reason for the pause.
 
+    It shows the pause, and at a terminal it asks. Exit code 1 if another pause has begun since.
     After a Redis that went back, `faxline accounts rollback NAME --resume` does.
     """
-    with faxline_of(ctx, name) as line:
-        try:
-            state = line.resume(by=by or operator(), timeout=timeout)
-        except StateRolledBack as error:
-            complain(str(error))
-            raise typer.Exit(ENDED_OTHERWISE) from None
+    with faxline_of(ctx, name) as line, _told():
+        seen = line.account_state()
+        if seen.paused and seen.paused != ROLLED_BACK:
+            agree(f"Account {name} is {status_of(seen)}. Resume it?", "", yes=yes)
+        opens = seen.paused or not seen.known  # nothing that began after the look
+        state = line.resume(by=by or operator(), pause=seen.pause, timeout=timeout) if opens else seen
+    if seen.paused and not as_json:
+        write(f"account {name} was {status_of(seen)}")
     _report(state, as_json=as_json, wanted=not state.paused)
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """Say why an order about a pause was not carried out, with the exit code for that."""
+    try:
+        yield
+    except (PauseChanged, StateRolledBack) as error:
+        complain(str(error))
+        raise typer.Exit(ENDED_OTHERWISE) from None
 
 
 def _report(state: AccountState, *, as_json: bool, wanted: bool) -> None:
@@ -133,74 +177,10 @@ def _show(ctx: typer.Context, names: Iterable[str], *, as_json: bool) -> None:
             counts = at_work(processes, state.name) if processes is not None else None
             write_json(state.to_dict() | {"at_work": counts})
         return
-    write_table(["account", "status", "calls", "window", "burst", "jobs"], [_row(state) for state in states])
+    columns = ["account", "status", "calls", "window", "burst", "jobs"]
+    write_table(columns, [row_of(state) for state in states])
     for state in states:
-        if more := _more(state):
+        if more := notes_of(state):
             write(f"{state.name}: {'; '.join(more)}")
     if processes is not None:
         write(counted(processes))
-
-
-def _row(state: AccountState) -> list[str]:
-    limits = [
-        used_of(limit) if state.known else "-" for limit in (state.concurrency, state.window, state.burst)
-    ]
-    jobs = [f"{n} {name.replace('_', ' ')}" for name in _OPEN if (n := state.jobs[name])]
-    return [state.name, _status(state).partition(";")[0], *limits, ", ".join(jobs) or "-"]
-
-
-def _more(state: AccountState) -> list[str]:
-    """What does not fit into a line of the table."""
-    notes = [_status(state).replace("; ", ", ")] if ";" in _status(state) else []
-    limits = {"calls": state.concurrency, "window": state.window, "burst": state.burst}
-    if lowered := [f"{name} from {x.configured}" for name, x in limits.items() if x.effective < x.configured]:
-        notes.append(f"limits are lowered: {', '.join(lowered)}")
-    if oldest := [f"{name.replace('_', ' ')} {span(age)}" for name, age in state.oldest.items() if age]:
-        notes.append(f"the oldest: {', '.join(oldest)}")
-    if ceilings := _ceilings(state):
-        notes.append(f"ceilings: {ceilings}")
-    if differ := find_differences(state.shared_settings):
-        notes.append(f"its processes differ, and the strictest hold: {describe_differences(differ)}")
-    return notes
-
-
-def _ceilings(state: AccountState) -> str:
-    """How much of the ceilings the backlog uses."""
-    used = [
-        f"{part.used} of {part.configured} {name}"
-        for name, part in state.backlog.items()
-        if part.configured and part.used
-    ]
-    return ", ".join(used)
-
-
-def _status(state: AccountState) -> str:
-    """The status in a word or two; after a semicolon, why and until when."""
-    now = datetime.fromtimestamp(0, tz=UTC) + timedelta(microseconds=state.now)
-
-    def at(us: int) -> str:
-        return moment(now + timedelta(microseconds=us - state.now), now)
-
-    if not state.known:
-        return "never run"
-    match state.paused:
-        case "":
-            return _open(state, at)
-        case account.OPERATOR:
-            return f"paused; {by_an_operator(state.paused_by)}"
-        case account.ROLLED_BACK:
-            return f"paused; {state.paused}, see faxline accounts rollback {state.name}"
-        case reason:
-            why = f" ({state.paused_why})" if state.paused_why else ""
-            since = f" since {at(state.paused_since)}" if state.paused_since else ""
-            held = "unreachable" if reason == account.UNREACHABLE else f"paused; {reason}"
-            more = f"{since}{why}, next probe {at(max(state.now, state.probe_at))}"
-            return f"{held};{more}" if reason == account.UNREACHABLE else f"{held}{more}"
-
-
-def _open(state: AccountState, at: Callable[[int], str]) -> str:
-    if state.verifying:
-        return f"new Redis; looked at until {at(state.verified_at)}"
-    if state.cooling_down:
-        return f"429; closed until {at(state.cooldown_until)}"
-    return "settings differ" if find_differences(state.shared_settings) else "open"

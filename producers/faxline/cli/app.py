@@ -64,7 +64,7 @@ def examples(*lines: str) -> str:
 SECTIONS = {
     "Send": ("send", "resend", "cancel"),
     "Follow": ("show", "explain", "wait", "list", "group", "events"),
-    "Operate": ("doctor", "accounts", "resolve", "dead"),
+    "Operate": ("doctor", "accounts", "resolve", "ask", "dead"),
     "Archive": ("find", "report", "proof", "verify", "usage"),
     "Records and keys": ("audit", "forget", "keys"),
 }
@@ -241,13 +241,16 @@ def agree(question: str, refusal: str, *, yes: bool) -> None:
     """Ask for confirmation.
 
     Raises:
-        UsageError: stdin is not a terminal, and --yes was not given. The message is `refusal`.
+        UsageError: stdin is not a terminal, and --yes was not given. The message is `refusal`; if that is
+            empty, a yes is taken for granted.
         typer.Abort: the answer is no.
     """
     if yes:
         return
     if not sys.stdin.isatty():
-        raise UsageError(refusal)
+        if refusal:
+            raise UsageError(refusal)
+        return
     typer.confirm(question, abort=True, err=True)
 
 

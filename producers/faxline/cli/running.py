@@ -12,6 +12,7 @@ from faxline.cli import (  # noqa: F401 - they add their commands
     accounts,
     archive,
     archive_evidence,
+    asking,
     audit,
     changing,
     dead,

@@ -6,6 +6,7 @@ from faxline.client.aio_archive import AsyncArchived
 from faxline.client.aio_base import connect_to
 from faxline.client.aio_inspection import AsyncInspection
 from faxline.client.aio_operator import AsyncDataProtection, AsyncOperator
+from faxline.client.aio_pauses import AsyncPauses
 from faxline.client.aio_reading import AsyncReading
 from faxline.client.aio_sending import AsyncSending
 from faxline.client.base import DOCUMENT_TTL
@@ -17,7 +18,13 @@ if TYPE_CHECKING:
 
 
 class AsyncFaxLine(
-    AsyncSending, AsyncReading, AsyncArchived, AsyncInspection, AsyncOperator, AsyncDataProtection
+    AsyncSending,
+    AsyncReading,
+    AsyncArchived,
+    AsyncInspection,
+    AsyncPauses,
+    AsyncOperator,
+    AsyncDataProtection,
 ):
     """One account's line for asyncio. It has the methods of `FaxLine`, which are awaited.
 

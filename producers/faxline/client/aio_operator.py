@@ -7,25 +7,13 @@ from faxline.client.sync_operator import DataProtection, Operator
 from faxline.contract.orders import Order
 from faxline.operating.dead_entries import drop, redrive
 from faxline.operating.erasure import Forgotten, SealedValues, count_sealed_values, forget, forget_number
-from faxline.operating.operations import GIVE_ORDERS, parse_resolution, pause_or_resume, resolve, reveal
-from faxline.operating.rollback import Recovered, recover
-from faxline.reading.account_state import AccountState
+from faxline.operating.operations import GIVE_ORDERS, ask, parse_resolution, resolve, reveal
 from faxline.reading.job import Job
 
 
 @twin_of(Operator)
 class AsyncOperator(Asynchronous):
-    """Pause accounts, settle doubts, redrive entries."""
-
-    async def pause(self, *, by: str, timeout: float = 5.0) -> AccountState:
-        return await self._run(pause_or_resume(self._context, Order.PAUSE, by, timeout), GIVE_ORDERS)
-
-    async def resume(self, *, by: str, pause: str = "", timeout: float = 5.0) -> AccountState:
-        steps = pause_or_resume(self._context, Order.RESUME, by, timeout, pause)
-        return await self._run(steps, GIVE_ORDERS)
-
-    async def recover(self, *, by: str, timeout: float = 60.0) -> Recovered:
-        return await self._run(recover(self._context, by, timeout), GIVE_ORDERS)
+    """Settle doubts, ask iFax about a fax, redrive entries, reveal numbers."""
 
     async def resolve(
         self,
@@ -41,6 +29,9 @@ class AsyncOperator(Asynchronous):
         how = parse_resolution(accepted, resend=resend, fail=fail)
         steps = resolve(self._context, job, accepted, how, attempt, by, timeout)
         return await self._run(steps, GIVE_ORDERS)
+
+    async def ask(self, job: str, *, by: str, timeout: float = 5.0) -> bool:
+        return await self._run(ask(self._context, job, by, timeout), GIVE_ORDERS)
 
     async def redrive(self, entry: str, *, by: str, timeout: float = 5.0) -> None:
         await self._run(redrive(self._context, entry, by, timeout), GIVE_ORDERS)

@@ -8,6 +8,7 @@ from faxline.client.base import CONNECTION, DOCUMENT_TTL
 from faxline.client.sync_archive import Archived
 from faxline.client.sync_inspection import Inspection
 from faxline.client.sync_operator import DataProtection, Operator
+from faxline.client.sync_pauses import Pauses
 from faxline.client.sync_reading import Reading
 from faxline.client.sync_sending import Sending
 from faxline.contract.connections.deadlines import Backoff
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["DOCUMENT_TTL", "FaxLine"]
 
 
-class FaxLine(Sending, Reading, Archived, Inspection, Operator, DataProtection):
+class FaxLine(Sending, Reading, Archived, Inspection, Pauses, Operator, DataProtection):
     """One account's line. It is thread-safe and may be used after a fork.
 
     A line made from a URL can be pickled. While Redis hangs, a call takes at most its own timeout, or 5 s if

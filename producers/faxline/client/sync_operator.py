@@ -6,79 +6,15 @@ from faxline.client.base import Blocking
 from faxline.contract.orders import Order
 from faxline.operating.dead_entries import drop, redrive
 from faxline.operating.erasure import Forgotten, SealedValues, count_sealed_values, forget, forget_number
-from faxline.operating.operations import GIVE_ORDERS, parse_resolution, pause_or_resume, resolve, reveal
-from faxline.operating.rollback import Recovered, recover
-from faxline.reading.account_state import AccountState
+from faxline.operating.operations import GIVE_ORDERS, ask, parse_resolution, resolve, reveal
 from faxline.reading.job import Job
 
 
 class Operator(Blocking):
-    """Pause accounts, settle doubts, redrive entries.
+    """Settle doubts, ask iFax about a fax, redrive entries, reveal numbers.
 
     Every order is written to the audit, with `by` and the Redis user.
     """
-
-    def pause(self, *, by: str, timeout: float = 5.0) -> AccountState:
-        """Pause the account until `resume`: its jobs stay queued. Return its state after that.
-
-        If an operator has paused it already, the pause begins anew, with both names.
-
-        Example:
-            >>> line.pause(by="alice")
-
-        Args:
-            by: who orders it, for the audit.
-            timeout: seconds to wait for a dispatcher.
-
-        Raises:
-            OrderTimeout: no dispatcher did it in time. The order stays until one does.
-            QueueUnavailable: Redis did not answer.
-        """
-        return self._run(pause_or_resume(self._context, Order.PAUSE, by, timeout), GIVE_ORDERS)
-
-    def resume(self, *, by: str, pause: str = "", timeout: float = 5.0) -> AccountState:
-        """Resume a paused account, whatever the reason for the pause. Return its state after that.
-
-        Example:
-            >>> line.resume(by="alice").paused
-            ''
-
-        Args:
-            by: who orders it, for the audit.
-            pause: `AccountState.pause` of what this person saw; a pause that began since then stays. Empty
-                ends any.
-            timeout: seconds to wait for a dispatcher.
-
-        Raises:
-            PauseChanged: another pause than the one that was seen is on.
-            StateRolledBack: Redis went back to an older state. `rollback` shows what it lost; `recover`
-                resumes the account.
-            OrderTimeout: no dispatcher did it in time. The order stays until one does.
-            QueueUnavailable: Redis did not answer.
-        """
-        steps = pause_or_resume(self._context, Order.RESUME, by, timeout, pause)
-        return self._run(steps, GIVE_ORDERS)
-
-    def recover(self, *, by: str, timeout: float = 60.0) -> Recovered:
-        """Restore what is known of the work that Redis lost, and resume the account.
-
-        A fax that was sent and that Redis no longer knows becomes a doubt, or submitted if its jobId is
-        known. None is sent again.
-
-        Example:
-            >>> line.recover(by="alice").in_doubt
-            ('invoice-77',)
-
-        Args:
-            by: who orders it, for the audit.
-            timeout: seconds to wait for a dispatcher.
-
-        Raises:
-            NotRolledBack: the account was not rolled back. Nothing was changed.
-            OrderTimeout: no dispatcher did it in time. The order stays until one does.
-            QueueUnavailable: Redis did not answer, or is full.
-        """
-        return self._run(recover(self._context, by, timeout), GIVE_ORDERS)
 
     def resolve(
         self,
@@ -117,6 +53,30 @@ class Operator(Blocking):
         """
         how = parse_resolution(accepted, resend=resend, fail=fail)
         return self._run(resolve(self._context, job, accepted, how, attempt, by, timeout), GIVE_ORDERS)
+
+    def ask(self, job: str, *, by: str, timeout: float = 5.0) -> bool:
+        """Have iFax asked how a fax stands, ahead of all jobs. Return False if it is being asked already.
+
+        The answer settles the job as a receipt does, and then `job` shows it; also that of a fax which ended
+        unconfirmed.
+
+        Example:
+            >>> line.ask("invoice-77", by="alice")
+            True
+
+        Args:
+            job: the id of a job that iFax has taken, or may have.
+            by: who orders it, for the audit.
+            timeout: seconds to wait for a dispatcher.
+
+        Raises:
+            NotAsked: the job is in a state without a question, or its jobId is not known.
+            JobNotFound: there is no such job.
+            OrderTimeout: no dispatcher did it in time. The order stays until one does.
+            OrderUnknown: the dispatchers are of an older version.
+            QueueUnavailable: Redis did not answer.
+        """
+        return self._run(ask(self._context, job, by, timeout), GIVE_ORDERS)
 
     def redrive(self, entry: str, *, by: str, timeout: float = 5.0) -> None:
         """Put an entry that was set aside back on its stream, to be processed like a new one.

@@ -136,6 +136,18 @@ class NotInDoubt(FaxlineError):
         self.state = state
 
 
+class NotAsked(FaxlineError):
+    """iFax cannot be asked how the job stands: no fax of it is known there, or its end is. Nothing was done.
+
+    Attributes:
+        state: the state of the job.
+    """
+
+    def __init__(self, message: str, state: str) -> None:
+        super().__init__(message)
+        self.state = state
+
+
 class NotSettled(FaxlineError):
     """The order does not fit what Faxline knows of the doubt: the message says what. Nothing was changed.
 
@@ -188,7 +200,7 @@ class StateRolledBack(FaxlineError):
 
 
 class PauseChanged(FaxlineError):
-    """The account is paused otherwise than was seen, so `resume` left it paused. Nothing was changed."""
+    """The account is paused otherwise than was seen. Nothing was changed."""
 
 
 class NotRolledBack(FaxlineError):

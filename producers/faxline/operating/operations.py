@@ -1,4 +1,4 @@
-"""What operators do: pause and resume, settle doubts, reveal numbers, list accounts, run checks."""
+"""What operators do: pause and resume, settle doubts, ask iFax, reveal numbers, list accounts, run checks."""
 
 from collections.abc import Iterable, Sequence
 from functools import partial
@@ -9,6 +9,7 @@ from faxline.contract.errors import (
     ContentLost,
     JobIdTaken,
     JobNotFound,
+    NotAsked,
     NotInDoubt,
     NotSettled,
     PauseChanged,
@@ -50,18 +51,37 @@ def pause_or_resume(
     context: Context, order: Order, by: str, timeout: float, pause: str = ""
 ) -> Steps[AccountState]:
     """Pause or resume the account, and return its state after that."""
+    yield from about_pause(context, order, by, timeout, pause)
+    return (yield from read_account_state(context.keys))
+
+
+def about_pause(context: Context, order: Order, by: str, timeout: float, pause: str = "") -> Steps[str]:
+    """Pause, resume or probe the account, and return the result."""
     more = {"seen": pause} if pause else {}
-    reply = yield from issue_order(context, order, by, timeout, **more)
-    if reply["result"] == "rolled_back":
+    result = (yield from issue_order(context, order, by, timeout, **more))["result"]
+    if result == "rolled_back":
         raise StateRolledBack(
             "Redis went back to an older state and may not know what was sent: see "
             f"`faxline accounts rollback {context.account}`, then use its --resume"
         )
-    state = yield from read_account_state(context.keys)
-    if reply["result"] == "changed":
+    if result == "changed":
+        state = yield from read_account_state(context.keys)
         by_whom = f" by {state.paused_by}" if state.paused_by else ""
         raise PauseChanged(f"account {state.name} is paused otherwise by now: {state.paused}{by_whom}")
-    return state
+    return result
+
+
+def ask(context: Context, job: str, by: str, timeout: float) -> Steps[bool]:
+    """Have iFax asked how a job stands, and return whether this order does it."""
+    reply = yield from issue_order(context, Order.ASK, by, timeout, job=job)
+    match reply["result"], reply.get("state", ""):
+        case "refused", "":
+            raise JobNotFound(f"no job {job!r} on account {context.account!r}")
+        case "refused", state:
+            unknown = state in {JobState.SUBMITTED, JobState.IN_DOUBT, JobState.UNCONFIRMED}
+            why = " and its jobId is not known" if unknown else ""
+            raise NotAsked(f"iFax cannot be asked how job {job!r} stands: it is {state}{why}", state)
+    return reply["result"] == "done"
 
 
 def resolve(  # noqa: PLR0917 - the arguments of the line's method

@@ -125,9 +125,10 @@ def test_an_operator_probes_a_paused_account_with_a_reason_and_reads_what_came_o
     redis_client.hset(keys.account_state, "paused", "operator")
     for path in ("/accounts", "/attention"):
         assert "Probe" not in shown(operator.get(path))
-    for pause, came in ((f"operator {at}", "held"), (seen, "changed")):
-        answer = operator.act("/accounts/north", how="probe", pause=pause, reason="x")
-        assert answer.headers["location"] == f"/accounts?probe={came}&account=north#north"
+    answer = operator.act("/accounts/north", how="probe", pause=f"operator {at}", reason="x")
+    assert answer.headers["location"] == "/accounts?probe=held&account=north#north"
+    answer = operator.act("/accounts/north", how="probe", pause=seen, reason="x")
+    assert (answer.status_code, "north is paused otherwise by now" in shown(answer)) == (409, True)
     assert "<b>x" not in operator.get("/accounts?probe=<b>x").text
 
 

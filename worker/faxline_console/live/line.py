@@ -132,33 +132,6 @@ class ConsoleLine(PushingLine):
         word["token"] = new_token()
         await self._run(_add(self.keys.orders, word), GIVE_ORDERS)
 
-    async def probe(self, *, by: str, pause: str) -> str:
-        """Let the call that finds out whether this pause is over go now.
-
-        Returns:
-            done, or why not: idle (the account is open), changed (it is another pause), held (only an
-            operator ends it) or busy (a call is under way, whose answer tells).
-
-        Raises:
-            OrderTimeout: no dispatcher carried it out in time.
-            OrderUnknown: the dispatchers are of an older version.
-        """
-        reply = await self._run(issue_order(self._context, Order.PROBE, by, TIMEOUT, seen=pause), GIVE_ORDERS)
-        return reply["result"]
-
-    async def ask(self, job: str, *, by: str) -> str:
-        """Have iFax asked now how a fax stands. What comes of it stands on the fax's page.
-
-        Returns:
-            done, or why not: idle (it is asked already) or refused (it cannot be asked about).
-
-        Raises:
-            OrderTimeout: no dispatcher carried it out in time.
-            OrderUnknown: the dispatchers are of an older version.
-        """
-        reply = await self._run(issue_order(self._context, Order.ASK, by, TIMEOUT, job=job), GIVE_ORDERS)
-        return reply["result"]
-
     async def request(self, job: str) -> KeptRequest:
         """What is kept of a fax as it was pushed."""
         return await self._run(read_request(self.keys, self._context.seals, job))

@@ -25,8 +25,6 @@ PROBED = {
     "done": "The probe goes now, as soon as a fax waits. The account opens when iFax takes it.",
     "idle": "The account is open: there is nothing to find out.",
     "held": "Nothing was tried: only an operator ends this pause.",
-    "changed": "Nothing was tried: the account is paused otherwise than you saw. Look at it again.",
-    "rolled_back": "Nothing was tried: what Redis lost is to be recovered first.",
     "busy": "A call is under way, and its answer tells whether the pause is over.",
 }
 """What came of an order to probe."""

@@ -153,9 +153,9 @@ class FaxPages:
         by = await who(request)
         if wrong := await changed(request, job):
             return await self._page(request, line, job, wrong=wrong)
-        why = why_not_asked(job)
-        if why or await line.ask(job.id, by=by) == "refused":
-            return await self._page(request, line, job, wrong=f"This fax {why or 'changed since'}.")
+        if why := why_not_asked(job):
+            return await self._page(request, line, job, wrong=f"This fax {why}.")
+        await line.ask(job.id, by=by)
         return self._back(job, "asked")
 
     async def forget(self, request: Request) -> Response:

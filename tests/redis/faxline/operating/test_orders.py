@@ -302,8 +302,10 @@ def older_dispatcher(redis_url: str, line: FaxLine) -> Iterator[None]:
         lambda line: line.redrive("1-0", by="me", timeout=20),
         lambda line: line.pause(by="me", timeout=20),
         lambda line: line.forget("a", by="me", timeout=20),
+        lambda line: line.probe(by="me", timeout=20),
+        lambda line: line.ask("a", by="me", timeout=20),
     ],
-    ids=["reveal", "resolve", "drop", "redrive", "pause", "forget"],
+    ids=["reveal", "resolve", "drop", "redrive", "pause", "forget", "probe", "ask"],
 )
 def test_an_order_that_the_dispatcher_does_not_know_is_not_taken_for_done(
     line: FaxLine, doubt: Callable[..., Admitted], order: Callable[[FaxLine], object]
