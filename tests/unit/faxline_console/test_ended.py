@@ -19,9 +19,11 @@ from faxline_console.access.people import Person, Role
 from faxline_console.archive.audit import audit_of
 from faxline_console.archive.ended import Ended
 from faxline_console.archive.open_faxes import name_open
+from faxline_console.archive.pages import find_page
 from faxline_console.archive.searches import looked_up, named, searches
 from faxline_console.asking.marks import Mark
-from faxline_console.asking.query import Query, parse_query
+from faxline_console.asking.parsing import parse_query
+from faxline_console.asking.query import Query
 from faxline_console.finding.tallies import FRESH, MOST, REMEMBERED, SHARE, Known, Tally, count_ended
 from faxline_console.mailings.progress import progress_of
 from faxline_console.mailings.store import Pushed
@@ -54,7 +56,7 @@ def staged(archive_url: str, request: pytest.FixtureRequest) -> Iterator[StagedA
 
 def found(staged: StagedArchive, line: str, person: Person = ANYBODY) -> str:
     ended = Ended(staged.engine, staged.keyring)
-    jobs = ended.page(BOTH, parse_query(line, UTC), person, None, 50)
+    jobs = find_page(ended, BOTH, parse_query(line, UTC), person, after=None, limit=50)
     return "".join(job.id for job in jobs)
 
 
@@ -74,7 +76,7 @@ def test_the_faxes_of_one_millisecond_are_found_page_by_page_in_the_order_of_the
         "meta.box:7 reason:odd,busy",
     ):
         query, seen, mark = parse_query(line, UTC), list[str](), None
-        while page := ended.page(["north"], query, ANYBODY, mark, 7):
+        while page := find_page(ended, ["north"], query, ANYBODY, after=mark, limit=7):
             seen += [job.id for job in page]
             mark = Mark.of(page[-1])
         assert [name for name in seen if name != "b"] == names

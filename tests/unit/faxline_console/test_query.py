@@ -13,7 +13,8 @@ from faxline.reading.job import Job
 from faxline_console.access.people import Person, Role
 from faxline_console.asking.asked import misread
 from faxline_console.asking.number_words import names_number
-from faxline_console.asking.query import Query, QueryInvalid, line_of, parse_query, with_state
+from faxline_console.asking.parsing import QueryInvalid, line_of, parse_query, with_state
+from faxline_console.asking.query import Query
 from faxline_console.showing.formats import member
 
 NEW_YORK = ZoneInfo("America/New_York")

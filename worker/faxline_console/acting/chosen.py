@@ -10,7 +10,8 @@ from faxline.reading.job import Job
 from faxline_console.access.people import Person
 from faxline_console.acting.picks import ANOTHER, Pick
 from faxline_console.acting.plans import why_no_cancel
-from faxline_console.asking.query import Query, QueryInvalid
+from faxline_console.asking.parsing import QueryInvalid
+from faxline_console.asking.query import Query
 from faxline_console.finding.finder import Finder
 from faxline_console.finding.found import Found
 

@@ -1,17 +1,13 @@
-"""Ended faxes, out of the archive: one page of a search, one fax with what happened to it, and its evidence.
-
-A person's accounts and department are conditions of each statement, so pages are full and show nothing else.
-"""
+"""An ended fax, out of the archive: what happened to it, and its evidence."""
 
 import json
-from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import tzinfo
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from sqlalchemy import Engine, RowMapping, Select, func, select, union_all
+from sqlalchemy import Engine, RowMapping, select
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError
 
@@ -26,12 +22,8 @@ from faxline_archive.fax_leaves import events_of
 from faxline_archive.inquiries import KEY, URL, Inquiries
 from faxline_archive.privacy import Privacy
 from faxline_archive.schema import AUDIT, accounts, entries, faxes
-from faxline_archive.search import fax_of, find_joined, find_one, moment_of, opened, page_query
-from faxline_console.access.people import Person
+from faxline_archive.search import fax_of, find_one, moment_of, opened
 from faxline_console.archive.jobs import job_of
-from faxline_console.archive.searches import named, searches
-from faxline_console.asking.marks import Mark
-from faxline_console.asking.query import Query
 from faxline_worker.config.settings import Settings
 
 
@@ -39,7 +31,8 @@ class Ended:
     """The archive, as the console reads it. All methods wait for the database: call them in a thread.
 
     Example:
-        >>> jobs = ended.page(["north"], parse_query("state:failed", UTC), person, None, 50)
+        >>> ended.fax("north", "invoice-77").state
+        <JobState.DELIVERED: 'delivered'>
 
     Args:
         engine: of `open_database`.
@@ -73,59 +66,6 @@ class Ended:
             return None
         keys = {URL: url, KEY: settings.archive.signing_key.get_secret_value()}
         return cls(open_database(url), settings.keyring, Inquiries(keys, settings.keyring))
-
-    def page(
-        self, names: Sequence[str], query: Query, person: Person, after: Mark | None, limit: int
-    ) -> list[Job]:
-        """The ended faxes behind a mark, the latest first.
-
-        Raises:
-            ArchiveUnavailable: the database is away or refuses.
-        """
-        found: list[tuple[Mark, RowMapping]] = []
-        with told(), self._engine.connect() as connection:
-            for account in names:
-                privacy = Privacy(self._keyring, account)
-                place = after.place(account) if after else None
-                pushed = named(connection, account, query)
-                also = () if pushed is None else (pushed,)
-                asked = [(one.wanted, (*one.also, *also)) for one in searches(query, person, privacy)]
-                rows = find_joined(connection, account, asked, privacy, after=place, limit=limit)
-                found += [(Mark(row["queued_at"], account, row["job"]), row) for row in rows]
-        found.sort(key=lambda one: one[0].order)
-        jobs = [job_of(fax_of(row, self.privacy(row["account"]))) for _, row in found[:limit]]
-        return [job for job in jobs if person.sees(job.account, job.metadata)]
-
-    def count(
-        self, names: Sequence[str], query: Query, person: Person, most: int
-    ) -> dict[str, Counter[bool]]:
-        """How many faxes `page` would find of each state of the archive: in part, and others.
-
-        Of each state no more than `most` are counted.
-
-        Raises:
-            ArchiveUnavailable: the database is away or refuses.
-        """
-        found = defaultdict[str, Counter[bool]](Counter)
-        with told(), self._engine.connect() as connection:
-            for account in names:
-                privacy = Privacy(self._keyring, account)
-                parts: list[Select[Any]] = []
-                for search in searches(query, person, privacy):
-                    if (left := most - found[search.wanted.state or ""].total()) > 0:
-                        rows = page_query(
-                            account, search.wanted, privacy, after=None, limit=left, also=search.also
-                        )
-                        columns = rows.selected_columns
-                        parts.append(
-                            select(rows.with_only_columns(columns.state, columns.partial).subquery())
-                        )
-                if parts:
-                    those = union_all(*parts).subquery()
-                    by = those.c.state, those.c.partial
-                    for state, partial, count in connection.execute(select(*by, func.count()).group_by(*by)):
-                        found[state][bool(partial)] += count
-        return found
 
     def fax(self, account: str, job: str) -> ArchivedFax:
         """A fax.

@@ -13,7 +13,8 @@ from faxline_archive.privacy import NUMBER, Privacy, member
 from faxline_archive.schema import fax_metadata, faxes
 from faxline_console.access.people import Person
 from faxline_console.asking.number_words import whole
-from faxline_console.asking.query import Query, QueryInvalid, Term
+from faxline_console.asking.parsing import QueryInvalid
+from faxline_console.asking.query import Query, Term
 
 MOST = 32
 """The most combinations of alternatives that a line may have."""

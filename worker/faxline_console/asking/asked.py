@@ -4,7 +4,8 @@ import re
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 
-from faxline_console.asking.query import FEWEST, STATES, Query, Term
+from faxline_console.asking.parsing import FEWEST
+from faxline_console.asking.query import STATES, Query, Term
 from faxline_console.showing.formats import Times
 
 Shown = Callable[[str], str]

@@ -11,6 +11,7 @@ from faxline.reading.job import Job
 from faxline.reading.open_jobs import OPEN
 from faxline_console.access.people import Person, Right
 from faxline_console.archive.jobs import EndedJob
+from faxline_console.archive.pages import find_page
 from faxline_console.asking.marks import Mark
 from faxline_console.asking.number_search import asks_for_more, by_last_four, turned
 from faxline_console.asking.number_words import digits
@@ -119,7 +120,9 @@ class Finder(Lookup):
             if (to := query.terms.get("to")) and not all("+" in value for value in to.values):
                 found.notes.append(NO_PLUS if person.may(Right.REVEAL) else LAST_FOUR)
             try:
-                archived = await run_in_threadpool(self.ended.page, names, query, person, after, limit + 1)
+                archived = await run_in_threadpool(
+                    find_page, self.ended, names, query, person, after=after, limit=limit + 1
+                )
             except ArchiveUnavailable:
                 archived, away, found.missing = [], away + 1, True
                 found.notes.append("The archive's database does not answer: ended faxes may be missing here.")

@@ -8,7 +8,9 @@ from time import monotonic
 from faxline.contract.errors import ArchiveUnavailable
 from faxline_console.access.people import Person
 from faxline_console.archive.ended import Ended
-from faxline_console.asking.query import Query, QueryInvalid, Term
+from faxline_console.archive.pages import count_faxes
+from faxline_console.asking.parsing import QueryInvalid
+from faxline_console.asking.query import Query, Term
 
 MOST = 1000
 """The most faxes that are counted; of more, the page says that they are more."""
@@ -95,7 +97,7 @@ def count_ended(
         return {}
 
     def count() -> dict[str, Tally]:
-        counts = ended.count(accounts, rest, person, MOST + 1)
+        counts = count_faxes(ended, accounts, rest, person, MOST + 1)
         totals = Counter({state: some.total() for state, some in counts.items()})
         found = {state: _tally(totals[state]) for state in ("unconfirmed", "canceled")}
         found["failed"] = _tally(totals["failed"] + totals["rejected"])
@@ -105,7 +107,8 @@ def count_ended(
             found["partial"] = Tally(partial)
         elif not named:  # these have an index of their own
             asked = replace(rest, terms={**rest.terms, "state": Term(("partial",))})
-            found["partial"] = _tally(ended.count(accounts, asked, person, MOST + 1)["delivered"].total())
+            partly = count_faxes(ended, accounts, asked, person, MOST + 1)["delivered"]
+            found["partial"] = _tally(partly.total())
         return {"": _tally(totals.total()), **found}
 
     search = repr((accounts, rest.terms, rest.metadata, rest.since, rest.until, person.department))

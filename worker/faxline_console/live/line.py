@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 from faxline.contract.orders import Order
 from faxline.contract.redis_keys import RedisKeys
@@ -17,6 +17,7 @@ from faxline.reading.servers import Server, read_servers
 from faxline.steps.commands import Command, Pipeline, Steps
 from faxline.steps.redis_user import redis_user
 from faxline_console.live.kept_request import KeptRequest, read_request
+from faxline_console.live.news import News, read_newest, read_next
 from faxline_console.live.orders import Orders, read_orders
 from faxline_console.live.pushing import PushingLine
 from faxline_console.live.standing import Standing, read_standing
@@ -30,13 +31,6 @@ IDS = 50
 """How many ids of a group cost Redis as much as a command."""
 TIMEOUT = 5.0
 """Seconds to wait until a dispatcher has carried out an order."""
-
-
-class News(NamedTuple):
-    """What is new on a stream of events: the id of the newest, and how many faxes were queued."""
-
-    newest: str
-    queued: int
 
 
 class ConsoleLine(PushingLine):
@@ -169,7 +163,7 @@ class ConsoleLine(PushingLine):
 
     async def newest(self, keys: list[str]) -> dict[str, str]:
         """The id of the newest entry of each stream; 0-0 of one that has none."""
-        return {key: await self._run(_newest(key)) for key in keys}
+        return {key: await self._run(read_newest(key)) for key in keys}
 
     async def next_of(self, after: Mapping[str, str], seconds: float) -> dict[str, News]:
         """Wait for events after these, and return what is new by stream.
@@ -178,7 +172,7 @@ class ConsoleLine(PushingLine):
             after: the id of the last known entry of each stream. On a cluster they share a slot.
             seconds: how long to wait.
         """
-        return await self._run(_next(dict(after), seconds))
+        return await self._run(read_next(dict(after), seconds))
 
 
 def _add(key: str, word: dict[str, str]) -> Steps[None]:
@@ -203,23 +197,3 @@ def _lately(key: str, count: int) -> Steps[list[str]]:
         if data and (fields.get(b"event") == b"fax.unconfirmed" or PARTIAL.search(data)):
             names[fields[b"job"].decode()] = None
     return list(names)
-
-
-def _newest(key: str) -> Steps[str]:
-    found: Any = yield Command(lambda client: client.xrevrange(key, count=1))
-    return found[0][0].decode() if found else "0-0"
-
-
-def _next(after: dict[str, str], seconds: float) -> Steps[dict[str, News]]:
-    streams: dict[Any, Any] = dict(after)
-    block = max(1, round(seconds * 1000))
-    found: Any = yield Command(
-        lambda client: client.xread(streams, count=1000, block=block), blocks=block / 1000
-    )
-    news = dict[str, News]()
-    for key, pages in found.items() if isinstance(found, dict) else found or ():
-        entries = pages[0] if isinstance(found, dict) else pages
-        if entries:
-            queued = sum(fields.get(b"event") == b"fax.queued" for _, fields in entries)
-            news[key.decode()] = News(entries[-1][0].decode(), queued)
-    return news

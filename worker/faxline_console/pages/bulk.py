@@ -23,7 +23,8 @@ from faxline_console.acting.chosen import MOST, Chosen, picked
 from faxline_console.acting.picks import Pick, pick
 from faxline_console.acting.plans import Plan, make_plan, why_no_resend
 from faxline_console.acting.resends import not_looked_for, resends_of, why_resent
-from faxline_console.asking.query import Query, QueryInvalid, parse_query
+from faxline_console.asking.parsing import QueryInvalid, parse_query
+from faxline_console.asking.query import Query
 from faxline_console.finding.finder import Finder
 from faxline_console.live.lines import Lines
 from faxline_console.rendering import Renderer

@@ -19,17 +19,8 @@ from faxline_console.asking.kept_lines import KeptLines
 from faxline_console.asking.marks import Mark
 from faxline_console.asking.number_search import is_by_an_end
 from faxline_console.asking.number_words import names_number
-from faxline_console.asking.query import (
-    STATES,
-    WORDS,
-    Query,
-    QueryInvalid,
-    Term,
-    line_of,
-    parse_query,
-    with_state,
-    without_days,
-)
+from faxline_console.asking.parsing import QueryInvalid, line_of, parse_query, with_state, without_days
+from faxline_console.asking.query import STATES, WORDS, Query, Term
 from faxline_console.finding.finder import Finder
 from faxline_console.finding.removed import NOT_SEARCHED, removed_accounts
 from faxline_console.finding.tallies import Known, Tally, count_ended, tallies
