@@ -29,6 +29,27 @@ def test_a_number_is_shown_as_it_will_be_dialled_while_it_is_typed_and_enter_sen
     assert not [fax for fax in office.local.ledger() if fax["toNumber"].startswith("+43")]
 
 
+def test_what_was_wrong_leaves_with_the_first_change_and_that_of_a_field_when_the_field_is_changed(
+    people: People,
+) -> None:
+    clerk = people("clerk")
+    clerk.go("/send")
+    numbers, files = clerk.page.get_by_label("Numbers, one a line"), clerk.page.locator("#files")
+    numbers.fill("12")
+    files.set_input_files([pdf_file()])
+    clerk.page.get_by_role("button", name="Check only").click()
+    expect(clerk.page.get_by_role("alert")).to_contain_text("Nothing was sent.")
+    wrong, again = clerk.page.locator("#w-to"), clerk.page.locator("#h-files")
+    expect(again).to_have_text("Choose the file again: a browser does not keep it. letter.pdf")
+    files.set_input_files([pdf_file()])
+    expect(clerk.page.get_by_role("alert")).to_have_count(0)
+    expect(again).to_have_count(0)
+    expect(wrong).to_have_count(1)
+    numbers.fill("+12025550124")
+    expect(wrong).to_have_count(0)
+    assert numbers.get_attribute("aria-invalid") is None
+
+
 def test_the_page_of_a_fax_follows_it_to_its_end_and_moves_no_focus(people: People, office: Office) -> None:
     clerk = people("clerk")
     office.line().pause(by="tests")

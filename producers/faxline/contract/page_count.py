@@ -19,7 +19,8 @@ _MOST_IFDS = 10_000
 _TIFFS = {b"II*\0": "<", b"MM\0*": ">"}
 _BIG_TIFFS = {b"II+\0", b"MM\0+"}
 _IMAGES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF8")
-_KNOWN = (".pdf", ".tif", ".tiff", ".png", ".jpg", ".jpeg", ".gif")
+KNOWN = (".pdf", ".tif", ".tiff", ".png", ".jpg", ".jpeg", ".gif")
+"""How the names of files end whose content is compared with them."""
 
 
 def digest(data: bytes) -> str:
@@ -69,7 +70,7 @@ class Opened:
                 large (too_large).
         """
         fault = self.fault
-        if not fault and not self.known and file_name.lower().endswith(_KNOWN):
+        if not fault and not self.known and file_name.lower().endswith(KNOWN):
             fault = "the content does not match the name; is it broken, or an HTML page?"
         if fault:
             large = self.size > REQUEST_BYTES

@@ -105,25 +105,34 @@ def test_two_documents_of_one_name_are_refused_because_a_row_would_get_the_wrong
     assert draft_of(answer) == ""
 
 
+def test_a_document_of_a_kind_that_is_not_sent_is_refused_before_the_preview(console: Console) -> None:
+    files = [("csv", ("rows.csv", ROWS.encode())), ("files", ("a.gif", GIF)), ("files", ("b.docx", b"PK"))]
+    answer = console.person("clerk").act("/mailings/new", files, account="north", region="")
+    assert answer.status_code == 400
+    assert "b.docx: a file ends in .pdf, .tif, .tiff, .png, .jpg, .jpeg, .gif or .txt." in shown(answer)
+    assert "Choose this file and the documents again: a browser does not keep them." in shown(answer)
+    assert draft_of(answer) == ""
+
+
 def test_the_preview_names_each_document_with_its_pages_and_the_rows_that_get_it(console: Console) -> None:
-    rows = "to,file\n+12025550147,all.gif\n+12025550148,two.pdf\n+12025550149,two.pdf\nnone,odd.docx\n"
+    rows = "to,file\n+12025550147,all.gif\n+12025550148,two.pdf\n+12025550149,two.pdf\nnone,odd.txt\n"
     files: list[Any] = [("csv", ("rows.csv", rows.encode())), ("files", ("two.pdf", plain_pdf(2)))]
-    files += [("files", ("all.gif", GIF)), ("files", ("odd.docx", b"text"))]
+    files += [("files", ("all.gif", GIF)), ("files", ("odd.txt", b"text"))]
     answer = console.person("clerk").act("/mailings/new", files, account="north", region="")
     text = shown(answer)
     assert "3 documents File Pages Goes to" in text
     assert "two.pdf 2 2 faxes of lines 3, 4 " in text
     assert "all.gif 1 1 fax of line 2 " in text
-    assert "odd.docx not known nobody: no row that is ready gets it" in text
+    assert "odd.txt not known nobody: no row that is ready gets it" in text
     files[0] = ("csv", ("rows.csv", b"to\n+12025550147\n+12025550148\n"))
     text = shown(console.person("clerk").act("/mailings/new", files, account="north", region=""))
     assert "two.pdf 2 each fax" in text
-    assert "odd.docx not known each fax" in text
+    assert "odd.txt not known each fax" in text
     rest = "to,file\n" + "+12025550148,two.pdf\n" * 12 + "+12025550149,all.gif\n"
     files[0] = ("csv", ("rows.csv", rest.encode()))
     text = shown(console.person("clerk").act("/mailings/new", files, account="north", region=""))
     assert "two.pdf 2 12 faxes of lines 2, 3, 4, 5, 6, 7, 8, 9, 10, 11 and 2 more" in text
-    assert "odd.docx not known nobody: no row that is ready gets it" in text
+    assert "odd.txt not known nobody: no row that is ready gets it" in text
 
 
 def test_two_rows_of_one_id_are_a_bad_row(console: Console, redis_client: redis.Redis) -> None:
@@ -406,7 +415,13 @@ def test_what_failed_is_resent_through_its_plan_which_says_when(
 ) -> None:
     for number in range(3):
         fax(redis_client, f"scans.{number}", "failed", reason="busy", job_id=number)
-    limits: Any = {"paused": "operator", "requests": 10, "layout": "1.5"}
+    limits: Any = {
+        "paused": "operator",
+        "paused_at": 7,
+        "paused_by": "7 ada: away",
+        "requests": 10,
+        "layout": "1.5",
+    }
     redis_client.hset(KEYS.account_state, mapping=limits)
     clerk = console.person("clerk")
     page = clerk.get("/mailings/north/scans").text
@@ -415,7 +430,7 @@ def test_what_failed_is_resent_through_its_plan_which_says_when(
     failures = {"verb": "resend", "group": "scans", "failed": names}
     plan = shown(clerk.act("/faxes/plan", **failures))
     assert "Resend 3 faxes?" in plan
-    assert "On north when it is resumed; it is paused by an operator" in plan
+    assert "On north when it is resumed; it is paused by ada" in plan
     redis_client.hdel(KEYS.account_state, "paused")
     assert "On north at once" in shown(clerk.act("/faxes/plan", **failures))
     redis_client.hset(KEYS.job("scans.0"), "state", "delivered")

@@ -137,7 +137,7 @@ def test_a_file_that_ifax_would_refuse_is_named_and_nothing_is_pushed(
     assert answer.status_code == 400
     assert text in answer.text
     assert "<script>.pdf" not in answer.text
-    assert "choose them again" in answer.text
+    assert "again: a browser does not keep it." in answer.text
     assert pushed(redis_client) == []
 
 
@@ -221,10 +221,27 @@ def test_the_name_for_the_lists_is_metadata_and_the_covers_subject_is_not(
     ]
 
 
-def test_a_check_says_which_files_nobody_here_can_look_into(console: Console) -> None:
-    files = [("files", ("a.txt", b"Dear colleague")), ("files", ("b.docx", b"PK"))]
-    answer = console.person("clerk").act("/send", files, **{**FIELDS, "how": "check"})
-    assert "Whether iFax can read b.docx is not known here" in shown(answer)
+@pytest.mark.parametrize("name", ["b.docx", "scan", "letter.pdf.exe"])
+def test_a_file_of_a_kind_that_is_not_sent_is_refused_at_once_with_those_that_are(
+    console: Console, redis_client: redis.Redis, name: str
+) -> None:
+    files = [("files", ("A.TXT", b"Dear colleague")), ("files", (name, b"PK"))]
+    answer = console.person("clerk").act("/send", files, **FIELDS)
+    assert answer.status_code == 400
+    assert f"{name}: a file ends in .pdf, .tif, .tiff, .png, .jpg, .jpeg, .gif or .txt." in shown(answer)
+    assert pushed(redis_client) == []
+
+
+@pytest.mark.parametrize("changes", [{"to": ""}, {"how": "check"}])
+def test_where_nothing_was_sent_the_field_of_the_files_says_that_they_are_to_be_chosen_again(
+    console: Console, letter: Any, changes: dict[str, str]
+) -> None:
+    clerk = console.person("clerk")
+    again = "Choose the file again: a browser does not keep it. letter.pdf"
+    answer = clerk.act("/send", letter, **{**FIELDS, **changes})
+    assert again in answer.text.partition('id="h-files"')[2].partition("</span>")[0]
+    assert 'aria-describedby="h-files"' in answer.text
+    assert "h-files" not in clerk.get("/send").text
 
 
 def test_a_check_tells_a_file_that_is_not_what_its_name_says(console: Console) -> None:

@@ -14,9 +14,9 @@ from faxline_console.access.people import Right
 from faxline_console.acting.plans import why_no_resend
 from faxline_console.acting.resends import resends_of
 from faxline_console.acting.seen import changed
+from faxline_console.acting.send_form import for_people
 from faxline_console.finding.finder import Finder
 from faxline_console.live.lines import Lines
-from faxline_console.pages.send import for_people
 from faxline_console.rendering import Renderer
 from faxline_console.showing.countries import country_of
 from faxline_console.showing.outlook import starts

@@ -16,12 +16,12 @@ from faxline.contract.entry_members import IDENTIFIER
 from faxline.contract.phone_numbers import check_region
 from faxline_console.access.guard import Page, person_of
 from faxline_console.access.people import Right
+from faxline_console.acting.send_form import ENDINGS, files_of, plain_name, why_no_documents
 from faxline_console.live.line import ConsoleLine
 from faxline_console.live.lines import Lines
 from faxline_console.mailings.rows import MOST_ROWS, Draft, Looked, MailingInvalid, look_at
 from faxline_console.mailings.store import MailingStore, Reserved, is_numbered
 from faxline_console.mailings.uploads import Uploads, UploadsFullError
-from faxline_console.pages.send import files_of, plain_name
 from faxline_console.rendering import Renderer
 from faxline_console.showing.countries import COUNTRIES
 from faxline_console.showing.downloads import csv_file
@@ -92,8 +92,8 @@ class MailingUploadPages:
         if not isinstance(file, UploadFile) or not file.filename:
             return self._upload(request, typed, "Choose a CSV file.")
         files = await files_of(form)
-        if twice := [name for name, count in Counter(name for name, _ in files).items() if count > 1]:
-            return self._upload(request, typed, TWICE.format(", ".join(twice)))
+        if why := _why_not(Counter(name for name, _ in files)):
+            return self._upload(request, typed, why)
         draft = Draft(
             plain_name(file.filename),
             await file.read(),
@@ -187,6 +187,7 @@ class MailingUploadPages:
             "accounts": self._lines.sending_of(person_of(request)),
             "typed": {"account": "", "region": "", **typed},
             "countries": COUNTRIES,
+            "endings": ENDINGS,
             "wrong": wrong,
         }
         return self._render.page(request, "mailing_new.html", values, status=400 if wrong else 200)
@@ -218,6 +219,12 @@ class MailingUploadPages:
             "wrong_name": wrong_name,
         }
         return self._render.page(request, "mailing_preview.html", values, status=400 if wrong else 200)
+
+
+def _why_not(names: Counter[str]) -> str:
+    """What is wrong with the documents of these names; empty if nothing is."""
+    twice = [name for name, count in names.items() if count > 1]
+    return TWICE.format(", ".join(twice)) if twice else why_no_documents(list(names))
 
 
 async def _is_there(line: ConsoleLine, group: str) -> bool:

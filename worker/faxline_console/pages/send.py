@@ -1,53 +1,32 @@
-"""The form with which a fax is sent: errors stand beside their fields, which keep what was typed."""
+"""The page on which a fax is sent: errors stand beside their fields, which keep what was typed."""
 
-import asyncio
-import json
-from collections.abc import Mapping
-from datetime import datetime
-from hashlib import sha256
-from typing import Any
-from uuid import NAMESPACE_OID, uuid4, uuid5
-from zoneinfo import ZoneInfo
+from collections.abc import Mapping, Sequence
+from uuid import uuid4
 
 from starlette.concurrency import run_in_threadpool
-from starlette.datastructures import FormData, UploadFile
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from faxline import EntryRejected
-from faxline.contract.phone_numbers import check_region, normalize_number
-from faxline.sending.documents import Documents
-from faxline.sending.fax import prepare
 from faxline_console.access.guard import Page, person_of
 from faxline_console.access.people import Right
+from faxline_console.acting.send_form import (
+    EMPTY,
+    ENDINGS,
+    MOST_LISTED,
+    MOST_NUMBERS,
+    NAMED,
+    TEXTS,
+    check,
+    dialled,
+    fax_of,
+    files_of,
+    id_of,
+)
 from faxline_console.live.lines import Lines
 from faxline_console.rendering import Renderer
-from faxline_console.showing.countries import COUNTRIES, country_of
+from faxline_console.showing.countries import COUNTRIES
 from faxline_console.showing.formats import plural
 from faxline_console.showing.outlook import outlook
-
-MOST_NUMBERS = 15
-MOST_LISTED = 200
-TEXTS = (("subject", "Subject"), ("to_name", "To (name)"), ("from_name", "From (name)"))
-PLAIN = ("subject", "to_name", "from_name", "message", "faxQuality")
-CHOICES = {"priority": ("urgent", "normal", "bulk"), "faxQuality": ("Standard", "HD", "Low")}
-KINDS = (".pdf", ".tif", ".tiff", ".png", ".jpg", ".jpeg", ".gif", ".txt")
-"""The names of files that are offered."""
-NAMED = {
-    "to": "the numbers",
-    "region": "the country",
-    "files": "the files",
-    "send_at": "not before",
-    "expires_at": "not after",
-    "account": "the account",
-}
-"""How the page's alert names a field."""
-MEMBERS = {"faxNumber": "to", "faxData": "files", "faxQuality": "faxQuality"}
-EMPTY: Mapping[str, str] = {
-    **dict.fromkeys(("to", "region", *PLAIN, "listed", "send_at", "expires_at", "account"), ""),
-    "priority": "normal",
-    "faxQuality": "Standard",
-}
 
 
 class SendPages:
@@ -97,8 +76,8 @@ class SendPages:
         if problems or form.get("how") != "send":
             count = len(fax["to"]) if isinstance(fax["to"], list) else 1
             said = f"To {plural(count, 'number')}, {plural(len(fax['files']), 'file')}."
-            said += not_known([name for name, _ in fax["files"]])
-            return await self._page(request, typed, problems, checked=said, had_files=bool(fax["files"]))
+            had = [name for name, _ in fax["files"]]
+            return await self._page(request, typed, problems, checked=said, had=had)
         line, sent = self._lines.of(typed["account"]), fax["to"]
         names = (
             [fax["id"]]
@@ -117,7 +96,7 @@ class SendPages:
         problems: Mapping[str, str],
         *,
         checked: str = "",
-        had_files: bool = False,
+        had: Sequence[str] = (),
     ) -> Response:
         person, times = person_of(request), self._render.times(request)
         names = self._lines.sending_of(person)
@@ -127,10 +106,10 @@ class SendPages:
             "typed": typed,
             "problems": problems,
             "checked": checked,
-            "had_files": had_files,
+            "had": had,
             "accounts": names,
             "countries": COUNTRIES,
-            "kinds": KINDS,
+            "endings": ENDINGS,
             "most_listed": MOST_LISTED,
             "dialled": dialled(typed),
             "texts": TEXTS,
@@ -139,116 +118,3 @@ class SendPages:
             "outlook": outlook(state, times, alone=person.department is not None) if state else [],
         }
         return self._render.page(request, "send.html", values, status=400 if problems else 200)
-
-
-async def files_of(form: FormData) -> list[tuple[str, bytes]]:
-    """The files of a form, by the names that the browser gave; an empty field is none."""
-    uploads = [file for file in form.getlist("files") if isinstance(file, UploadFile) and file.filename]
-    contents = await asyncio.gather(*(file.read() for file in uploads))
-    return [
-        (plain_name(file.filename or ""), content) for file, content in zip(uploads, contents, strict=True)
-    ]
-
-
-def not_known(names: list[str]) -> str:
-    """Which files are of a kind that nobody here can look into; empty if none is.
-
-    Example:
-        >>> not_known(["a.pdf", "b.docx"])
-        ' Whether iFax can read b.docx is not known here: a PDF is safe.'
-    """
-    odd = [name for name in names if not name.lower().endswith(KINDS)]
-    return f" Whether iFax can read {', '.join(odd)} is not known here: a PDF is safe." if odd else ""
-
-
-def plain_name(name: str) -> str:
-    """A file's name without folders and what cannot be printed."""
-    last = name.replace("\\", "/").rpartition("/")[2]
-    return "".join(letter for letter in last if letter.isprintable())[-255:] or "document"
-
-
-def fax_of(
-    typed: Mapping[str, str], files: list[tuple[str, bytes]], zone: ZoneInfo
-) -> tuple[dict[str, Any], dict[str, str]]:
-    """Read what was typed.
-
-    Returns:
-        The keyword arguments of `send`, and by field what is wrong.
-    """
-    problems: dict[str, str] = {}
-    numbers = _numbers(typed["to"], _region(typed, problems), problems)
-    fax: dict[str, Any] = {"to": numbers[0] if len(numbers) == 1 else numbers, "files": files}
-    fax |= {name: typed[name] for name in PLAIN if typed[name].strip()}
-    fax["priority"] = typed["priority"]
-    for name, known in CHOICES.items():
-        if typed[name] not in known:
-            problems[name] = f"One of {', '.join(known)}."
-    for name in ("send_at", "expires_at"):
-        try:
-            if typed[name]:
-                fax[name] = datetime.fromisoformat(typed[name]).replace(tzinfo=zone).isoformat()
-        except ValueError:
-            problems[name] = "A date and a time, such as 2026-11-30 09:00."
-    if not files:
-        problems["files"] = "Choose at least one file."
-    return fax, problems
-
-
-def id_of(typed: Mapping[str, str], fax: Mapping[str, Any], who: str) -> str:
-    """The id of a fax: the same form sent twice names one fax, and a form that was changed another."""
-    files = [(name, sha256(content).hexdigest()) for name, content in fax["files"]]
-    told = json.dumps([who, typed["id"], typed["account"], {**fax, "files": files}], sort_keys=True)
-    return str(uuid5(NAMESPACE_OID, told))
-
-
-def dialled(typed: Mapping[str, str]) -> list[tuple[str, str]]:
-    """The numbers that were typed, as they will be dialled, each with its country's name."""
-    wrong: dict[str, str] = {}
-    numbers = _numbers(typed["to"], _region(typed, wrong), wrong)
-    return [(number, country_of(number)) for number in numbers[:MOST_NUMBERS]]
-
-
-def _region(typed: Mapping[str, str], problems: dict[str, str]) -> str | None:
-    try:
-        return check_region(typed["region"].strip() or None)
-    except ValueError:
-        problems["region"] = "Choose a country of the list, or none."
-        return None
-
-
-def _numbers(text: str, region: str | None, problems: dict[str, str]) -> list[str]:
-    numbers: list[str] = []
-    wrong: list[str] = []
-    for place, line in enumerate(text.splitlines(), start=1):
-        if line.strip():
-            try:
-                numbers.append(normalize_number(line.strip(), region))
-            except EntryRejected as error:
-                wrong.append(f"Line {place}: {for_people(error)}.")
-    if not numbers and not wrong:
-        wrong.append("Give at least one number.")
-    if len(numbers) > MOST_NUMBERS:
-        wrong.append(f"{len(numbers)} numbers; at most {MOST_NUMBERS}.")
-    if len(set(numbers)) < len(numbers):
-        wrong.append("A number is there twice.")
-    if wrong:
-        problems["to"] = " ".join(wrong)
-    return numbers
-
-
-def for_people(error: EntryRejected) -> str:
-    """What is wrong, without the options of programs."""
-    return error.message.partition(' (region="')[0]
-
-
-def check(fax: Mapping[str, Any], account: str) -> dict[str, str]:
-    """What is wrong with a fax by the rules of entries, by field. PDFs are opened apart."""
-    try:
-        prepare(fax, account, Documents())
-    except EntryRejected as error:
-        member = error.member.removeprefix("fax.").partition("[")[0]
-        field = MEMBERS.get(member, member)
-        place = error.member.partition("[")[2].partition("]")[0]
-        which = fax["files"][int(place)][0] + ": " if field == "files" and place.isdecimal() else ""
-        return {field if field in EMPTY or field == "files" else "files": f"{which}{error.message}."}
-    return {}

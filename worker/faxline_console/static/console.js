@@ -104,9 +104,17 @@ async function dial(form) {
   if (turn === typed && answer.ok && !answer.redirected) shown.outerHTML = text;
 }
 
+// What was said of a form holds until it is changed: of all of it, and of the field.
+function changeForm(field) {
+  for (const said of all("#main [data-said]")) said.remove();
+  for (const said of all(`[data-about="${field.name}"]`, field.form)) said.remove();
+  field.removeAttribute("aria-invalid");
+}
+
 document.addEventListener("keydown", pressed);
 document.addEventListener("input", (event) => {
   const form = event.target.form;
+  if (form?.enctype === "multipart/form-data") changeForm(event.target);
   if (form?.matches("[action='/send']") && ["to", "region"].includes(event.target.name)) dial(form);
 });
 document.addEventListener("click", (event) => {
@@ -118,7 +126,10 @@ document.addEventListener("change", (event) => {
   if (field.matches(".pick-all")) for (const pick of all("#main .pick")) pick.checked = field.checked;
   if (field.matches(".pick, .pick-all")) countPicks();
   if (field.name === "theme") field.form.requestSubmit();
-  if (field.type === "file") showFiles(field);
+  if (field.type === "file") {
+    changeForm(field); // dropped files are no input
+    showFiles(field);
+  }
   if (field.id === "keys-on") keep(KEYS, field.checked ? "on" : "off");
 });
 for (const drop of all(".drop")) {
