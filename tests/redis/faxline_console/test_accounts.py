@@ -48,7 +48,7 @@ def test_an_open_page_does_not_end_a_pause_that_it_did_not_show(
 @pytest.mark.parametrize(
     ("reason", "colour", "words"),
     [
-        ("operator", "canceled", "Paused by an operator"),
+        ("operator", "canceled", "Paused by a person"),
         ("insufficient_balance", "failed", "Paused: insufficient balance"),
     ],
 )

@@ -209,10 +209,20 @@ def test_a_cancellation_is_said_to_be_on_its_way_until_something_came_of_it(
     assert said not in clerk.get("/faxes/north/now?done=cancel").text
 
 
-def test_a_fax_that_an_operator_gave_up_says_so(console: Console, redis_client: redis.Redis) -> None:
-    live(redis_client, "unsure", state="failed", reason="operator", attempt=1)
-    page = console.person("operator").get("/faxes/north/unsure")
-    assert "has ended: failed: an operator gave it up" in shown(page)
+@pytest.mark.parametrize(("role", "by"), [("operator", "ada: not there"), ("clerk", "a person")])
+def test_a_fax_that_a_person_gave_up_names_who_to_those_who_may_read_of_it(
+    console: Console, redis_client: redis.Redis, role: str, by: str
+) -> None:
+    step = {"event": "fax.failed", "at": BEGIN + 5, "state": "failed", "attempt": 1, "reason": "operator"}
+    live(
+        redis_client, "unsure", state="failed", reason="operator", attempt=1, n=2, **{"h:2": json.dumps(step)}
+    )
+    order: Any = {"at": BEGIN + 5, "who": "ada: not there", "what": "resolve_failed", "outcome": "done"}
+    redis_client.xadd(KEYS.audit, order | {"job": "unsure"}, id=f"{BEGIN + 5}-0")
+    page = shown(console.person(role).get("/faxes/north/unsure"))
+    assert f"has ended: failed: given up by {by}" in page
+    assert f"Failed by {by}" in page
+    assert "operator" not in page
 
 
 def test_a_job_id_that_was_refused_stays_typed_and_is_said_to_be_refused(

@@ -251,7 +251,7 @@ def test_of_a_fax_that_failed_the_report_is_not_the_first_thing_to_do(
     failed = clerk.get("/faxes/north/b")
     assert "/faxes/north/b/report.pdf" in failed.text
     assert first.format("b") not in failed.text
-    assert ": an operator gave it up." in shown(failed)
+    assert ": given up by a person." in shown(failed)
 
 
 def test_usage_counts_by_day_account_and_member_and_leads_to_the_faxes(

@@ -165,7 +165,7 @@ def _paused(state: AccountState) -> Case:
         "paused",
         state.name,
         _moment(state.paused_since or state.now),
-        f"Account {state.name} is paused{paused_for(state.paused)}{why}",
+        f"Account {state.name} is paused{paused_for(state)}{why}",
         f"{plural(waiting, 'fax', 'faxes')} {wait} no attempt.{by}",
         pause=state.pause,
         probes=state.probes,

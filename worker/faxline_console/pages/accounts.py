@@ -19,7 +19,7 @@ from faxline_console.live.lines import Lines
 from faxline_console.rendering import Renderer
 from faxline_console.showing.formats import Times
 from faxline_console.showing.outlook import moment_of, paused_words
-from faxline_console.showing.words import limit_reached, reason_words
+from faxline_console.showing.words import limit_reached, paused_for
 
 PROBED = {
     "done": "The probe goes now, as soon as a fax waits. The account opens when iFax takes it.",
@@ -145,9 +145,9 @@ def leaving(state: AccountState, drained: Drained | None, times: Times) -> str:
 def describe(state: AccountState) -> tuple[str, str, str]:
     """The colour, the words and the icon of an account's state."""
     if state.paused == OPERATOR:
-        return "canceled", "Paused by an operator", "pause"
+        return "canceled", f"Paused{paused_for(state)}", "pause"
     if state.paused:
-        return "failed", f"Paused: {reason_words(state.paused)}", "pause"
+        return "failed", f"Paused{paused_for(state)}", "pause"
     if state.cooldown_until > state.now:
         return "partial", "Cooldown after a 429", "pause"
     if reached := limit_reached(state):

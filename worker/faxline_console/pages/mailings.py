@@ -6,6 +6,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from faxline.contract.states import JobState
+from faxline.reading.account_state import OPERATOR
 from faxline_console.access.guard import Page, person_of
 from faxline_console.access.people import Right
 from faxline_console.acting.chosen import MOST
@@ -20,6 +21,7 @@ from faxline_console.mailings.store import MailingStore, Pushed
 from faxline_console.rendering import Renderer
 from faxline_console.showing.downloads import csv_file
 from faxline_console.showing.outlook import end_of_queue
+from faxline_console.showing.words import GIVEN_UP
 
 
 class MailingPages:
@@ -86,7 +88,7 @@ class MailingPages:
             "open": sum(state.counts[segment] for segment in OPEN),
             "can_cancel": state.counts["queued"],
             "can_stop": state.counts["queued"] or state.counts["sending"] > MOST_READ,  # some may be dated
-            "reasons": [(why, count, _line(why)) for why, count in state.reasons.most_common()],
+            "reasons": [(_words(why), count, _line(why)) for why, count in state.reasons.most_common()],
             "forgotten": forgotten,
             "missing": total - state.known if alone and state.known and not state.unread else 0,
             "interrupted": pushed is not None and pushed.unfinished and state.known < pushed.pushed,
@@ -110,6 +112,10 @@ class MailingPages:
         if pushed is None and person.department is not None:
             raise HTTPException(404)
         return line, name, pushed
+
+
+def _words(why: str) -> str:
+    return GIVEN_UP if why.partition(" (code ")[0] == OPERATOR else why
 
 
 def _line(why: str) -> str:

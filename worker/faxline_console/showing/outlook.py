@@ -22,7 +22,7 @@ def outlook(state: AccountState, times: Times, *, alone: bool = False) -> list[t
     before = state.jobs.get("queued", 0)
     expected = forecast(state, before, lambda _: state.window_us)
     if state.paused:
-        when = ("It waits", f"The account {state.name} is paused{paused_for(state.paused)}.")
+        when = ("It waits", f"The account {state.name} is paused{paused_for(state)}.")
     elif before == 0 and expected.hold == "nothing":
         when = ("Starts at once", "Nothing goes first, and the limits are free.")
     elif expected.expected_start is not None:
@@ -46,7 +46,7 @@ def starts(state: AccountState, count: int, times: Times, *, alone: bool = False
         'on north the first about 14:16:02 EST, the last about 14:16:40 EST, behind 253 queued'
     """
     if state.paused:
-        return f"on {state.name} when it is resumed; it is paused{paused_for(state.paused)}"
+        return f"on {state.name} when it is resumed; it is paused{paused_for(state)}"
     before = state.jobs.get("queued", 0)
     first, last = (
         forecast(state, place, lambda _: state.window_us) for place in (before, before + count - 1)
@@ -67,7 +67,7 @@ def end_of_queue(state: AccountState, times: Times) -> str:
     if not queued:
         return ""
     if state.paused:
-        return f"The account {state.name} is paused{paused_for(state.paused)}."
+        return f"The account {state.name} is paused{paused_for(state)}."
     last = forecast(state, queued - 1, lambda _: state.window_us)
     if last.expected_start is None or last.expected_start <= datetime.now(UTC):
         return ""

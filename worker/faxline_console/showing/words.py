@@ -36,7 +36,7 @@ EVENTS: Mapping[str, tuple[str, str, str]] = {
     "fax.cancel_refused": ("skip", "queued", "A cancellation was refused"),
 }
 """The icon, the colour and the words of each event in a timeline."""
-GIVEN_UP = "an operator gave it up"
+GIVEN_UP = "given up by a person"
 WAITS = {
     "window": "Waits for the limit of requests",
     "calls at once": "Waits for a call to end",
@@ -84,13 +84,15 @@ def reason_words(reason: str | None, code: int | None = None) -> str:
 
 
 def ended_by(reason: str | None, code: int | None = None) -> str:
-    """Why a fax failed; as `reason_words`, but of one that an operator gave up it says that."""
-    return GIVEN_UP if reason == "operator" else reason_words(reason, code)
+    """Why a fax failed; as `reason_words`, but of one that a person gave up it says that."""
+    return GIVEN_UP if reason == OPERATOR else reason_words(reason, code)
 
 
-def paused_for(reason: str) -> str:
-    """Why an account is paused, as it follows "is paused": ` by an operator`, or `: insufficient balance`."""
-    return " by an operator" if reason == OPERATOR else f": {reason_words(reason)}"
+def paused_for(state: AccountState) -> str:
+    """Why an account is paused, as it follows "is paused": ` by ada`, or `: insufficient balance`."""
+    if state.paused != OPERATOR:
+        return f": {reason_words(state.paused)}"
+    return f" by {state.paused_by.partition(':')[0] or 'a person'}"
 
 
 def limit_reached(state: AccountState) -> str:
@@ -111,7 +113,7 @@ def held_by(job: Job, state: AccountState | None) -> str:
     if job.state is not JobState.QUEUED or is_dated(job) or state is None:
         return ""
     if state.paused:
-        return f"The account is paused{paused_for(state.paused)}"
+        return f"The account is paused{paused_for(state)}"
     return WAITS.get(limit_reached(state), "")
 
 

@@ -20,9 +20,10 @@ from faxline_console.live.kept_request import Document, KeptRequest
 from faxline_console.live.line import ConsoleLine
 from faxline_console.showing.formats import Times
 from faxline_console.showing.outlook import paused_words
-from faxline_console.showing.words import explain
+from faxline_console.showing.words import GIVEN_UP, explain
 from faxline_console.telling.acts import Acts, acts_about, acts_of
 from faxline_console.telling.endings import ended_words
+from faxline_console.telling.timeline import is_ordered, ordered_by
 
 
 class Story:
@@ -70,7 +71,8 @@ class Story:
             ended, said = self._finder.ended, ended_words(archived, times)
             steps = await run_in_threadpool(ended.steps, archived)
             told = await run_in_threadpool(audit_of, ended, job.account, job.id) if may else ()
-            return said, steps, Acts(acts_of(job, told))
+            acts = Acts(acts_of(job, told))
+            return _by_name(said, steps, acts), steps, acts
         state = await line.account_state()
         said = explain(job, state, times.tzinfo, alone=person.department is not None)
         if archived is not None:
@@ -78,4 +80,10 @@ class Story:
         elif job.forecast is not None and job.forecast.paused == OPERATOR:
             said = [*said[:1], paused_words(state, times), *said[1:]]
         acts = await acts_about(line, self._finder.ended, job) if may else Acts([])
-        return said, history, acts
+        return _by_name(said, history, acts), history, acts
+
+
+def _by_name(said: Sequence[str], history: Sequence[Transition], acts: Acts) -> list[str]:
+    """The same with the name of the person who gave the fax up, as far as the viewer may know it."""
+    by = next((ordered_by(step, acts.entries) for step in reversed(history) if is_ordered(step)), "")
+    return [text.replace(GIVEN_UP, f"given up by {by}") if by else text for text in said]

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 from faxline.contract.states import JobState
 from faxline.operating.audit import AuditEntry
+from faxline.reading.account_state import OPERATOR
 from faxline.reading.job_parts import Transition
 from faxline_console.showing.words import EVENTS, reason_words
 
@@ -35,17 +36,29 @@ def timeline(history: Sequence[Transition], orders: Sequence[AuditEntry]) -> lis
         orders: the calls and orders about it, as far as the viewer may know them.
     """
     happened = [_order(entry) for entry in orders]  # of the same moment a call is first, and what came of it
-    happened += [_transition(step) for step in history]
+    happened += [_transition(step, orders) for step in history]
     return sorted(happened, key=lambda one: one.at)
 
 
-def _transition(step: Transition) -> Happening:
+def is_ordered(step: Transition) -> bool:
+    """Whether a person settled a doubt by this step."""
+    return step.data.get("reason") == OPERATOR
+
+
+def ordered_by(step: Transition, orders: Sequence[AuditEntry]) -> str:
+    """Whose order led to a step, and why, as far as the viewer may know: the audit has it of that moment."""
+    by = (entry.who for entry in orders if not entry.is_call and entry.at == step.at)
+    return next(by, "a person")
+
+
+def _transition(step: Transition, orders: Sequence[AuditEntry]) -> Happening:
     icon, colour, what = EVENTS.get(step.event, ("skip", "queued", step.event))
     data = step.data
     if outcome := data.get("outcome"):
         after = step.state in {JobState.FAILED, JobState.CANCELED}
         what = f"iFax {outcome} it all the same" if after else f"{what}: {outcome}"
-    more = [reason_words(data.get("reason"), data.get("code"))]
+    why = reason_words(data.get("reason"), data.get("code"))
+    more = [f"by {ordered_by(step, orders)}" if is_ordered(step) else why]
     if "delivery" in data:
         more.append(
             f"delivery {data['delivery']}" + (f" of {data['attempts']}" if "attempts" in data else "")
