@@ -1,4 +1,4 @@
-"""The rows of a mailing: what each of them becomes, and what is wrong with the others."""
+"""The rows and documents of a mailing: what each row becomes, and what is wrong with the others."""
 
 import pytest
 import redis
@@ -7,7 +7,7 @@ from faxline.cli import recipients
 from faxline.contract.phone_numbers import normalize_number
 from tests.consoles import Console, shown
 from tests.hostile_files import plain_pdf
-from tests.redis.faxline_console.test_mailings import draft_of, pushed, upload
+from tests.redis.faxline_console.test_mailings import GIF, ROWS, draft_of, pushed, upload
 
 
 def test_a_row_that_names_no_document_is_bad_and_gets_none_of_the_others(
@@ -46,3 +46,23 @@ def test_a_repeated_number_is_told_with_what_can_be_done_here(own_console: Conso
     page = shown(upload(own_console.person("clerk"), "to\n+12025550147\n+12025550147\n"))
     assert "each row is sent; to send to a number once, take its other rows out of the file." in page
     assert "--unique" not in page
+
+
+@pytest.mark.parametrize("names", [("letter.pdf", "letter.pdf"), ("a/letter.pdf", "b\\letter.pdf")])
+def test_two_documents_of_one_name_are_refused_because_a_row_would_get_the_wrong_one(
+    own_console: Console, names: tuple[str, str]
+) -> None:
+    files = [("csv", ("rows.csv", ROWS.encode())), *(("files", (name, GIF)) for name in names)]
+    answer = own_console.person("clerk").act("/mailings/new", files, account="north", region="")
+    assert answer.status_code == 400
+    assert "Two files have the same name: letter.pdf." in shown(answer)
+    assert draft_of(answer) == ""
+
+
+def test_a_document_of_a_kind_that_is_not_sent_is_refused_before_the_preview(own_console: Console) -> None:
+    files = [("csv", ("rows.csv", ROWS.encode())), ("files", ("a.gif", GIF)), ("files", ("b.docx", b"PK"))]
+    answer = own_console.person("clerk").act("/mailings/new", files, account="north", region="")
+    assert answer.status_code == 400
+    assert "b.docx: a file ends in .pdf, .tif, .tiff, .png, .jpg, .jpeg, .gif or .txt." in shown(answer)
+    assert "Choose this file and the documents again: a browser does not keep them." in shown(answer)
+    assert draft_of(answer) == ""

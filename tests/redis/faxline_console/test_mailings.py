@@ -94,26 +94,6 @@ def test_every_bad_row_is_told_by_its_line_and_left_out_only_when_asked(
     assert [entry["id"] for entry in pushed(redis_client)] == ["june.1"]
 
 
-@pytest.mark.parametrize("names", [("letter.pdf", "letter.pdf"), ("a/letter.pdf", "b\\letter.pdf")])
-def test_two_documents_of_one_name_are_refused_because_a_row_would_get_the_wrong_one(
-    console: Console, names: tuple[str, str]
-) -> None:
-    files = [("csv", ("rows.csv", ROWS.encode())), *(("files", (name, GIF)) for name in names)]
-    answer = console.person("clerk").act("/mailings/new", files, account="north", region="")
-    assert answer.status_code == 400
-    assert "Two files have the same name: letter.pdf." in shown(answer)
-    assert draft_of(answer) == ""
-
-
-def test_a_document_of_a_kind_that_is_not_sent_is_refused_before_the_preview(console: Console) -> None:
-    files = [("csv", ("rows.csv", ROWS.encode())), ("files", ("a.gif", GIF)), ("files", ("b.docx", b"PK"))]
-    answer = console.person("clerk").act("/mailings/new", files, account="north", region="")
-    assert answer.status_code == 400
-    assert "b.docx: a file ends in .pdf, .tif, .tiff, .png, .jpg, .jpeg, .gif or .txt." in shown(answer)
-    assert "Choose this file and the documents again: a browser does not keep them." in shown(answer)
-    assert draft_of(answer) == ""
-
-
 def test_the_preview_names_each_document_with_its_pages_and_the_rows_that_get_it(console: Console) -> None:
     rows = "to,file\n+12025550147,all.gif\n+12025550148,two.pdf\n+12025550149,two.pdf\nnone,odd.txt\n"
     files: list[Any] = [("csv", ("rows.csv", rows.encode())), ("files", ("two.pdf", plain_pdf(2)))]
