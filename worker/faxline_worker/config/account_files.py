@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from faxline_worker.config.accounts import SHORTEST, USABLE_KEY, WEBHOOK_MEMBERS, Account, account_secrets
+from faxline_worker.config.values import HALF
 
 SETTINGS = "settings.json"
 SECRETS = ("token", *WEBHOOK_MEMBERS)
@@ -63,6 +64,8 @@ def _settings(text: str) -> dict[str, Any]:
         raise FolderError(f"{SETTINGS} is no JSON: {error}") from None
     except RecursionError:
         raise FolderError(f"{SETTINGS} is nested too deeply") from None
+    if HALF.search(json.dumps(values, ensure_ascii=False)):
+        raise FolderError(f"{SETTINGS} holds half a character (\\ud800 to \\udfff alone)")
     if not isinstance(values, dict):
         raise FolderError(f'{SETTINGS} must be a JSON object, such as {{"limits": {{"requests": 500}}}}')
     for member in values:
@@ -88,9 +91,14 @@ def _problem(error: ValidationError) -> str:
     return f"{SETTINGS}: {'.'.join(path)}: {message}"
 
 
+def _at_once(path: str, flags: int) -> int:
+    """Open a file; where a pipe is in its place, do not wait for whoever writes."""
+    return os.open(path, flags | os.O_NONBLOCK)
+
+
 def _read(folder: Path, file: str) -> str:
     try:
-        with open(os.path.join(folder, file), "rb") as opened:  # noqa: PTH118, PTH123 - of thousands of files
+        with open(os.path.join(folder, file), "rb", opener=_at_once) as opened:  # noqa: PTH118 - of thousands
             text = opened.read(LARGEST + 1)
         if len(text) > LARGEST:
             raise FolderError(f"{file} is larger than {LARGEST} bytes")

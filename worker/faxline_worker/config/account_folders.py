@@ -236,8 +236,8 @@ def _is_folder(entry: "os.DirEntry[str]") -> bool:
     if entry.name.startswith("."):
         return False
     try:
-        return entry.is_dir()
-    except OSError:  # such as a link to itself: the look at it says so
+        return entry.is_dir() or (entry.is_symlink() and not os.path.exists(entry.path))  # noqa: PTH110
+    except OSError:  # such as a link to itself: the look at it says so, as of one that leads nowhere
         return True
 
 

@@ -5,25 +5,25 @@ from datetime import timedelta
 from pydantic import Field
 
 from faxline.contract.pdf.reader import MEMORY, TIMEOUT
-from faxline_worker.config.values import Part, PositiveSeconds
+from faxline_worker.config.values import Count, Part, PositiveSeconds
 
 
 class Limits(Part):
     """What iFax allows one account (docs/ifax.md, Limits). 0 turns a limit off."""
 
-    requests: int = Field(1000, ge=0)
+    requests: Count = 1000
     window: PositiveSeconds = timedelta(hours=1)
-    concurrency: int = Field(20, ge=0)
-    burst: int = Field(50, ge=0)
+    concurrency: Count = 20
+    burst: Count = 50
 
 
 class AccountLimits(Part):
     """An account's own limits. For what is not set, the general limit holds."""
 
-    requests: int | None = Field(None, ge=0)
+    requests: Count | None = None
     window: PositiveSeconds | None = None
-    concurrency: int | None = Field(None, ge=0)
-    burst: int | None = Field(None, ge=0)
+    concurrency: Count | None = None
+    burst: Count | None = None
 
 
 class Ceilings(Part):
@@ -33,15 +33,15 @@ class Ceilings(Part):
     and six weeks at iFax's limits; nobody means to queue more on one account.
     """
 
-    jobs: int = Field(1_000_000, ge=0)
-    bytes: int = Field(0, ge=0)
+    jobs: Count = 1_000_000
+    bytes: Count = 0
 
 
 class AccountCeilings(Part):
     """An account's own ceilings. For what is not set, the general ceiling holds."""
 
-    jobs: int | None = Field(None, ge=0)
-    bytes: int | None = Field(None, ge=0)
+    jobs: Count | None = None
+    bytes: Count | None = None
 
 
 class Numbers(Part):
@@ -52,7 +52,7 @@ class Numbers(Part):
         lease: the longest time that one fax holds its number. It ends a hold whose receipt is lost.
     """
 
-    concurrent: int = Field(1, ge=0)
+    concurrent: Count = 1
     lease: PositiveSeconds = timedelta(minutes=30)
 
 

@@ -1,6 +1,7 @@
 """How the text of a variable becomes a value: seconds, waits, and lists of texts."""
 
 import json
+import re
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import Annotated, Any
@@ -32,6 +33,10 @@ def read_seconds(value: object) -> object:
 
 _MOST = timedelta(days=36_500)
 """The longest duration: Python cannot represent much later dates."""
+HALF = re.compile("[\\ud800-\\udfff]")
+"""Half a character, which JSON can hold and nothing can encode."""
+Count = Annotated[int, Field(ge=0, le=10**13)]
+"""A number of things that Lua can count, and write without an exponent."""
 Seconds = Annotated[timedelta, BeforeValidator(read_seconds), Field(ge=timedelta(), le=_MOST)]
 """A duration, given in seconds; 0 is allowed."""
 PositiveSeconds = Annotated[
@@ -53,10 +58,11 @@ def read_texts(text: str) -> list[str]:
     """The texts of a JSON list.
 
     Raises:
-        ValueError: it is not a list of texts, or one of them is empty. The message quotes nothing.
+        ValueError: it is not a list of texts, or one of them is empty or has half a character. The message
+            quotes nothing.
     """
     values = _read_json_list(text, (str,))
-    if values is None or not all(values):
+    if values is None or not all(values) or HALF.search("".join(values)):
         raise ValueError('must be a JSON list of texts, such as ["first","second"]')
     return values
 

@@ -73,6 +73,18 @@ BROKEN: dict[str, tuple[dict[str, str], str]] = {
         "webhook_secret is not a file of an account: did you mean webhook_secrets?",
     ),
     "no list": ({"webhook_secrets": "a-secret-of-acme"}, "webhook_secrets: must be a JSON list of texts"),
+    "half a character": (
+        {"webhook_secrets": r'["\ud800-is-no-character"]'},
+        "webhook_secrets: must be a JSON list of texts",
+    ),
+    "half a character in a setting": (
+        {"settings": r'{"caller_id": "\ud800"}'},
+        "settings.json holds half a character (\\ud800 to \\udfff alone)",
+    ),
+    "a number beyond all counting": (
+        {"settings": '{"limits": {"requests": 1' + "0" * 400 + "}}"},
+        "settings.json: limits.requests: Input should be less than or equal to ",
+    ),
     "a token with a space": ({"token": "a token of acme"}, "token must hold the API token: printable ASCII"),
     "a short token": ({"token": "short"}, "token: secrets must be at least 8 characters long"),
 }
@@ -328,6 +340,38 @@ def test_a_link_to_itself_is_a_broken_folder_and_costs_no_other(root: Path) -> N
     found = accounts(root).look(at_once=True)
     assert list(found.accounts) == ["other"]
     assert found.broken == {"acme": "acme cannot be read: Too many levels of symbolic links"}
+
+
+def test_a_link_that_leads_nowhere_for_a_while_removes_no_account(root: Path) -> None:
+    """As if what it leads to is mounted anew."""
+    there = root / ".there"
+    there.mkdir()
+    folder(there, "acme", token=TOKEN)
+    folder(root, "other", token="a-token-of-other")
+    (root / "acme").symlink_to(there / "acme")
+    (root / ".a-file").touch()
+    (root / "README").symlink_to(root / ".a-file")
+    folders = accounts(root)
+    assert list(folders.look(at_once=True).accounts) == ["acme", "other"]
+    there.rename(root / ".away")
+    changes = [folders.look() for _ in range(3)]
+    assert [list(one.accounts) for one in changes] == [["acme", "other"]] * 3
+    assert folders.broken == {"acme": "acme cannot be read: No such file or directory"}
+    (root / ".away").rename(there)
+    folders.look()
+    assert folders.broken == {}
+    (root / "acme").unlink()
+    folders.look()
+    assert folders.look().removed == ("acme",)
+
+
+def test_a_pipe_in_the_place_of_a_file_holds_nobody_up(root: Path) -> None:
+    made = folder(root, "acme")
+    os.mkfifo(made / "token")
+    folder(root, "other", token="a-token-of-other")
+    found = accounts(root).look(at_once=True)
+    assert list(found.accounts) == ["other"]
+    assert list(found.broken) == ["acme"]
 
 
 def test_a_folder_whose_files_two_looks_do_not_find_is_broken_until_they_are_there(root: Path) -> None:

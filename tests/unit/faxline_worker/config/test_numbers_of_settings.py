@@ -16,6 +16,9 @@ from faxline_worker.config.source import SettingsError
         *(("POLL__SCHEDULE", text) for text in ("[]", "[0]", "[0.0001]", "[1e300]", "[2,1]", "[1,1]", "120")),
         *(("HTTP_RATE", text) for text in ("0", "1e-300", "1", "inf")),
         ("HTTP_TIMEOUT", "inf"),
+        ("LIMITS__REQUESTS", "1" + "0" * 400),
+        ("CEILINGS__BYTES", "1" + "0" * 14),
+        ("NUMBERS__CONCURRENT", "1" + "0" * 30),
     ],
 )
 def test_a_number_that_no_clock_can_count_is_refused(name: str, text: str) -> None:
