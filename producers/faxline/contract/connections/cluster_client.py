@@ -112,6 +112,8 @@ class ClusterClient(redis.Redis):
         slots, course = topology.slots, None
         if not slots.known:
             topology.ensure()
+        elif slots.doubted:
+            topology.refresh()
         there, asking = slots.seeds[0], False
         while True:
             try:

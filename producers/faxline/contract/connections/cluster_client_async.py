@@ -83,11 +83,16 @@ class AsyncClusterClient(redis.asyncio.Redis):
         slots, course = topology.slots, None
         if not slots.known:
             await topology.ensure()
+        elif slots.doubted:
+            await topology.refresh()
         there, asking = slots.seeds[0], False
         while True:
             try:
                 there, asking = (slots.owner(slot), False) if course is None else course.next()
                 return await send(topology.node(there), asking)
+            except asyncio.CancelledError:  # whoever waited, waited for long
+                slots.doubted = True
+                raise
             except FOLLOWED as error:
                 course = course or Course(slots, slot, self._patience)
                 pause = course.after(error, there)

@@ -112,6 +112,8 @@ class SlotMap:
         """The nodes to which slots are on their way. They may own none yet."""
         self.known = False
         """Whether a node has reported the owners."""
+        self.doubted = False
+        """Whether a command was given up at a node that may have lost its slots, and nobody asked since."""
         self.changes = 0
         """How often a slot was found to have moved."""
 
@@ -167,7 +169,7 @@ class SlotMap:
         if owners != self._owners:
             self.changes += self.known
             self.importing = frozenset()  # one that still does is named again by the next ASK
-        self._owners, self.known = owners, True
+        self._owners, self.known, self.doubted = owners, True, False
         self.primaries = tuple(sorted({owner for owner in owners if owner is not None}))
         self.replicas = tuple(sorted(replicas))
 
@@ -216,6 +218,7 @@ class Course:
             pause = min(LONGEST_PAUSE, PAUSE * 2**self._lost)
             self._lost += 1
         if time.monotonic() + pause > self._until:
+            self._slots.doubted |= self.lost
             raise error
         return pause
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -181,6 +182,66 @@ def test_nodes_that_send_a_command_round_in_a_circle_are_left_after_a_while(
     with pytest.raises(redis.exceptions.MovedError):
         run(cluster.url, get)
     assert len([*first.said, *second.said]) < 20
+
+
+@pytest.mark.parametrize(("call", "replies"), [(get, 1), (queued, 2)], ids=["a command", "a pipeline"])
+def test_who_has_no_time_for_another_try_goes_elsewhere_the_next_time(
+    run: Any, cluster: Cluster, monkeypatch: pytest.MonkeyPatch, call: Any, replies: int
+) -> None:
+    """As a caller whose time was over when a node that hangs had not answered."""
+    monkeypatch.setattr("faxline.contract.connections.redis_url.PATIENCE", 0.0)
+    first, second = cluster.nodes
+    left = iter([bulk("here")] * replies)
+
+    def die(_: Any) -> bytes | None:
+        if (reply := next(left, None)) is None:
+            cluster.owners = [second] * ALL
+        return reply
+
+    def attempt(client: Any) -> Any:
+        try:
+            found = call(client)
+        except redis.ConnectionError as error:
+            return error
+        return awaited(found) if asyncio.iscoroutine(found) else found
+
+    async def awaited(found: Any) -> Any:
+        try:
+            return await found
+        except redis.ConnectionError as error:
+            return error
+
+    first.answer = die
+    before, lost, after = run(cluster.url, attempt, attempt, attempt)
+    assert isinstance(lost, redis.ConnectionError)
+    assert before == after
+
+
+def test_who_is_cancelled_while_a_node_hangs_goes_elsewhere_the_next_time(cluster: Cluster) -> None:
+    first, second = cluster.nodes
+    asked, over = threading.Event(), threading.Event()
+
+    def hang(_: Any) -> None:
+        cluster.owners = [second] * ALL
+        asked.set()
+        over.wait()
+
+    first.answer = hang
+
+    async def run() -> Any:
+        async with connect_async(cluster.url, protocol=2, socket_timeout=600) as client:
+            lost: asyncio.Task[Any] = asyncio.ensure_future(client.get(KEY))
+            await asyncio.to_thread(asked.wait)
+            while not lost.done():  # Python 3.11's wait_for, as of the sending, may lose a cancellation
+                lost.cancel()
+                await asyncio.sleep(0)
+            assert lost.cancelled()
+            return await asyncio.wait_for(client.get(KEY), 30)
+
+    try:
+        assert asyncio.run(run()) == b"here"
+    finally:
+        over.set()
 
 
 def test_a_script_is_loaded_on_a_node_that_owns_no_slot_yet(cluster: Cluster) -> None:
