@@ -14,6 +14,7 @@ from faxline_worker.config.settings import read_settings
 from faxline_worker.ifax.receipts import Receipt, read_receipt
 from faxline_worker.state.results import Admitted, Held, Mark
 from faxline_worker.state.store import Store
+from tests.stage.scene import Scene
 
 WORD = {"job_id": "77", "outcome": "delivered", "code": 0, "reason": "r", "pages": 2, "transferred": 2}
 
@@ -112,6 +113,26 @@ def test_a_fax_that_is_still_being_sent_gets_more_time(
     )
     assert state(store, redis_client) == "submitted"
     assert not store.timers.run().changes
+
+
+@pytest.mark.parametrize("answer", [{"decision": "accepted"}, {"decision": "defer"}])
+def test_an_answer_about_the_delivery_before_says_nothing_of_the_one_that_is_on_its_way(
+    redis_client: redis.Redis, answer: dict[str, str]
+) -> None:
+    scene = Scene(redis_client, STATUS_CALL="true", RETRIES__DELIVERY__BUSY="1")
+    scene.push("a")
+    scene.submit("77")
+    scene.go(1001)
+    scene.store.timers.run()
+    question = scene.call()
+    scene.receipt("77", "failed", again="busy")
+    scene.go(1)
+    scene.store.timers.run()
+    scene.submit("78")
+    told = scene.store.submission.report(question, {**answer, "reason": "r", "about": "77"})
+    assert told.result == "repeated"
+    assert scene.state("a") == "submitted"
+    assert scene.client.zcard(scene.keys.ready) == 0
 
 
 def test_a_question_that_is_put_off_keeps_its_place_ahead_of_all(

@@ -52,7 +52,7 @@ local function apply_answer()
     return is_put_off(call) and 'again' or apply_poll(call)
   end
   if not job or job.state ~= 'submitted' then return 'repeated' end
-  if kind == 'cancel' and (not job.canceling or answer.about and answer.about ~= job.job_id) then return 'repeated' end
+  if answer.about and answer.about ~= job.job_id or kind == 'cancel' and not job.canceling then return 'repeated' end
   if is_put_off(call) then return 'again' end
   if kind == 'cancel' then return apply_cancel(call) end
   return apply_status(call)
