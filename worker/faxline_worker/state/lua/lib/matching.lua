@@ -22,7 +22,7 @@ do
     local function since(sent)
       return started >= sent - window.slack and started <= sent + doubt.lived + window.slack + window.later
     end
-    return since(doubt.sent) or window.stepped and doubt.by_now ~= nil and since(doubt.by_now)
+    return since(doubt.sent) or window.stepped and (doubt.by_now and since(doubt.by_now) or doubt.date and since(doubt.date))
   end
 
   -- Whether a receipt {sender, started (s), pages} may be about a request: the senders agree if both are known; the call
@@ -39,19 +39,20 @@ do
 
   -- A doubt, by its member; read once in a script (looks.read). sent: when the request was admitted, by Redis' clock (ms).
   -- by_now: the same moment by Redis' clock as it is now, which differs if the clock was wrong then. Known of a job's last
-  -- attempt.
+  -- attempt. date: until when iFax keeps the fax, if it does: its call may begin then.
   local function read_doubt(member, options, looks)
     if looks.read[member] then return looks.read[member] end
     looks.count = looks.count + 1
     local number, sent, id = string.match(member, '^([^|]*)|([^|]*)|(.*)$')
-    local names = { 'state', 'sender', 'known_pages', 'cover', 'lease', 'granted_at', 'admitted_at' }
+    local names = { 'state', 'sender', 'known_pages', 'cover', 'lease', 'granted_at', 'admitted_at', 'send_at' }
     local doubt = { number = number, sent = tonumber(sent), id = id }
     for i, value in ipairs(redis.call('HMGET', keys.job .. id, unpack(names))) do
       if value and value ~= '' then doubt[names[i]] = value end
     end
-    local granted_at = tonumber(doubt.granted_at)
+    local granted_at, date = tonumber(doubt.granted_at), tonumber(doubt.send_at) or 0
     doubt.lived = math.max(options.lease, (tonumber(doubt.lease) or 0) - (granted_at or 0))
     if granted_at and tonumber(doubt.admitted_at) == doubt.sent then doubt.by_now = granted_at - steady + now end
+    if date > doubt.sent then doubt.date = date end
     looks.read[member] = doubt
     return doubt
   end
