@@ -122,6 +122,11 @@ class LiveAccounts:
         return self._folders is not None and "." not in self._folders.broken
 
     @property
+    def empty(self) -> bool:
+        """Whether the directory has no folder of an account."""
+        return self._folders is None or not self._folders.names
+
+    @property
     def known(self) -> frozenset[str]:
         """The accounts of the environment, and all that have a folder, also one that cannot be read."""
         return frozenset(self._own).union(self._folders.names if self._folders is not None else ())

@@ -61,14 +61,16 @@ def find_drained(
     """
     if not live.watched:
         return
-    looked, told = not missing, False
+    looked, told, told_empty = not missing, False, False
 
     def noted() -> Collection[str]:
-        nonlocal looked, told
+        nonlocal looked, told, told_empty
         try:
             if not looked and live.read:
-                accounts.drain_missing(live.known)
-                looked = True
+                looked = accounts.drain_missing(live.known, empty=live.empty)
+                if not looked and not told_empty:
+                    log.error("no account of the directory has a folder, so none is drained", path=live.place)
+                    told_empty = True
             return accounts.drained()
         except redis.exceptions.NoPermissionError:
             if not told:

@@ -80,16 +80,27 @@ class AccountList:
             if one.directory in self._own and ACCOUNT_NAME.fullmatch(name)
         ]
 
-    def drain_missing(self, present: Collection[str]) -> None:
+    def drain_missing(self, present: Collection[str], *, empty: bool = False) -> bool:
         """Drain the accounts whose folders went while no dispatcher ran.
 
         Args:
             present: the accounts that are there.
+            empty: whether the directory has no folder at all. Then only its last account counts as removed.
+
+        Returns:
+            Whether it is known which went: not if several did and nothing is there, as without the volume.
         """
         had: Any = self._client.hgetall(FOLDERS)
-        for name, directory in had.items():
-            if directory.decode() == self._directory and name.decode() not in present:
-                self.drain(name.decode())
+        missing = [
+            name.decode()
+            for name, directory in had.items()
+            if directory.decode() == self._directory and name.decode() not in present
+        ]
+        if empty and len(missing) > 1:
+            return False
+        for name in missing:
+            self.drain(name)
+        return True
 
     @contextmanager
     def _noting(self) -> Iterator[Any]:

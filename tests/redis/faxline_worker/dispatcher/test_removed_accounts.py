@@ -175,6 +175,38 @@ def test_no_account_is_drained_at_the_start_whose_folder_is_broken_or_elsewhere(
     (fleet.root.parent / "away").rename(fleet.root)
 
 
+def test_no_account_is_drained_by_a_dispatcher_that_starts_without_the_volume(
+    redis_client: redis.Redis, fleet: Fleet
+) -> None:
+    fleet.dispatcher()
+    fleet.root.rename(fleet.root.parent / "unmounted")
+    fleet.root.mkdir()
+    settings = read_settings({"FAXLINE_ACCOUNTS_DIR": str(fleet.root)})
+    live, log = LiveAccounts(settings, "dispatcher", Mock()), Mock()
+    find_drained(live, account_list(live, redis_client, log), log, missing=True)
+    for _ in range(3):
+        live.look()
+    assert live.draining == frozenset()
+    assert redis_client.hgetall(DRAINING) == {}
+    log.error.assert_called_once()
+    fleet.root.rmdir()
+    (fleet.root.parent / "unmounted").rename(fleet.root)
+    fleet.remove("west")
+    for _ in range(3):
+        live.look()
+    assert (list(live), live.draining) == (["east"], frozenset({"west"}))
+
+
+def test_the_last_account_of_a_directory_is_drained_by_the_dispatcher_that_starts_after_its_removal(
+    redis_client: redis.Redis, tmp_path: Path
+) -> None:
+    (tmp_path / "accounts").mkdir()
+    fleet = Fleet(redis_client, tmp_path / "accounts", ["west"])
+    fleet.dispatcher()
+    fleet.remove("west")
+    assert fleet.dispatcher()[0].draining == {"west"}
+
+
 @pytest.mark.parametrize("first", ["red", ""])
 def test_deployments_of_one_redis_whose_directories_have_the_same_path_drain_nothing_of_each_other(
     redis_client: redis.Redis, fleet: Fleet, tmp_path: Path, first: str
