@@ -8,10 +8,13 @@ from faxline import FaxLine, JobNotFound
 from faxline_local.processes import wait_for
 
 _WAIT = 90.0
+_UNDER_WAY = 30
+"""How many faxes of an account are under way at most: a slow machine would be behind ever more of them."""
+_ENDED = {"delivered", "failed", "canceled", "unconfirmed"}
 
 
 class Load:
-    """Faxes of some accounts, pushed without a pause until it is told to stop."""
+    """Faxes of some accounts, pushed as fast as earlier ones end until it is told to stop."""
 
     def __init__(self, lines: Mapping[str, FaxLine], every: float = 0.05) -> None:
         self._lines = lines
@@ -51,6 +54,9 @@ class Load:
     def _push(self) -> None:
         while not self._stop.wait(self._every):
             for account in list(self.accounts):
+                earlier = self.of(account)[-_UNDER_WAY:]
+                if len(earlier) == _UNDER_WAY and self.state(account, earlier[0]) not in _ENDED:
+                    continue
                 name = f"{account}-{len(self.jobs)}"
                 url = "https://example.com/a.pdf"
                 self._lines[account].send(to="+12025550123", files=[url], id=name, subject=name)
