@@ -99,6 +99,14 @@ class Fleet:
             live.look()
             live.look()
 
+    def drain(self, job: str = "a") -> tuple[LiveAccounts, Dispatcher]:
+        """A dispatcher that drains west, which was removed while this fax of it was under way."""
+        live, dispatcher = self.dispatcher()
+        self._client.zadd(KEYS.submitted, {job: 4e15})
+        self.remove("west", live)
+        dispatcher.timers._tidy("west")
+        return live, dispatcher
+
 
 @pytest.fixture
 def fleet(redis_client: redis.Redis, tmp_path: Path) -> Fleet:
@@ -110,10 +118,7 @@ def fleet(redis_client: redis.Redis, tmp_path: Path) -> Fleet:
 def test_a_process_that_starts_while_an_account_is_drained_drains_it_too(
     redis_client: redis.Redis, fleet: Fleet, role: str
 ) -> None:
-    first, dispatcher = fleet.dispatcher()
-    redis_client.zadd(KEYS.submitted, {"dated": 4e15})
-    fleet.remove("west", first)
-    dispatcher.timers._tidy("west")
+    _, dispatcher = fleet.drain("dated")
     new = fleet.start(role)
     assert sorted(new.settings.accounts) == ["east"]
     new.look()
@@ -131,10 +136,7 @@ def test_a_process_that_starts_while_an_account_is_drained_drains_it_too(
 def test_the_last_dispatcher_that_knew_of_a_removal_may_die_and_the_next_one_ends_the_draining(
     redis_client: redis.Redis, fleet: Fleet
 ) -> None:
-    first, dispatcher = fleet.dispatcher()
-    redis_client.zadd(KEYS.submitted, {"dated": 4e15})
-    fleet.remove("west", first)
-    dispatcher.timers._tidy("west")
+    fleet.drain("dated")
     live, dispatcher = fleet.dispatcher()
     assert live.draining == {"west"}
     redis_client.zrem(KEYS.submitted, "dated")
@@ -231,13 +233,8 @@ def test_deployments_of_one_redis_whose_directories_have_the_same_path_drain_not
     assert theirs.draining == frozenset()
 
 
-def test_a_deployment_that_is_given_a_name_goes_on_to_drain_what_it_drained_without(
-    redis_client: redis.Redis, fleet: Fleet
-) -> None:
-    live, dispatcher = fleet.dispatcher()
-    redis_client.zadd(KEYS.submitted, {"a": 1})
-    fleet.remove("west", live)
-    dispatcher.timers._tidy("west")
+def test_a_deployment_that_is_given_a_name_goes_on_to_drain_what_it_drained_without(fleet: Fleet) -> None:
+    fleet.drain()
     fleet._deployment = "blue"
     assert fleet.dispatcher()[0].draining == {"west"}
 
@@ -245,10 +242,7 @@ def test_a_deployment_that_is_given_a_name_goes_on_to_drain_what_it_drained_with
 def test_an_account_that_comes_back_is_drained_by_no_process_that_starts_then(
     redis_client: redis.Redis, fleet: Fleet
 ) -> None:
-    live, dispatcher = fleet.dispatcher()
-    redis_client.zadd(KEYS.submitted, {"a": 1})
-    fleet.remove("west", live)
-    dispatcher.timers._tidy("west")
+    live, _ = fleet.drain()
     assert b"west" in redis_client.hgetall(DRAINING)
     (fleet.root / ".west").rename(fleet.root / "west")
     live.look()
@@ -279,10 +273,7 @@ def test_what_a_failover_lost_of_the_list_is_written_again(redis_client: redis.R
 def test_the_gauge_says_for_how_long_an_account_is_drained_also_after_a_restart(
     redis_client: redis.Redis, fleet: Fleet
 ) -> None:
-    live, dispatcher = fleet.dispatcher()
-    redis_client.zadd(KEYS.submitted, {"a": 1})
-    fleet.remove("west", live)
-    dispatcher.timers._tidy("west")
+    _, dispatcher = fleet.drain()
     seconds, _ = redis_client.time()
     redis_client.hset(DRAINING, "west", note_of((seconds - 90_000) * 1000, str(fleet.root)))
     for each in (dispatcher, fleet.dispatcher()[1]):

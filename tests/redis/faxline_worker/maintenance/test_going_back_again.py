@@ -154,16 +154,18 @@ def test_an_answer_that_told_nothing_new_is_still_known_when_redis_goes_back(
     assert (scene.record("sent")["state"], paused(scene)) == ("submitted", "")
 
 
-def resolve_and_forget(scene: Scene, job: str) -> None:
-    assert scene.store.orders.resolve(scene.ordered("resolve"), job, "fail", "") == "done"
-    assert scene.store.maintenance.forget(job) == "done"
+def call_and_erase(scene: Scene, a: Process) -> Admitted:
+    """A call loses its lease, and its fax is given up and erased before an answer is settled."""
+    admitted = a.send("p")
+    lose_its_lease(scene)
+    assert scene.store.orders.resolve(scene.ordered("resolve"), "sent", "fail", "") == "done"
+    assert scene.store.maintenance.forget("sent") == "done"
+    return admitted
 
 
 def test_the_late_answer_of_a_fax_that_was_erased_pauses_nothing(scene: Scene, a: Process) -> None:
     scene.push("sent")
-    admitted = a.send("p")
-    lose_its_lease(scene)
-    resolve_and_forget(scene, "sent")
+    admitted = call_and_erase(scene, a)
     a.store.submission.settle(admitted, {"decision": "accepted", "job_id": "77"})
     a.look()
     assert paused(scene) == ""
@@ -173,9 +175,7 @@ def test_a_call_that_was_never_settled_pauses_nothing_after_its_fax_was_erased(
     scene: Scene, server: Server, a: Process
 ) -> None:
     scene.push("sent")
-    a.send("p")
-    lose_its_lease(scene)
-    resolve_and_forget(scene, "sent")
+    call_and_erase(scene, a)
     server.changes()
     a.comes_back()
     assert paused(scene) == ""
@@ -209,9 +209,7 @@ def test_an_erasure_that_redis_lost_hides_no_call_that_it_lost(
 ) -> None:
     scene.push("sent")
     moment = scene.save()
-    a.send("p")
-    lose_its_lease(scene)
-    resolve_and_forget(scene, "sent")
+    call_and_erase(scene, a)
     goes_back(scene, server, moment)
     a.comes_back()
     assert (paused(scene), [call.job for call in lost(scene).calls]) == (ROLLED_BACK, ["sent"])

@@ -33,8 +33,7 @@ def test_a_late_answer_about_an_erased_fax_leaves_the_fax_that_has_its_id(
 ) -> None:
     old = erased(scene)
     if now != "queued":
-        new = scene.admit()
-        scene.store.submission.mark(new)
+        new = scene.call()
         if now == "in_doubt":
             scene.go(LEASE)
             scene.store.timers.run()
@@ -62,8 +61,7 @@ def test_a_receipt_that_was_kept_for_an_erased_fax_goes_with_it(scene: Scene) ->
     scene.push(JOB)
     older = lost(scene)
     assert scene.store.orders.resolve(scene.ordered("resolve"), JOB, "resend", "") == "done"
-    newer = scene.admit()
-    scene.store.submission.mark(newer)
+    newer = scene.call()
     assert accepted(scene, older, "77") == "duplicate"
     assert scene.receipt("77", "failed", to=NUMBER).result == "held"
     scene.store.submission.settle(newer, {"decision": "in_doubt", "reason": "r"})
@@ -74,8 +72,7 @@ def test_a_receipt_that_was_kept_for_an_erased_fax_goes_with_it(scene: Scene) ->
 
 def submitted(scene: Scene, job_id: str, **fields: str) -> None:
     scene.push(JOB, **fields)
-    admitted = scene.admit()
-    scene.store.submission.mark(admitted)
+    admitted = scene.call()
     accepted(scene, admitted, job_id)
 
 

@@ -18,13 +18,19 @@ def scene(redis_client: redis.Redis) -> Scene:
     return Scene(redis_client)
 
 
-def sent(scene: Scene, job_id: str = "77") -> Admitted:
-    """iFax took the fax under this jobId."""
+def sent(scene: Scene) -> None:
+    """iFax took the fax as 77."""
     scene.push(JOB, metadata='{"case":"8"}')
-    admitted = scene.admit()
-    scene.store.submission.mark(admitted)
-    accepted(scene, admitted, job_id)
-    return admitted
+    scene.submit("77")
+
+
+def redelivered(scene: Scene) -> Admitted:
+    """iFax said that the fax failed; it is being sent again."""
+    sent(scene)
+    scene.receipt("77", "failed", again="busy")
+    scene.go(1000)
+    scene.store.timers.run()
+    return scene.call()
 
 
 def duplicates(scene: Scene) -> list[Event]:
@@ -69,13 +75,7 @@ def test_what_contradicts_a_delivery_is_not_told(scene: Scene) -> None:
 
 
 def test_that_a_fax_was_delivered_twice_is_told(scene: Scene) -> None:
-    sent(scene)
-    scene.receipt("77", "failed", again="busy")
-    scene.go(1000)
-    scene.store.timers.run()
-    again = scene.admit()
-    scene.store.submission.mark(again)
-    accepted(scene, again, "78")
+    accepted(scene, redelivered(scene), "78")
     assert scene.receipt("77").result == "applied"
     scene.news()
     told = scene.receipt("78")
@@ -98,8 +98,7 @@ def test_that_both_of_two_requests_were_delivered_is_told_and_counted_once(scene
 
 def test_a_doubt_that_was_given_up_is_told_with_its_outcome(scene: Scene) -> None:
     scene.push(JOB, in_doubt="fail")
-    admitted = scene.admit()
-    scene.store.submission.mark(admitted)
+    admitted = scene.call()
     scene.store.submission.settle(admitted, {"decision": "in_doubt", "reason": "read_timeout"})
     scene.go(100)
     scene.store.timers.run()
@@ -141,17 +140,6 @@ def test_a_late_acceptance_delivers_a_job_that_ifax_has_again_if_its_receipt_cam
     assert (settled.result, settled.receipt and settled.receipt["job_id"]) == ("duplicate", "77")
     assert scene.names()[-2:] == ["fax.duplicate", "fax.delivered"]
     assert scene.state(JOB) == "delivered"
-
-
-def redelivered(scene: Scene) -> Admitted:
-    """iFax said that the fax failed; it is being sent again."""
-    sent(scene)
-    scene.receipt("77", "failed", again="busy")
-    scene.go(1000)
-    scene.store.timers.run()
-    again = scene.admit()
-    scene.store.submission.mark(again)
-    return again
 
 
 @pytest.mark.parametrize("decision", ["accepted", "refuse", "retry", "in_doubt", "defer"])
@@ -196,8 +184,7 @@ def test_and_where_the_newer_one_is_in_doubt(scene: Scene, policy: str) -> None:
 
 def test_of_two_receipts_before_the_answer_the_delivery_counts(scene: Scene) -> None:
     scene.push(JOB)
-    admitted = scene.admit()
-    scene.store.submission.mark(admitted)
+    admitted = scene.call()
     assert [scene.receipt("77", o, to=NUMBER).result for o in ("failed", "delivered", "failed")] == [
         *("unmatched", "unmatched", "repeated")
     ]

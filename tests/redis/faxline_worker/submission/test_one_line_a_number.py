@@ -45,8 +45,7 @@ def test_faxes_to_other_numbers_overtake_meanwhile(scene: Scene) -> None:
 
 def test_a_fax_that_waits_again_and_then_expires_leaves_the_line_to_the_one_that_has_it(scene: Scene) -> None:
     scene.push("first", expires_at=str(scene.now + 50_000))
-    first = scene.admit()
-    scene.store.submission.mark(first)
+    first = scene.call()
     scene.store.submission.settle(first, {"decision": "retry", "reason": "r", "retry": 50_000})
     scene.push("second")
     assert scene.submit("1").job == "second"

@@ -285,8 +285,7 @@ def test_a_caller_that_goes_on_is_given_the_best_job_with_the_settlement(
     account = make()
     account.push("a", "b")
     account.push("first", priority="urgent")
-    admitted = account.admit()
-    account.store.submission.mark(admitted)
+    admitted = account.call()
     settled = account.store.submission.settle(
         admitted, {"decision": "accepted", "job_id": "1"}, permit="next"
     )
@@ -298,8 +297,7 @@ def test_a_caller_that_goes_on_is_given_the_best_job_with_the_settlement(
 def test_a_caller_that_stops_has_another_actor_woken_for_the_next_job(make: Callable[..., Account]) -> None:
     account = make()
     account.push("a", "b")
-    admitted = account.admit()
-    account.store.submission.mark(admitted)
+    admitted = account.call()
     settled = account.store.submission.settle(admitted, {"decision": "accepted", "job_id": "1"})
     assert (settled.next, len(settled.wakes)) == (None, 1)
     assert account.store.timers.plan_wakeups().wakes == ()  # it is on its way
@@ -310,8 +308,7 @@ def test_a_caller_goes_on_inside_the_limits_only(make: Callable[..., Account], l
     limits = {"LIMITS__CONCURRENCY": "0", f"LIMITS__{limit}": "1"}
     account = make(**limits)
     account.push("a", "b")
-    admitted = account.admit()
-    account.store.submission.mark(admitted)
+    admitted = account.call()
     settled = account.store.submission.settle(
         admitted, {"decision": "accepted", "job_id": "1"}, permit="next"
     )

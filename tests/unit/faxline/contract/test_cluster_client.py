@@ -30,26 +30,6 @@ from tests.scripted_nodes import (
 KEY, OTHER = "fax:{default}:account", "fax:{acme}:account"
 
 
-def threads(url: str, *calls: Callable[[Any], Any]) -> list[Any]:
-    with connect(url, protocol=2) as client:
-        return [call(client) for call in calls]
-
-
-def loop(url: str, *calls: Callable[[Any], Any]) -> list[Any]:
-    async def run() -> list[Any]:
-        async with connect_async(url, protocol=2) as client:
-            return [await call(client) for call in calls]
-
-    return asyncio.run(run())
-
-
-@pytest.fixture(params=[threads, loop])
-def run(request: pytest.FixtureRequest) -> Callable[..., list[Any]]:
-    """Does something with a client, by threads and by asyncio."""
-    function: Callable[..., list[Any]] = request.param
-    return function
-
-
 @pytest.fixture
 def cluster() -> Iterator[Cluster]:
     with scripted() as cluster:
