@@ -44,10 +44,18 @@ class Inquiries:
         self._engine = open_database(self._url)
 
     def find(self, account: str, wanted: Wanted, *, page: int = PAGE) -> Iterator[ArchivedFax]:
-        """Find faxes, the last one queued first."""
-        account = plain(account)
+        """Find faxes, the last one queued first.
+
+        Raises:
+            ValueError: nothing is found, no fax of the account has the reason, and none can have it.
+        """
+        account, nothing = plain(account), True
         with _told(self._engine):
-            yield from find(self._engine, account, wanted, self._privacy(account), page=page)
+            for fax in find(self._engine, account, wanted, self._privacy(account), page=page):
+                nothing = False
+                yield fax
+            if nothing and wanted.reason is not None:
+                self._check_reason(account, wanted.reason)
 
     def report(self, account: str, job: str, *, zone: tzinfo, paper: str) -> bytes:
         """The transmission report of a fax: a PDF."""
@@ -98,6 +106,14 @@ class Inquiries:
             if parsed.get_backend_name() == "sqlite":
                 return SigningKey.load(Path(parsed.database or "").with_suffix(".pem"))
         return signing_key(self._url, pem)
+
+    def _check_reason(self, account: str, reason: str) -> None:
+        """Refuse a reason that does not exist. What another version of Faxline wrote is in the archive."""
+        from faxline_archive.reasons import why_unknown  # noqa: PLC0415 - with iFax's client, half a second
+
+        kept = find(self._engine, account, Wanted(reason=reason), self._privacy(account), page=1)
+        if (why := why_unknown(reason)) and next(kept, None) is None:
+            raise ValueError(why)
 
     def _check_url(self) -> None:
         try:

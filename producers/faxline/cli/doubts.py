@@ -121,7 +121,10 @@ def _preview(
             look = sought(job, numbers) if may_be_at_ifax(job) else "iFax has not taken it"
             write(f"{job.id} is {job.state_text}, attempt {job.attempt}; {look}")
     elif not found:
-        write(f"no doubt of account {line.account} fits")
+        others = line.jobs(state=JobState.IN_DOUBT, limit=_ALL)
+        reasons = sorted({other.reason for other in others if other.reason})
+        there = f" of {len(others)}, with {', '.join(reasons)}" if others else ""
+        write(f"no doubt of account {line.account} fits{there}")
     else:
         write_table(
             ["id", "to", "attempt", "sent (UTC)", "pages", "at iFax", "reason", "group"],

@@ -11,7 +11,7 @@ from faxline.cli.app import Json, UsageError, app, examples, faxline_of
 from faxline.cli.audit import moment_of
 from faxline.cli.output import clock, complain, write, write_json
 from faxline.contract.errors import EventsMissed
-from faxline.contract.events import Event
+from faxline.contract.events import Event, EventName
 
 _AFTER = re.compile(r"\$|[0-9]+(-[0-9]+)?")
 _QUIET = 0.2
@@ -70,6 +70,11 @@ def events(
     One a line, until --timeout or Ctrl-C; with --since to the newest.
     """
     wanted = {f"fax.{name.removeprefix('fax.')}" for name in names or ()}
+    if unknown := sorted(wanted - set(EventName)):
+        raise UsageError(
+            f"there is no event {unknown[0]}: --event is one of "
+            f"{', '.join(name.removeprefix('fax.') for name in EventName)}"
+        )
 
     def show(event: Event) -> None:
         if (not wanted or event.name in wanted) and (not partial or event.data.get("partial")):

@@ -1,7 +1,6 @@
 """`show` and `list`: the record of a job, and the jobs that have not ended."""
 
 from datetime import UTC, datetime
-from enum import StrEnum
 from typing import Annotated, Any
 
 import typer
@@ -24,8 +23,10 @@ from faxline.cli.presence import (
 from faxline.cli.seeking import Reveal, may_be_at_ifax, others_of, revealed_by, sought
 from faxline.client.sync import FaxLine
 from faxline.contract.states import JobState
+from faxline.reading.archived import STATES
 from faxline.reading.group import Group
 from faxline.reading.job import Job
+from faxline.reading.open_jobs import OPEN
 
 _LISTED = (
     *(
@@ -44,15 +45,6 @@ _LISTED = (
     ),
     *("created_at", "updated_at", "waits_until", "policy", "others"),
 )
-
-
-class Listed(StrEnum):
-    """The states that can be listed."""
-
-    QUEUED = "queued"
-    SUBMITTING = "submitting"
-    SUBMITTED = "submitted"
-    IN_DOUBT = "in_doubt"
 
 
 @app.command(epilog=examples("faxline show invoice-77", "faxline show invoice-77 --json | jq .history"))
@@ -111,6 +103,13 @@ def show(
         )
 
 
+def _listed(state: str | None) -> str | None:
+    if state is None or state in OPEN:
+        return state
+    others = f"; `faxline find --state {state}` asks the archive" if state in STATES else ""
+    raise typer.BadParameter(f"{state!r} is not one of {', '.join(OPEN)}{others}")
+
+
 @app.command(
     "list",
     epilog=examples("faxline list", "faxline list --state in_doubt", "faxline list --json --limit 1000"),
@@ -118,7 +117,12 @@ def show(
 def list_jobs(
     ctx: typer.Context,
     state: Annotated[
-        Listed | None, typer.Option(help="Only jobs in this state. [default: all, in doubt first]")
+        str | None,
+        typer.Option(
+            help=f"Only jobs in this state: {', '.join(OPEN)}. [default: all, in doubt first]",
+            callback=_listed,
+            autocompletion=lambda: [str(each) for each in OPEN],
+        ),
     ] = None,
     limit: Annotated[int, typer.Option(min=1, metavar="N", help="The most jobs to list.")] = 100,
     reveal: Reveal = False,
@@ -127,7 +131,7 @@ def list_jobs(
 ) -> None:
     """List the jobs that have not ended. `faxline find` has the others."""
     with faxline_of(ctx) as line:
-        jobs = line.jobs(state=state, limit=limit)
+        jobs = line.jobs(state=state and JobState(state), limit=limit)
         total = _total(line, state) if len(jobs) == limit else len(jobs)
         numbers = revealed_by(line, jobs, by, reveal=reveal)
         if not jobs:
@@ -156,9 +160,9 @@ def list_jobs(
         complain(f"{limit} of {total} shown; --limit {total} shows all")
 
 
-def _total(line: FaxLine, state: Listed | None) -> int:
+def _total(line: FaxLine, state: str | None) -> int:
     counts = line.account_state().jobs
-    return sum(counts.get(name, 0) for name in ([state] if state else Listed))
+    return sum(counts.get(name, 0) for name in ([state] if state else OPEN))
 
 
 def _write_group(group: Group, *, as_json: bool) -> None:

@@ -49,7 +49,7 @@ class Archived(Blocking):
             archive: the archive's URL. Default: FAXLINE_ARCHIVE__URL, or faxline-archive.db in this folder.
 
         Raises:
-            ValueError: a time has no zone, `until` is not after `since`, or there is no such state.
+            ValueError: a time has no zone, `until` is not after `since`, or there is no such state or reason.
             ArchiveUnavailable: there is no archive, or its database is away.
         """
         wanted = Wanted(to, sender, since, until, state, reason, group, dict(metadata or {}))
@@ -62,7 +62,7 @@ def find_in_archive(
     """Open the archive, find, and close it at the end.
 
     Raises:
-        ValueError: a time has no zone, `until` is not after `since`, or there is no such state.
+        ValueError: a time has no zone, `until` is not after `since`, or there is no such state or reason.
         ArchiveUnavailable: there is no archive, or its database is away.
     """
     if any(at is not None and at.tzinfo is None for at in (wanted.since, wanted.until)):

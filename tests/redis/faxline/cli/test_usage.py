@@ -66,7 +66,7 @@ def test_the_command_alone_shows_its_help(cli: Cli) -> None:
         (["send", "--to", NUMBER], "Missing argument 'FILE...'"),
         (["resend", "a", "--to", "1"], r"rejected \(bad_number\)"),
         (["resend", "a", NUMBER], r"unexpected extra argument\(s\) \(…0147\)"),
-        (["list", "--state", "delivered"], "'delivered' is not one of"),
+        (["list", "--state", "delivered"], "queued; `faxline find --state delivered` asks the archive"),
         (["list", "--limit", "0"], "--limit"),
         (["events", "--after", "yesterday"], "--after is a stream id"),
         (["show", "a", "--account", "A b"], "account 'A b': 1 to 63"),

@@ -211,7 +211,7 @@ def test_many_doubts_are_settled_at_once_after_a_look_at_which(
     assert "2 doubts" in err
     assert "--yes" in err
     none = cli("resolve", "--all", "--reason", "other", "--fail", "--yes")
-    assert none == (0, "no doubt of account default fits\n", "")
+    assert none == (0, "no doubt of account default fits of 3, with read_timeout\n", "")
     assert cli("resolve", "--all", "--accepted", "7", "--yes")[0] == 2
     assert cli("resolve", "--all")[0] == 0  # a look only
     assert cli("resolve", "a", "--all", "--fail", "--yes")[0] == 2
@@ -268,6 +268,8 @@ def test_a_look_back_at_the_events_shows_those_of_a_name_or_the_partial_ones_and
     assert shown() == ["a", "b", "c"]
     assert shown("--partial") == ["a"]
     assert shown("--event", "unconfirmed") == shown("--event", "fax.unconfirmed") == ["c"]
+    code, _, err = cli("events", "--since", "24h", "--event", "unconfirmd")
+    assert (code, "there is no event fax.unconfirmd: --event is one of queued, rejected" in err) == (2, True)
     assert cli("events", "--since", "0s")[1] == ""
 
 

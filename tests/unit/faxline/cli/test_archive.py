@@ -4,6 +4,7 @@ import asyncio
 import csv
 import io
 import json
+import re
 import time
 import zipfile
 from collections.abc import Iterator
@@ -23,7 +24,9 @@ from faxline.contract.spreadsheets import plain_cell
 from faxline.reading import archive as reaching
 from faxline_archive import proof_zip
 from faxline_archive.database import in_words, open_database
+from faxline_archive.reasons import REASONS
 from faxline_archive.signing_key import SigningKey
+from faxline_worker.state import scripts
 from tests.archives import new_archive
 from tests.stage.archives import BEGIN, StagedArchive
 
@@ -111,7 +114,6 @@ def test_half_a_character_is_in_no_fax(staged: StagedArchive, capsys: pytest.Cap
     assert staged
     half = "\udcff"
     for words in (
-        ["find", "--reason", half],
         ["find", "--meta", f"{half}={half}"],
         ["find", "--account", half],
         ["usage", "--by", f"metadata.{half}"],
@@ -121,6 +123,30 @@ def test_half_a_character_is_in_no_fax(staged: StagedArchive, capsys: pytest.Cap
     for command in ("report", "proof"):
         for more in ([half], ["a", "--account", half]):
             assert run([command, *more, "-o", "x"]) == 4
+
+
+def test_find_refuses_a_reason_that_no_fax_can_have_and_names_those_that_are_like_it(
+    staged: StagedArchive, capsys: pytest.CaptureFixture[str]
+) -> None:
+    staged.add("old", state="failed", reason="of_an_older_version")
+    assert run(["find", "--reason", "bussy"]) == 2
+    assert "there is no reason bussy; did you mean busy? docs/causes.md" in capsys.readouterr().err
+    assert run(["find", "--reason", "\udcff"]) == 2
+    for found, *words in (
+        ("old", "of_an_older_version"),
+        ("no such fax", "of_an_older_version", "--group", "june"),
+        ("no such fax", "busy", "--group", "june"),
+        *(("no such fax", reason) for reason in ("expired", "no_receipt", "backlog_full", "key_missing")),
+    ):
+        assert run(["find", "--reason", *words]) == 0
+        assert found in capsys.readouterr().out
+
+
+def test_every_reason_that_a_script_gives_a_fax_is_one_that_find_knows() -> None:
+    lua = Path(scripts.__file__).with_name("lua")
+    texts = [re.sub(r"answer_cancel\(.*", "", path.read_text()) for path in lua.rglob("*.lua")]
+    found = {reason for text in texts for reason in re.findall(r"reason = '([a-z_]+)'", text)}
+    assert {"expired", "no_receipt", "unknown_job"} <= found <= REASONS
 
 
 def test_find_says_when_there_is_more_and_when_there_is_nothing(
