@@ -15,7 +15,7 @@ def sandbox(  # noqa: PLR0917 - each is an option of the command
     ctx: typer.Context,
     token: Annotated[str, typer.Option(help="The access token that it accepts.")] = "sandbox-token",  # noqa: S107 - of no worth
     host: Annotated[str, typer.Option()] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65535)] = 8090,
+    port: Annotated[int, typer.Option(min=0, max=65535)] = 8091,
     account: Annotated[
         list[str] | None,
         typer.Option(help="A further account of this name; its token is TOKEN-NAME, its secret SECRET-NAME."),

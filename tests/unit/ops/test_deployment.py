@@ -1,5 +1,6 @@
 """What each deployment gives a part: settings, secrets, ports and time to end, held against the code."""
 
+import inspect
 import json
 import re
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 
 from faxline.contract.environment import PREFIX
+from faxline_sandbox.command import sandbox
 from faxline_worker.config.requirements import check_requirements
 from faxline_worker.config.source import SettingsError
 from tests.stage.deployments import (
@@ -137,3 +139,15 @@ def test_a_part_listens_on_the_port_that_its_manifest_names(process: Process, tm
     settings = settings_of(process, tmp_path)
     assert settings.metrics == DEFAULTS.metrics
     assert settings.webhook.port == DEFAULTS.webhook.port
+
+
+def test_all_that_runs_on_one_machine_has_a_port_of_its_own_by_default() -> None:
+    metrics = [port for name, port in DEFAULTS.metrics if name.endswith("_port")]
+    ports = [
+        DEFAULTS.webhook.port,
+        DEFAULTS.console.port,
+        inspect.signature(sandbox).parameters["port"].default,
+        *metrics,
+    ]
+    assert len(metrics) > 4
+    assert len(set(ports)) == len(ports)

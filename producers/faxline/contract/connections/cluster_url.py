@@ -53,7 +53,9 @@ def cluster_url(url: str) -> ClusterUrl | None:
     rest, _, query = rest.partition("?")
     place, _, path = rest.partition("/")
     if path not in {"", "0"}:
-        raise ValueError("a cluster has only database 0, so its URL ends after the hosts")
+        raise ValueError(
+            "a cluster has only database 0, so its URL ends after the hosts; write a / in the password as %2F"
+        )
     options = dict(parse_qsl(query, keep_blank_values=True))
     if not set(options) <= set(TLS_OPTIONS):
         raise ValueError(
@@ -62,7 +64,7 @@ def cluster_url(url: str) -> ClusterUrl | None:
     login, _, hosts = place.rpartition("@")
     username, _, password = login.partition(":")
     return ClusterUrl(
-        nodes=tuple(_address(host) for host in hosts.split(",")),
+        nodes=tuple(_address(host.strip()) for host in hosts.split(",")),
         username=unquote(username) or None,
         password=unquote(password) or None,
         tls=scheme == "rediss+cluster",

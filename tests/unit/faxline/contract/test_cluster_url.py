@@ -11,7 +11,7 @@ BROKER = {"FAXLINE_BROKER_URL": "redis://broker/0"}
 
 
 def test_a_cluster_url_names_nodes_and_login() -> None:
-    assert cluster_url("rediss+cluster://me:p%40ss@a:1,b,[::1]:2") == ClusterUrl(
+    assert cluster_url("rediss+cluster://me:p%40ss@a:1, b,[::1]:2") == ClusterUrl(
         (("a", 1), ("b", 6379), ("::1", 2)), "me", "p@ss", tls=True
     )
     assert cluster_url("redis://localhost") is None
@@ -52,6 +52,7 @@ def test_the_broker_is_one_server() -> None:
         ("redis+cluster://", "host"),
         ("redis+cluster://a,,b", "host"),
         ("redis+cluster://a/1", "only database 0"),
+        ("redis+cluster://me:p/ss@a,b", "write a / in the password as %2F"),
         ("rediss+cluster://a?ssl_ca=/x", "known are ssl_ca_certs"),
         ("redis+cluster://a?ssl_ca_certs=/x", "rediss"),
     ],
