@@ -142,6 +142,20 @@ EXPECTED: Mapping[tuple[str, str], Row] = {
     },
     ("receipt", "delivered, of an older attempt"): unmoved(("delivered", *UNSENT), "fax.duplicate")
     | become((*WAITING, "in_doubt", "submitted", "unconfirmed"), "delivered", "fax.delivered"),
+    ("receipt", "failed, and iFax has an older request, too"): {
+        "submitted": ("submitted", "fax.duplicate", "fax.submitted"),
+        "unconfirmed": ("failed", "fax.failed"),
+    },
+    ("receipt", "failed, of the older of two requests"): unmoved(ANNOUNCED, "fax.duplicate")
+    | become((*WAITING, "in_doubt"), "failed", "fax.failed"),
+    ("receipt", "failed, worth another try, while a newer request is in doubt"): unmoved(
+        ANNOUNCED, "fax.duplicate"
+    )
+    | become(WAITING, *RETRIED)
+    | become(OPEN, "in_doubt", "fax.duplicate", "fax.in_doubt"),
+    ("receipt", "failed, and iFax may call again, under a jobId that an unclear answer named"): become(
+        HELD, "submitted", "fax.submitted"
+    ),
     ("receipt", "of another number than the jobId was said to have"): become(
         ["in_doubt"], "in_doubt", "fax.in_doubt"
     ),

@@ -174,6 +174,37 @@ def _receipt_of_an_older_attempt(actors: Actors) -> Call:
     return _receipt(UNKNOWN, "delivered").prepare(actors)
 
 
+def _took_both(actors: Actors) -> None:
+    """iFax took an older request, too, and nobody knows how that one ended."""
+    actors.scene.store.submission.settle(actors.older, {"decision": "accepted", "job_id": UNKNOWN})
+
+
+def _receipt_while_ifax_has_another(outcome: str, **more: Any) -> Input:
+    def prepare(actors: Actors) -> Call:
+        _took_both(actors)
+        return _receipt(JOB_ID, outcome, **more).prepare(actors)
+
+    return Input(prepare)
+
+
+def _receipt_of_the_older_of_two(actors: Actors) -> Call:
+    _took_both(actors)
+    return _receipt(UNKNOWN, "failed").prepare(actors)
+
+
+def _receipt_while_a_newer_request_is_in_doubt(actors: Actors) -> Call:
+    if actors.scene.record(JOB).get("state") == "submitting":
+        actors.settle("in_doubt")
+    _took_both(actors)
+    return _receipt(UNKNOWN, "failed", **WORTH).prepare(actors)
+
+
+def _receipt_that_an_unclear_answer_named(actors: Actors) -> Call:
+    if actors.scene.record(JOB).get("state") == "submitting":
+        actors.settle("in_doubt", named=UNKNOWN)
+    return _receipt(UNKNOWN, "failed", redial=0).prepare(actors)
+
+
 ELSEWHERE = "+493012345678"
 
 
@@ -752,6 +783,14 @@ INPUTS: Mapping[tuple[str, str], Input] = {
     ("receipt", "of another number than the jobId was said to have"): Input(_receipt_of_another_number),
     ("report", "of another number than the jobId was said to have"): Input(
         _report_of_another_number, settings=ASKING
+    ),
+    ("receipt", "failed, and iFax has an older request, too"): _receipt_while_ifax_has_another("failed"),
+    ("receipt", "failed, of the older of two requests"): Input(_receipt_of_the_older_of_two),
+    ("receipt", "failed, worth another try, while a newer request is in doubt"): Input(
+        _receipt_while_a_newer_request_is_in_doubt
+    ),
+    ("receipt", "failed, and iFax may call again, under a jobId that an unclear answer named"): Input(
+        _receipt_that_an_unclear_answer_named
     ),
     ("receipt", "delivered, of an unknown jobId"): _receipt(UNKNOWN, "delivered"),
     ("receipt", "of a fax that came in"): _come_in(),

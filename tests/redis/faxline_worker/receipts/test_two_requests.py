@@ -5,7 +5,7 @@ import redis
 
 from tests.stage.scene import Scene
 from tests.stage.states import DEADLINE, JOB
-from tests.stage.two_requests import accepted, lost, sent_again, sent_twice, taken_twice
+from tests.stage.two_requests import accepted, lost, resend, sent_again, sent_twice, taken_twice
 
 
 @pytest.fixture
@@ -80,3 +80,67 @@ def test_an_older_one_that_failed_counts_for_nothing_where_an_operator_named_the
     assert accepted(scene, older, "77") == "duplicate"
     scene.receipt("90", to="+493012345678")
     assert (scene.state(JOB), scene.record(JOB)["reason"]) == ("in_doubt", "other_number")
+
+
+def test_no_failure_is_announced_while_the_older_one_may_be_delivered(scene: Scene) -> None:
+    taken_twice(scene)
+    scene.news()
+    assert scene.receipt("78", "failed").result == "applied"
+    assert scene.names() == ["fax.duplicate", "fax.submitted"]
+    scene.receipt("77")
+    assert (scene.state(JOB), scene.names()) == ("delivered", ["fax.delivered"])
+
+
+def test_each_request_that_ifax_took_is_waited_for(scene: Scene) -> None:
+    calls = [sent_again(scene)]
+    calls.append(lost(scene))
+    resend(scene)
+    calls.append(scene.call())
+    for call, job_id in ((calls[2], "79"), (calls[0], "77"), (calls[1], "78")):
+        accepted(scene, call, job_id)
+    scene.receipt("79", "failed", again="busy")
+    assert (scene.state(JOB), scene.record(JOB)["job_id"]) == ("submitted", "78")
+    scene.receipt("78", "failed", again="busy")
+    assert (scene.state(JOB), scene.record(JOB)["job_id"]) == ("submitted", "77")
+    scene.receipt("77", "failed", again="busy")
+    assert scene.state(JOB) == "queued"
+    scene.go(3600)
+    scene.store.timers.run()
+    scene.submit("80")
+    scene.receipt("80", "failed", again="busy")
+    assert scene.state(JOB) == "queued"
+
+
+@pytest.mark.parametrize("first", ["77", "78"])
+def test_a_request_that_failed_is_waited_for_no_longer_although_iFax_took_three(
+    scene: Scene, first: str
+) -> None:
+    calls = [sent_again(scene), lost(scene)]
+    resend(scene)
+    calls.append(scene.call())
+    for call, job_id in zip(calls, ("77", "78", "79"), strict=True):
+        accepted(scene, call, job_id)
+    assert scene.receipt(first, "failed", again="busy").result == "told"
+    scene.receipt("79", "failed", again="busy")
+    assert (scene.state(JOB), {scene.record(JOB)["job_id"], first}) == ("submitted", {"77", "78"})
+    scene.receipt(scene.record(JOB)["job_id"], "failed", again="busy")
+    assert scene.state(JOB) == "queued"
+
+
+def test_the_older_ones_failure_that_came_first_leads_to_another_delivery_when_the_newer_is_not_taken(
+    scene: Scene,
+) -> None:
+    older, newer = sent_twice(scene)
+    scene.receipt("77", "failed", again="busy")
+    assert accepted(scene, older, "77") == "duplicate"
+    scene.store.submission.settle(newer, {"decision": "refuse", "reason": "r"})
+    assert scene.state(JOB) == "queued"
+    scene.go(3600)
+    scene.store.timers.run()
+    assert scene.call().request == {"jobId": 77}
+
+
+def test_the_end_of_one_of_them_is_not_counted_as_the_end_of_the_fax(scene: Scene) -> None:
+    taken_twice(scene)
+    assert scene.receipt("78", "failed").retried
+    assert not scene.receipt("77", "failed").retried

@@ -127,7 +127,8 @@ def test_one_that_iFax_keeps_is_canceled_there_ahead_of_other_work(scene: Scene)
     assert scene.receipt("77", "canceled").result == "repeated"
 
 
-def test_a_fax_that_ifax_keeps_twice_is_canceled_twice_before_it_counts_as_canceled(scene: Scene) -> None:
+def keep_twice(scene: Scene) -> None:
+    """iFax keeps both requests of a fax: 78 is the older one."""
     push(scene, "provider")
     older = scene.call()
     scene.go(LEASE)
@@ -136,12 +137,25 @@ def test_a_fax_that_ifax_keeps_twice_is_canceled_twice_before_it_counts_as_cance
     newer = scene.call()
     for call, job_id in ((older, "78"), (newer, "77")):
         scene.store.submission.settle(call, {"decision": "accepted", "job_id": job_id})
+
+
+def test_a_fax_that_ifax_keeps_twice_is_canceled_twice_before_it_counts_as_canceled(scene: Scene) -> None:
+    keep_twice(scene)
     assert cancel(scene) == "asked"
     scene.news()
     assert report(scene, "accepted") == "later"
     assert (scene.state(JOB), scene.record(JOB)["job_id"]) == ("submitted", "78")
     assert report(scene, "accepted", about=78) == "canceled"
     assert [event.name for event in scene.news()] == ["fax.duplicate", "fax.submitted", "fax.canceled"]
+
+
+@pytest.mark.parametrize("outcome", ["canceled", "failed"])
+def test_so_it_is_where_the_receipt_of_one_comes_first(scene: Scene, outcome: str) -> None:
+    keep_twice(scene)
+    assert cancel(scene) == "asked"
+    scene.receipt("77", outcome, again="busy")
+    assert (scene.state(JOB), scene.record(JOB)["job_id"]) == ("submitted", "78")
+    assert report(scene, "accepted", about=78) == "canceled"
 
 
 def test_cancellations_go_in_their_order_although_redis_clock_stepped_back(scene: Scene) -> None:

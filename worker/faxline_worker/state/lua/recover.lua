@@ -2,7 +2,7 @@
 -- order: a call becomes a doubt, or submitted if its jobId is known, so that its job is not sent again; a cancellation is carried out again. What became of an
 -- entry stays with it in `lost` until the operator is told of all (`complete_order`).
 -- include: clock bell record events endings lines permits offers account_hash limits answered wakes numbers unmatched
--- include: redeliveries redials receipts doubts outcomes other_requests lineage audit control_calls past stand_ins
+-- include: redeliveries redials receipts doubts outcomes control_calls other_requests lineage audit past stand_ins
 -- include: lost_cancellations
 -- ARGV  JSON list of fields of `lost`, those of one job in the order of their attempts, JSON options, JSON list of those
 --       fields that are calls after which the job was called again, who orders it

@@ -22,12 +22,8 @@ end
 -- Whether iFax cancels a fax that it keeps for a date.
 local function apply_cancel(call)
   local options, id, job, answer = call.options, call.id, call.job, call.answer
-  if answer.decision == 'accepted' and job.also then -- iFax keeps an older request of it, too
-    tell_other(options, id, job, job.job_id, { outcome = 'canceled' })
-    accept(call.account, options, id, job, job.also, { also = '' })
-    send_control_call(control_call_of('cancel', id))
-    return 'later'
-  elseif answer.decision == 'accepted' then
+  if answer.decision == 'accepted' then
+    if await_other(options, id, job, { outcome = 'canceled', job_id = job.job_id }, {}) then return 'later' end
     redis.call('ZREM', keys.submitted, id)
     job.cause = job.cause or {}
     if job.canceler ~= '' then job.cause.by = job.canceler end

@@ -35,11 +35,11 @@ local function emit(cap, name, id, text)
   return redis.call('XADD', keys.events, 'MAXLEN', '~', cap, '*', 'event', name, 'job', id, 'at', int(now), 'data', text)
 end
 
--- changes: field -> value. `false` writes the empty string, which readers take as no value. data: what the event tells.
+-- changes: field -> value. `false` writes the empty string, which is no value, as for `read_record`. data: what the event tells.
 -- job.event is the id of the event afterwards: the caller remembers how far it saw the account (recent_work.py). raw: the
 -- receipt as it came, which the record keeps for the archive, or nil.
 local function transition(cap, id, job, name, changes, data, raw)
-  for field, value in pairs(changes) do job[field] = value end
+  for field, value in pairs(changes) do job[field] = value ~= '' and value or nil end
   job.n = job.n + 1
   data.state = job.state
   data.attempt = job.attempt

@@ -4,7 +4,7 @@
 -- had come before and was applied; or false.
 local function taken_before(account, options, id, job, more, spent)
   if not job.also then return false end
-  more.also = ''
+  more.also = next_other(id, job.also)
   if not spent then more.attempt = job.attempt - 1 end
   return true, accept(account, options, id, job, job.also, more)
 end
@@ -18,24 +18,26 @@ function take_named(options, id, job, receipt)
   accept({}, options, id, job, receipt.job_id, { named = '' })
 end
 
--- A delivery failed. Where iFax has an older request of the job, or nobody decided a doubt about a newer one, that one may still
--- be delivered: the job waits for its word before anything is sent again. changes: what the failure changes.
-function await_other(options, id, job, receipt, changes)
-  local account = {}
-  local member = job.undecided and redis.call('HGET', keys.job .. id, doubt_field(job.undecided))
-  if job.also and job.also ~= receipt.job_id then
-    tell_other(options, id, job, receipt.job_id, receipt)
-    changes.also = ''
-    accept(account, options, id, job, job.also, changes)
-    return true
-  elseif member and redis.call('ZSCORE', keys.doubts, member) then
-    tell_other(options, id, job, receipt.job_id, receipt)
+-- One request failed or was canceled. Where iFax has another one of the job, that may still be delivered, or canceled for a wish
+-- that came: the job waits for its word. So it does before another delivery (after `wait`) where nobody decided a doubt about a
+-- newer one. changes: what the end of the first changes.
+function await_other(options, id, job, receipt, changes, wait)
+  local other = job.also ~= receipt.job_id and job.also
+  local member = wait and job.undecided and redis.call('HGET', keys.job .. id, doubt_field(job.undecided))
+  if not other and not (member and redis.call('ZSCORE', keys.doubts, member)) then return false end
+  tell_other(options, id, job, receipt.job_id, receipt)
+  receipt.retried = true -- the job has not ended
+  changes.code, changes.reason, changes.message = nil, nil, nil
+  if other then
+    changes.also = next_other(id, other)
+    accept({}, options, id, job, other, changes)
+    if job.canceling and ahead(job) then send_control_call(control_call_of('cancel', id)) end
+  else
     changes.job_id, changes.undecided = false, ''
-    changes.code, changes.reason, changes.message = nil, nil, nil
-    doubt(account, options, id, job, { reason = 'other_failed', message =
+    doubt({}, options, id, job, { reason = 'other_failed', message =
       'iFax took an older request, whose delivery failed; whether it took this one is not known' }, job.undecided, changes)
-    return true
   end
+  return true
 end
 
 -- iFax accepted another attempt as well, or one of a job that has ended. That is always told. Returns the receipt that had

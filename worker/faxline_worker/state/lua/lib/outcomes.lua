@@ -34,6 +34,7 @@ do
   -- iFax accepted the fax under this jobId. Returns the receipt that had come before and was applied, or nil.
   function accept(account, options, id, job, job_id, more)
     local older = job.also ~= job_id and job.also
+    if job.also == job_id then redis.call('HDEL', keys.job .. id, 'also:' .. job_id) end -- it is no other one any more
     local date = math.max(now, tonumber(job.send_at) or 0) -- iFax begins then, and the receipt's time with it
     local deadline = date + options.deadline
     local early = redis.call('SET', keys.job_ids .. job_id, id, 'PX', int(options.retention + deadline - now), 'GET')

@@ -10,10 +10,10 @@ end
 local function is_named(job, job_id) return job.state == 'in_doubt' and job.named == int(job.attempt) .. ' ' .. job_id end
 
 local apply_receipt
--- In other_requests.lua. Before another delivery: whether iFax may still deliver another request of the job, whose word it then
--- waits for; and what a word means under the jobId that an unclear answer named.
+-- In other_requests.lua. Whether iFax may still deliver another request of the job, whose word it then waits for; and what a word
+-- means under the jobId that an unclear answer named.
 local await_other, take_named
-local tell_other, meet_job
+local tell_other, next_other, meet_job
 do
   local OPEN = { submitted = 'submitted', in_doubt = 'in_doubt', unconfirmed = 'submitted', queued = 'ready' }
 
@@ -40,6 +40,16 @@ do
     job.event = emit(options.cap, 'fax.duplicate', id, to_json(data, job_id, job.metadata))
   end
 
+  -- The jobId of another request of the job, but for this one, whose end is not known; or the empty text.
+  function next_other(id, job_id)
+    local all = redis.call('HGETALL', keys.job .. id)
+    for i = 1, #all, 2 do
+      local other = all[i + 1] == '1' and string.match(all[i], '^also:(.*)$')
+      if other and other ~= job_id then return other end
+    end
+    return ''
+  end
+
   -- A receipt of a job that has ended. If it says delivered, and neither the job nor an earlier one does, that is told.
   local function meet_ended(options, id, job, receipt)
     local counts = job.state == 'delivered' and job.job_id == receipt.job_id
@@ -62,11 +72,15 @@ do
 
   -- The word on an older request, whose delivery failed: it is waited for no longer.
   local function fail_other(options, id, job, receipt)
-    if job.also ~= receipt.job_id then return 'repeated' end
+    local waited_for = job.also == receipt.job_id
+    if not waited_for and redis.call('HGET', keys.job .. id, 'also:' .. receipt.job_id) ~= '1' then return 'repeated' end
     if may_redial(options, receipt) then return keep_word(options, id, job, receipt) end
-    redis.call('HSET', keys.job .. id, 'also', '')
-    job.also = nil
     tell_other(options, id, job, receipt.job_id, receipt)
+    if waited_for then
+      local other = next_other(id, receipt.job_id)
+      redis.call('HSET', keys.job .. id, 'also', other)
+      job.also = other ~= '' and other or nil
+    end
     return 'told'
   end
 
@@ -107,7 +121,8 @@ do
     if job.resend_of then changes.resend_of = '' end
     if receipt.outcome == 'failed' then changes.deliveries = (tonumber(job.deliveries) or 0) + 1 end
     local wait, stopped_by = next_delivery(options, job, receipt, changes.deliveries)
-    if wait and await_other(options, id, job, receipt, changes) then
+    local end_of_one = receipt.outcome ~= 'delivered' and before ~= 'unconfirmed'
+    if end_of_one and await_other(options, id, job, receipt, changes, wait) then
       leave_line(options, id, job, batch)
     elseif wait then
       deliver_again(options, id, job, receipt, changes, said, wait, batch)

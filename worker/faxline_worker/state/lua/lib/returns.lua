@@ -2,7 +2,7 @@
 
 -- A job that waits again may expire again. While it was in doubt it could not.
 local function may_expire(id, job)
-  if job.expires_at and job.expires_at ~= '' then redis.call('ZADD', keys.expiring, job.expires_at, id) end
+  if job.expires_at then redis.call('ZADD', keys.expiring, job.expires_at, id) end
 end
 
 -- Back to its place without spending an attempt; or only after `wait` (ms), so that others go first. `more`: fields and
