@@ -187,6 +187,8 @@ EXPECTED: Mapping[tuple[str, str], Row] = {
     | become(["marked"], "in_doubt", "fax.in_doubt"),
     ("run_timers", "a retry is due"): WOKEN,
     ("run_timers", "the lease ran out"): RAN_OUT,
+    ("run_timers", "the lease ran out, as those before it"): RAN_OUT
+    | become(["submitting"], "failed", "fax.failed"),
     ("run_timers", "the wait is over: hold"): RAN_OUT,
     ("run_timers", "the wait is over: resend"): RAN_OUT | become(["in_doubt"], "queued", "fax.retrying"),
     ("run_timers", "the wait is over: fail"): RAN_OUT | become(["in_doubt"], "failed", "fax.failed"),

@@ -249,6 +249,14 @@ def _match(outcome: str, number: str = NUMBER, **more: Any) -> Input:
     return Input(prepare)
 
 
+def _lose_the_last_worker(actors: Actors) -> Call:
+    """So many were lost before, one after the other, while iFax took other faxes."""
+    if actors.scene.record(JOB):
+        actors.scene.client.hset(actors.scene.keys.job(JOB), "unsent", f"4 {actors.scene.now - 1000}")
+    actors.scene.client.hset(actors.scene.keys.account_state, "accepted", f"{actors.scene.now} another")
+    return _time(LEASE).prepare(actors)
+
+
 def _time(after: float, *, first_only: bool = False, **fields: str) -> Input:
     def prepare(actors: Actors) -> Call:
         actors.scene.go(after)
@@ -804,6 +812,7 @@ INPUTS: Mapping[tuple[str, str], Input] = {
     ("run_timers", "nothing is due"): _time(0),
     ("run_timers", "a retry is due"): _time(RETRY),
     ("run_timers", "the lease ran out"): _time(LEASE),
+    ("run_timers", "the lease ran out, as those before it"): Input(_lose_the_last_worker),
     ("run_timers", "its date has come"): Input(_time(DATE).prepare, KEPT),
     ("run_timers", "the wish was lost"): Input(_lose_the_wish, KEPT),
     ("run_timers", "the wait is over: hold"): _time(WAIT, in_doubt="hold"),

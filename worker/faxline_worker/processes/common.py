@@ -98,7 +98,8 @@ def failure_labels() -> list[FailureLabels]:
     labels: list[FailureLabels] = [("intake", None, str(reason)) for reason in (*Rejection, SET_ASIDE)]
     labels += [("submission", code, reason) for code, reason in failure_reasons()]
     labels += [
-        ("submission", None, reason) for reason in (*sorted(NO_CALL), "expired", "in_doubt", "operator")
+        ("submission", None, reason)
+        for reason in (*sorted(NO_CALL), "expired", "in_doubt", "operator", "worker_lost")
     ]
     labels += [("delivery", code, reason) for code, reason in delivery_reasons()]
     return sorted(set(labels), key=str)

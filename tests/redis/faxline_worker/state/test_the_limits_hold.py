@@ -429,7 +429,7 @@ STAMPED_AT_GRANT = (
 )
 FORGOTTEN_LEASES = (
     (
-        "answered(account, run.limits, token)\n      if lost and is",
+        "answered(account, run.limits, token)\n        if lost and is",
         "if lost and is",
     ),
 )

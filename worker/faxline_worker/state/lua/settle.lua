@@ -44,6 +44,7 @@ end
 local result = 'stale'
 if job and redis.call('ZREM', keys.permits, permit_of(token, id)) == 1 then
   result = 'settled'
+  if job.unsent then redis.call('HSET', keys.job .. id, 'unsent', '') end -- its worker lives (timer_leases.lua)
   count_permit()
   decide(call)
   count_unknown(account, options, answer, call.granted_at)
