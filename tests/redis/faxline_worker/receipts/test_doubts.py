@@ -5,8 +5,8 @@ import json
 import pytest
 
 from faxline_worker.state.results import Admitted, Held, Idle
-from tests.stage.doubts import Doubts, Make
-from tests.stage.scene import BEGIN
+from tests.stage.doubts import TO, Doubts, Make
+from tests.stage.scene import BEGIN, receipt
 
 
 def test_a_job_that_was_to_be_sent_again_is_not_once_a_receipt_says_it_was_delivered(make: Make) -> None:
@@ -246,6 +246,29 @@ def test_a_doubt_is_forgotten_when_no_receipt_can_come_any_more_unless_it_is_hel
     scene.store.timers.run()
     assert scene.client.exists(scene.keys.doubts, scene.keys.doubts_until) == remembered
     assert scene.state("a") == state
+
+
+@pytest.mark.parametrize("read", [True, False])
+def test_no_doubt_is_forgotten_before_a_receipt_that_came_in_time_was_compared_with_it(
+    make: Make, *, read: bool
+) -> None:
+    scene = make(IN_DOUBT__WAIT="100", RECEIPT_DEADLINE="1000", IN_DOUBT__THEN="fail")
+    scene.doubt("a")
+    scene.go(100)
+    scene.store.timers.run()
+    entry = None if read else scene.status()
+    if read:
+        assert scene.receipt(started=BEGIN).result == "unmatched"
+    scene.go(2000)  # nobody runs
+    scene.store.timers.run()
+    if entry is not None:
+        scene.store.receipts.apply([(entry, receipt("77", to=TO, started=BEGIN))])
+    scene.store.timers.run()
+    assert scene.match() == [("duplicate", "a")]
+    assert scene.told("a") == ["queued", "in_doubt", "failed", "duplicate"]
+    scene.go(20)
+    scene.store.timers.run()
+    assert scene.client.exists(scene.keys.doubts, scene.keys.doubts_until) == 0
 
 
 def test_a_policy_waits_for_a_receipt_that_came_in_time_and_has_not_been_read(make: Make) -> None:

@@ -48,13 +48,15 @@ local function run_doubts(run)
   end
 end
 
--- Doubts that no receipt can settle any more are deleted.
+-- Doubts that no receipt can settle any more are deleted. One that came in time may wait, as where nobody ran for hours.
 local function run_doubts_until(run)
   local options = run.options
   for _, member in ipairs(due(run, keys.doubts_until, steady)) do
-    local state = redis.call('HGET', keys.job .. string.match(member, '^[^|]*|[^|]*|(.*)$'), 'state')
-    if state == 'in_doubt' then -- held: a receipt may still settle it
+    local number, id = string.match(member, '^([^|]*)|[^|]*|(.*)$')
+    if redis.call('HGET', keys.job .. id, 'state') == 'in_doubt' then -- held: a receipt may still settle it
       redis.call('ZADD', keys.doubts_until, int(steady + options.deadline), member)
+    elseif unread(run, tonumber(redis.call('ZSCORE', keys.doubts_until, member))) or untried(run, number) then
+      redis.call('ZADD', keys.doubts_until, int(steady + options.sweep), member)
     else
       forget_doubt(member)
     end
