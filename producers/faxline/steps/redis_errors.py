@@ -19,6 +19,7 @@ from redis.exceptions import (
     TryAgainError,
 )
 
+from faxline.contract.connections.cluster_topology import NoSlotsError
 from faxline.contract.errors import NotAllowed, QueueUnavailable
 
 Entry: TypeAlias = tuple[bytes, dict[bytes, bytes]]
@@ -127,6 +128,10 @@ _CLOSED = "closed the connection: it is going down, or speaks TLS, and the URL m
 _SILENT = (
     "did not answer in time: it hangs, a firewall is in the way, or a rediss:// URL names a port without TLS"
 )
+_NO_SLOTS = (
+    "has no slots, as far as the nodes know that could be asked: name others in the Redis URL, or make a "
+    "cluster of them (`valkey-cli --cluster create`)"
+)
 _LOGIN = "refuses the user or the password: check them in the Redis URL, and the server's users"
 _CAUSES: Sequence[tuple[type[BaseException], str]] = (
     (AuthenticationError, _LOGIN),
@@ -137,6 +142,7 @@ _CAUSES: Sequence[tuple[type[BaseException], str]] = (
     (socket.gaierror, "cannot be found: no such host; check the name in the Redis URL"),
     (ConnectionRefusedError, "refused the connection: start it, or check host and port in the Redis URL"),
     (ConnectionResetError, _CLOSED),
+    (NoSlotsError, _NO_SLOTS),
     (TimeoutError, _SILENT),
 )
 _LASTING = ("refuses the user", "shows a certificate", "cannot be asked")

@@ -26,6 +26,10 @@ _SLOTS = ("CLUSTER", "SLOTS")
 _Node = TypeVar("_Node")
 
 
+class NoSlotsError(redis.ConnectionError):
+    """A node knows of no slots: it was reset, or began with an empty disk, or nobody made a cluster of it."""
+
+
 class _Nodes(Generic[_Node]):
     """The clients of the nodes, and whose turn it is to ask.
 
@@ -209,11 +213,11 @@ class AsyncTopology(_Nodes[redis.asyncio.Redis]):
 
 
 def _known(reply: Any) -> Any:
-    """The answer of a node, unless it knows of no slots: it was reset, or began with an empty disk.
+    """The answer of a node.
 
     Raises:
-        redis.ConnectionError: it knows of none. Another node may.
+        NoSlotsError: it knows of none. Another node may.
     """
     if not reply:
-        raise redis.ConnectionError("the node knows of no slots")
+        raise NoSlotsError("the node knows of no slots")
     return reply

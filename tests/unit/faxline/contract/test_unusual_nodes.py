@@ -11,6 +11,7 @@ import redis
 
 from faxline.contract.connections import cluster_topology
 from faxline.contract.connections.redis_url import connect, connect_async
+from faxline.steps.redis_errors import cause_of
 from faxline_worker.state.scripts import Script
 from tests.scripted_nodes import Cluster, Node, array, bulk, error, named, number, scripted, slot
 
@@ -51,6 +52,14 @@ def test_a_node_that_lost_its_memory_and_knows_no_other_is_not_believed(run: Any
     first.slots = array
     assert run(cluster.url, get, queued) == [b"here", [b"here", b"here"]]
     assert not first.said
+
+
+def test_nodes_of_which_nobody_made_a_cluster_are_told_as_such(run: Any, cluster: Cluster) -> None:
+    for node in cluster.nodes:
+        node.slots = array
+    with pytest.raises(redis.ConnectionError) as refused:
+        run(cluster.url, get)
+    assert cause_of(refused.value).startswith("has no slots")
 
 
 @pytest.mark.parametrize("call", [get, queued], ids=["a command", "a pipeline"])
