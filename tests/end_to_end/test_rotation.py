@@ -10,14 +10,14 @@ import pytest
 from faxline import FaxLine, JobState
 from faxline_local.processes import wait_for
 from faxline_local.stack import TOKEN, WEBHOOK_SECRET, Local
-from tests.stage.load import Load
+from tests.stage.load import Load, refused_webhooks
 from tests.stage.marks import MARK
 
 pytestmark = pytest.mark.slow
 
 NEW_TOKEN, NEWER_TOKEN, NEW_SECRET = f"new-{MARK}", f"newer-{MARK}", f"secret-{MARK}"
 READ_AGAIN = '"a secret was read again"'
-LIMITS = ("--window", "60", "--burst", "400", "--requests", "20000")
+LIMITS = ("--window", "60", "--burst", "400", "--requests", "20000", "--time-scale", "0.01")
 SANDBOX = (*LIMITS, "--call-seconds", "0.2", "--page-seconds", "0", "--answer-seconds", "0.01", "0.1")
 SETTINGS = {
     "LIMITS__WINDOW": "60",
@@ -107,4 +107,5 @@ def test_no_fax_and_no_webhook_is_lost_and_no_fax_sent_twice_while_secrets_are_r
         assert Counter(fax["subject"] for fax in local.ledger()) == Counter(jobs)
         webhooks = local.stats()["default"]["webhooks"]
         assert (webhooks["sent"], webhooks["failed"], webhooks["lost"]) == (len(jobs), 0, 0)
+        assert refused_webhooks(local) == []
         assert local.stats()["(unknown)"]["refused"]["-3009"] > 0

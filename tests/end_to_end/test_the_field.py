@@ -14,7 +14,7 @@ from faxline_local.stack import TOKEN, Local
 pytestmark = pytest.mark.slow
 
 SANDBOX = (
-    *("--profile", "field", "--call-seconds", "0.1", "--page-seconds", "0.01"),
+    *("--profile", "field", "--call-seconds", "0.1", "--page-seconds", "0.01", "--time-scale", "0.01"),
     *("--answer-seconds", "0.01", "0.05", "--requests", "100000", "--burst", "100000"),
 )
 SETTINGS = {

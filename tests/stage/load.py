@@ -6,11 +6,18 @@ from contextlib import contextmanager
 
 from faxline import FaxLine, JobNotFound
 from faxline_local.processes import wait_for
+from faxline_local.stack import Local
 
 _WAIT = 90.0
 _UNDER_WAY = 30
 """How many faxes of an account are under way at most: a slow machine would be behind ever more of them."""
 _ENDED = {"delivered", "failed", "canceled", "unconfirmed"}
+
+
+def refused_webhooks(local: Local) -> list[int]:
+    """The answers to webhooks that were not taken. Of a busy machine one may have none, and comes again."""
+    answers = [webhook.get("answer") for fax in local.ledger() for webhook in fax["webhooks"]]
+    return [answer for answer in answers if answer not in {204, None}]
 
 
 class Load:
