@@ -25,7 +25,8 @@ from faxline_archive.archiver import Archiver
 from faxline_archive.database import migrate, open_database
 from faxline_archive.metrics import ArchiveMetrics
 from faxline_archive.reader import Reader
-from faxline_archive.schema import entries, fax_metadata, faxes, usage_sums
+from faxline_archive.schema import entries, fax_metadata, faxes, member_sums, usage_sums
+from faxline_archive.sums import MOST
 from faxline_worker.observability.pulse import Loop
 
 NUMBER, SENDER = "+12025550123", "+12025550100"
@@ -185,9 +186,20 @@ def check_sums(engine: Engine) -> None:
     names = ("faxes", "delivered", "failed", "pages")
     place = ("account", "minutes", "number")
     assert {(*(one[part] for part in place), name): one[name] for one in kept for name in names} == found
+    values: dict[tuple[str, str, int], dict[str, list[int]]] = {}
     for row in rows(engine, fax_metadata):
         fax_of = row["account"], row["job"], row["reuse"]
         assert [row[name] for name in ("state", "reason", "transferred")] == told[fax_of]
+        if row["state"] != "rejected":
+            day = values.setdefault((row["account"], row["key"], row["queued_at"] // 86_400_000), {})
+            one = [1, row["state"] == "delivered", row["state"] == "failed", row["transferred"] or 0]
+            day[row["value"]] = [sum(both) for both in zip(day.get(row["value"], [0] * 4), one, strict=True)]
+    days = {(row["account"], row["key"], row["number"]): row["sums"] for row in rows(engine, member_sums)}
+    summed = {day: json.loads(sums) for day, sums in days.items() if sums is not None}
+    assert summed == {day: sums for day, sums in values.items() if days.get(day, "") is not None}
+    assert all(len(sums) <= MOST for sums in summed.values())
+    whole = {(one["account"], one["number"]) for one in kept if one["minutes"] == 1440}
+    assert {(account, number) for account, _, number in days} <= whole  # nothing is left of an empty day
 
 
 def rows(engine: Engine, table: Any = entries) -> list[dict[str, Any]]:

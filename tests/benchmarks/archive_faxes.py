@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, text
 
-from faxline_archive.migrations.versions import usage_sums
+from faxline_archive.migrations.versions import member_sums, usage_sums
 from faxline_archive.schema import accounts, fax_metadata, faxes, metadata
 
 ACCOUNT = "default"
@@ -139,6 +139,7 @@ def fill(
         for statement, values in further.items():
             connection.execute(text(statement), values)
         connection.exec_driver_sql(usage_sums._SUM)
+        member_sums.fill(connection)
     for table, own in indexes:
         table.indexes.update(own)
         for index in own:

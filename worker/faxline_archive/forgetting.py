@@ -179,9 +179,10 @@ def _erase_faxes(
     sums = SumChanges()
     for row in found:
         here = {"account": account, "job": row.job, "reuse": row.reuse}
-        connection.execute(delete(fax_metadata).filter_by(**here))
+        found_in = connection.execute(delete(fax_metadata).filter_by(**here).returning(fax_metadata))
+        members = [dict(member) for member in found_in.mappings()]
         erased = delete(faxes).filter_by(**here).returning(*(faxes.c[name] for name in _COUNTED))
         # Somebody else may have erased it meanwhile: then nothing returns.
         for gone in connection.execute(erased).mappings():
-            sums.remove(dict(gone))
+            sums.remove(dict(gone), members)
     sums.store(connection)

@@ -7,6 +7,7 @@ from sqlalchemy import Connection, Engine, and_, bindparam, delete, insert, or_,
 from faxline_archive.faxes import index_again, keep, kept, metadata_rows
 from faxline_archive.privacy import Privacy
 from faxline_archive.schema import accounts, entries, fax_metadata, faxes
+from faxline_archive.sums import SumChanges
 from faxline_archive.terms import lasting_terms, with_terms
 
 PIECE = 500
@@ -116,14 +117,16 @@ class Rotation:
             .mappings()
             .all()
         )
+        sums = SumChanges()
         for found in rows:
             if found["private"] is not None and found["key_id"] != self._privacy.key_id:
-                self._reseal(connection, dict(found))
+                self._reseal(connection, dict(found), sums)
+        sums.store(connection, rotating=True)
         if rows:
             self._job = rows[-1]["job"], rows[-1]["reuse"]
         return bool(rows)
 
-    def _reseal(self, connection: Connection, row: dict[str, Any]) -> None:
+    def _reseal(self, connection: Connection, row: dict[str, Any], sums: SumChanges) -> None:
         keep(row, kept(row, self._privacy), self._privacy)
         metadata = index_again(row, self._privacy)
 
@@ -135,6 +138,8 @@ class Rotation:
         changed = with_terms(changed, has_terms=connection.dialect.name == "postgresql")
         columns = {name: changed[name] for name in ("private", "key_id", "to_index", "from_index", "terms")}
         connection.execute(update(faxes).where(mine(faxes)).values(**columns))
-        connection.execute(delete(fax_metadata).where(mine(fax_metadata)))
+        old = connection.execute(delete(fax_metadata).where(mine(fax_metadata)).returning(fax_metadata))
+        sums.remove(row, [dict(found) for found in old.mappings()])
+        sums.add(row, again)
         if again:
             connection.execute(insert(fax_metadata), again)

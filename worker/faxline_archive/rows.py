@@ -1,11 +1,15 @@
 """Stores many rows at once."""
 
 import json
-from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Literal, TypeVar
 
 from sqlalchemy import Connection, Table, Text, bindparam, cast, func, literal_column, select
 from sqlalchemy.dialects import postgresql, sqlite
+
+SLICE = 500
+"""The most keys in one SELECT."""
+Key = TypeVar("Key")
 
 
 def store(
@@ -54,6 +58,11 @@ def store(
         connection.execute(statement, {"rows": json.dumps(rows, default=_as_bytea)})
     else:
         connection.execute(statement, rows)
+
+
+def slices(keys: Sequence[Key]) -> Iterator[Sequence[Key]]:
+    """Cut keys into as many as one SELECT takes."""
+    return (keys[start : start + SLICE] for start in range(0, len(keys), SLICE))
 
 
 def _as_bytea(value: bytes) -> str:

@@ -23,7 +23,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 EVENTS, AUDIT = "events", "audit"
 STREAMS = (EVENTS, AUDIT)
 """The streams of an account that are archived, by the last part of their keys."""
-VERSION = "0008"
+VERSION = "0009"
 """The version of the schema that these tables are."""
 NAME = 63
 """Characters of an account's name."""
@@ -208,6 +208,17 @@ usage_sums = Table(
 """How many faxes of `faxes` were queued in a span of so many minutes, how many of them are delivered and
 failed, and their transferred pages (sums.py). minutes: 15, or 1440 for a day of UTC. number: which of these
 spans since 1970. Rejected entries are no faxes."""
+
+member_sums = Table(
+    "member_sums",
+    metadata,
+    Column("account", String(NAME), primary_key=True),
+    Column("key", String(JOB), primary_key=True),
+    Column("number", BigInteger, primary_key=True, autoincrement=False),
+    Column("sums", Text),
+)
+"""The same of a day of UTC by the values of a member of the metadata: JSON with the counts of each value. It
+is null if there are too many of them (sums.py): then the faxes of that day are counted in `fax_metadata`."""
 
 checkpoints = Table(
     "checkpoints",

@@ -2,7 +2,8 @@
 
 Days and months are those of a zone. They are added up here out of quarters of an hour, because SQLite knows
 no zones. Whole accounts are counted from the sums of `usage_sums`; what a member of the metadata chooses,
-from the rows of that member, which have what is counted beside it.
+from the rows of that member, which have what is counted beside it. The values of a member are counted in
+usage_members.py.
 """
 
 from collections import defaultdict
@@ -10,21 +11,18 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import date, datetime, time, timedelta, tzinfo
 from typing import Any
 
-from sqlalchemy import Connection, Engine, and_, select
+from sqlalchemy import Connection, Engine, select
 
 from faxline.reading.archived import Usage, Wanted
 from faxline_archive.intersection import milliseconds
-from faxline_archive.leaves import canonical_json
 from faxline_archive.privacy import Privacy
-from faxline_archive.schema import DIGEST, fax_metadata, faxes
-from faxline_archive.search import fax_of, key_of
 from faxline_archive.sums import COUNTS, QUARTER
+from faxline_archive.usage_members import Counts, by_member, integers
 from faxline_archive.usage_rows import ChosenFaxes, sums_of
 
 METADATA = "metadata."
 _DAYS = {"day": "%Y-%m-%d", "month": "%Y-%m"}
 BY = ("account", *_DAYS, "reason", f"{METADATA}KEY")
-Counts = tuple[int, int, int, int]
 _SLICE = 500
 """The most accounts in one statement."""
 
@@ -70,7 +68,7 @@ def usage(
             elif by == "month":
                 found += _by_month(connection, chosen, zone)
             elif key:
-                found += _by_member(connection, chosen, key, privacy_of)
+                found += by_member(connection, chosen, key, privacy_of)
             else:
                 found += _rows(
                     connection.execute(chosen.by_reason() if by == "reason" else chosen.by_account())
@@ -99,7 +97,7 @@ def _by_month(connection: Connection, chosen: ChosenFaxes, zone: tzinfo) -> list
         month = datetime.fromtimestamp(begin / 1000, zone).date().replace(day=1)
         end = min(_midnight((month + timedelta(days=31)).replace(day=1), zone), chosen.until)
         table = chosen.sums(since=begin, until=end)
-        counts = _integers(connection.execute(select(*sums_of(table))).one())
+        counts = integers(connection.execute(select(*sums_of(table))).one())
         found += [(f"{month:%Y-%m}", counts)] if counts[0] else []
         begin = end
     return found
@@ -110,48 +108,8 @@ def _midnight(day: date, zone: tzinfo) -> int:
     return milliseconds(datetime.combine(day, time(), zone))
 
 
-def _by_member(
-    connection: Connection, chosen: ChosenFaxes, key: str, privacy_of: Callable[[str], Privacy]
-) -> list[tuple[str, Counts]]:
-    """Count by the values of a member; the faxes without it have the key ""."""
-    rows = connection.execute(chosen.by_value(key_of(key))).all()
-    texts = {
-        (account, value): _text_of(connection, account, key, value, privacy_of(account))
-        for account, value in {(row.account, row.value) for row in rows}
-    }
-    found = [
-        (
-            texts[account, value],
-            _integers((count, count * (state == "delivered"), count * (state == "failed"), pages)),
-        )
-        for value, state, account, count, pages in rows
-    ]
-    table = chosen.sums()
-    total = _integers(connection.execute(select(*sums_of(table))).one())
-    have = [sum(counts) for counts in zip(*(counts for _, counts in found), strict=True)] or [0] * len(COUNTS)
-    without = _integers(count - other for count, other in zip(total, have, strict=True))
-    return [*found, ("", without)] if without[0] else found
-
-
-def _text_of(connection: Connection, account: str, key: str, stored: str, privacy: Privacy) -> str:
-    """What a stored value says. Of one that is stored as a hash (privacy.py), a fax that has it tells."""
-    if len(stored) != DIGEST and not stored.startswith("sha256:"):
-        return stored
-    same = and_(*(fax_metadata.c[name] == faxes.c[name] for name in ("account", "job", "reuse")))
-    place = {"account": account, "key": key_of(key), "value": stored}
-    has_it = and_(*(fax_metadata.c[name] == value for name, value in place.items()))
-    row = connection.execute(select(faxes).join(fax_metadata, same).where(has_it).limit(1)).mappings().first()
-    told = fax_of(row, privacy).metadata.get(key, stored) if row is not None else stored
-    return told if isinstance(told, str) else canonical_json(told)
-
-
 def _rows(found: Iterable[Sequence[Any]]) -> list[tuple[Any, Counts]]:
-    return [(key, _integers(counts)) for key, *counts in found]
-
-
-def _integers(counts: Iterable[Any]) -> Counts:
-    faxes_, delivered, failed, pages = (int(count or 0) for count in counts)
-    return faxes_, delivered, failed, pages
+    return [(key, integers(counts)) for key, *counts in found]
 
 
 def _added(rows: Iterable[tuple[str | None, Counts]]) -> list[Usage]:

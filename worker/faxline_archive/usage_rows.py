@@ -1,6 +1,6 @@
 """The faxes that usage counts, as statements: from the sums of whole spans, or by fax."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from sqlalchemy import ColumnElement, FromClause, Select, case, exists, func, select, union_all
@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, FromClause, Select, case, exists, func, se
 from faxline.reading.archived import Wanted
 from faxline_archive.intersection import milliseconds
 from faxline_archive.privacy import Privacy, member
-from faxline_archive.schema import REJECTED, fax_metadata, faxes, usage_sums
+from faxline_archive.schema import REJECTED, fax_metadata, faxes, member_sums, usage_sums
 from faxline_archive.search import as_stored
 from faxline_archive.sums import COUNTS, DAY, MINUTE, QUARTER, Piece, pieces
 
@@ -49,14 +49,30 @@ class ChosenFaxes:
         failed = select(table.c.reason, *counts_of(table)).where(*conditions)
         return failed.group_by(table.c.reason)
 
-    def by_value(self, key: str) -> Select[Any]:
+    def pieces(
+        self, spans: Sequence[int], *, since: int | None = None, until: int | None = None
+    ) -> Iterator[Piece]:
+        """Cut the time into spans of which there are sums, and the rest: all, if members choose the faxes."""
+        since = self.since if since is None else since
+        until = self.until if until is None else until
+        return pieces(since, until, () if self.has_members else spans)
+
+    def by_value_of_days(self, key: str, piece: Piece) -> Select[Any]:
+        """Rows of account, number of the day and sums by value (JSON), of faxes with a member."""
+        since, until = (None if end is None else end // (DAY * MINUTE) for end in (piece.since, piece.until))
+        conditions = [member_sums.c.key == key, *self._of_accounts(member_sums)]
+        conditions += between(member_sums.c.number, since, until)
+        columns = member_sums.c.account, member_sums.c.number, member_sums.c.sums
+        return select(*columns).where(*conditions).order_by(member_sums.c.number)
+
+    def by_value(self, key: str, piece: Piece) -> Select[Any]:
         """Rows of value, state and account, and how many faxes and pages, of faxes with a member.
 
         The account is last in the order: with it first PostgreSQL 15 sorts all rows.
         """
         counted = fax_metadata.alias("counted")
         conditions = [counted.c.key == key, *self._conditions(counted), *self._have(counted, self._members)]
-        conditions += between(counted.c.queued_at, self.since, self.until)
+        conditions += between(counted.c.queued_at, piece.since, piece.until)
         place = counted.c.value, counted.c.state, counted.c.account
         rows = select(*place, func.count(), func.sum(counted.c.transferred)).where(*conditions)
         return rows.group_by(*place)
@@ -68,9 +84,7 @@ class ChosenFaxes:
 
         What is within whole spans is read from `usage_sums`, the rest by fax.
         """
-        since = self.since if since is None else since
-        until = self.until if until is None else until
-        cut = pieces(since, until, () if self.has_members else spans)
+        cut = self.pieces(spans, since=since, until=until)
         rows = (self._of_spans(piece) if piece.minutes else self._by_fax(piece) for piece in cut)
         return union_all(*rows).subquery()
 

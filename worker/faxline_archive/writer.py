@@ -7,8 +7,9 @@ both believe they work give dense leaf numbers one after the other; the second f
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from itertools import chain
 
-from sqlalchemy import Connection, Engine, and_, bindparam, or_, select, update
+from sqlalchemy import Connection, Engine, and_, bindparam, select, update
 
 from faxline.contract.errors import KeyMissing, SealBroken
 from faxline.contract.events import position
@@ -16,16 +17,14 @@ from faxline_archive.database import version_of
 from faxline_archive.entries import NO_RECORD, Entry, leaf_row, says_the_same
 from faxline_archive.faxes import Row, advance, begin, begins_anew, index_again, metadata_rows
 from faxline_archive.gaps import Gaps
+from faxline_archive.member_rows import FaxKey, stored_members, tell_members
 from faxline_archive.privacy import Privacy
 from faxline_archive.progress import DatabaseBehindError, Read, Written, mark_id, mark_number
 from faxline_archive.records import Record
-from faxline_archive.rows import store
+from faxline_archive.rows import slices, store
 from faxline_archive.schema import VERSION, accounts, entries, fax_metadata, faxes, positions
-from faxline_archive.sums import SumChanges
+from faxline_archive.sums import SumChanges, counts_differ
 from faxline_archive.terms import lasting_terms, with_terms, without_column_terms
-
-SLICE = 500
-"""The most keys in one SELECT."""
 
 
 def write(
@@ -66,9 +65,9 @@ class _Transaction:
         self._written = Written()
         self._rows: list[Row] = []
         self._faxes: dict[tuple[str, str], Row] = {}
-        self._changed: dict[tuple[str, str, int], Row] = {}
+        self._before: dict[FaxKey, Row] = {}
+        self._changed: dict[FaxKey, Row] = {}
         self._begun: list[tuple[Row, Record]] = []
-        self._sums = SumChanges()
         self._gaps = Gaps(connection)
         self._ordered: dict[str, int] = {}
 
@@ -144,7 +143,7 @@ class _Transaction:
     def _stored(self, read: Read, names: Sequence[str]) -> dict[str, str | None]:
         """The bodies of the leaves that have these names in the stream that was read."""
         stored: dict[str, str | None] = {}
-        for some in _slices(names):
+        for some in slices(names):
             asked = select(entries.c.entry_id, entries.c.body).where(
                 entries.c.account == read.account,
                 entries.c.stream == read.stream,
@@ -158,7 +157,7 @@ class _Transaction:
         for entry in events:
             jobs[entry.account][entry.job] = None
         for account, wanted in jobs.items():
-            for some in _slices(list(wanted)):
+            for some in slices(list(wanted)):
                 asked = select(faxes).where(faxes.c.account == account, faxes.c.job.in_(some))
                 for row in self._connection.execute(asked.order_by(faxes.c.reuse)).mappings():
                     self._faxes[account, row["job"]] = without_column_terms(dict(row))
@@ -195,8 +194,7 @@ class _Transaction:
             self._written.faxes += 1
         receipt = record.receipts.get(entry.receipt) if record is not None and entry.receipt else None
         if row is not None:
-            if (*place, row["reuse"]) not in self._changed:
-                self._sums.remove(row)
+            self._before.setdefault((*place, row["reuse"]), dict(row))
             key_id = row["key_id"]
             try:
                 advance(row, entry, receipt, privacy)
@@ -218,20 +216,18 @@ class _Transaction:
         if not self._rows:
             return
         store(self._connection, entries, self._rows)
-        members: list[Row] = []
+        begun: dict[FaxKey, list[Row]] = {}
         for row, told in self._begun:
-            found = metadata_rows(row, told.metadata, self._privacies[row["account"]])
-            row["terms"] = lasting_terms(row, found)
-            members += found
+            members = metadata_rows(row, told.metadata, self._privacies[row["account"]])
+            row["terms"] = lasting_terms(row, members)
+            begun[row["account"], row["job"], row["reuse"]] = members
+        sums = self._sums(begun)
         has_terms = self._connection.dialect.name == "postgresql"
         changed_rows = [with_terms(row, has_terms=has_terms) for row in self._changed.values()]
         store(self._connection, faxes, changed_rows, present="replace")
-        store(self._connection, fax_metadata, members, present="replace")
-        begun = {(row["account"], row["job"], row["reuse"]) for row, _ in self._begun}
-        _tell_metadata(self._connection, self._changed.keys() - begun)  # new ones have it already
-        for row in self._changed.values():
-            self._sums.add(row)
-        self._sums.store(self._connection)
+        store(self._connection, fax_metadata, list(chain(*begun.values())), present="replace")
+        tell_members(self._connection, self._changed.keys() - begun.keys())  # new ones have it already
+        sums.store(self._connection)
         changed = [name for name in names if name in self._written.entries]
         grown = (
             update(accounts).where(accounts.c.account == bindparam("name")).values(size=bindparam("grown"))
@@ -241,6 +237,24 @@ class _Transaction:
             none = and_(accounts.c.account == name, accounts.c.ordered < 0)
             self._connection.execute(update(accounts).where(none).values(ordered=leaf))
             self._written.ordered[name] = sizes[name]
+
+    def _sums(self, begun: Mapping[FaxKey, list[Row]]) -> SumChanges:
+        """What changes in the sums, before any of it is stored.
+
+        Args:
+            begun: the members of the faxes that are new, or that another key seals from now on.
+        """
+        before = self._before
+        changed = [
+            key for key, row in self._changed.items() if key in begun or counts_differ(before[key], row)
+        ]
+        known = [key for key in changed if before[key]["state"] is not None]
+        stored = stored_members(self._connection, known)
+        sums = SumChanges()
+        for key in changed:
+            sums.remove(before[key], stored.get(key, ()))
+            sums.add(self._changed[key], begun.get(key, stored.get(key, ())))
+        return sums
 
 
 def _lock(connection: Connection, names: Sequence[str], privacies: Mapping[str, Privacy]) -> dict[str, int]:
@@ -252,7 +266,7 @@ def _lock(connection: Connection, names: Sequence[str], privacies: Mapping[str, 
     new = [{"account": name, **none, "sealed_by": privacies[name].key_id} for name in names]
     store(connection, accounts, new, present="keep")
     found: dict[str, int] = {}
-    for some in _slices(names):
+    for some in slices(names):
         asked = select(accounts).where(accounts.c.account.in_(some)).order_by(accounts.c.account)
         for row in connection.execute(asked.with_for_update()).all():
             found[row.account] = row.size
@@ -264,26 +278,7 @@ def _lock(connection: Connection, names: Sequence[str], privacies: Mapping[str, 
 
 def _marks(connection: Connection, names: Sequence[str]) -> dict[tuple[str, str], tuple[str, int]]:
     found: dict[tuple[str, str], tuple[str, int]] = {}
-    for some in _slices(names):
+    for some in slices(names):
         rows = connection.execute(select(positions).where(positions.c.account.in_(some)))
         found |= {(row.account, row.stream): (row.mark, row.missing) for row in rows}
     return found
-
-
-def _tell_metadata(connection: Connection, changed: Iterable[tuple[str, str, int]]) -> None:
-    """Bring what the metadata tells of faxes that changed up to date."""
-    jobs: defaultdict[str, list[str]] = defaultdict(list)
-    for account, job, _ in changed:
-        jobs[account].append(job)
-    same = and_(*(fax_metadata.c[name] == faxes.c[name] for name in ("account", "job", "reuse")))
-    told = ("state", "reason", "transferred")
-    differs = or_(*(fax_metadata.c[name].is_distinct_from(faxes.c[name]) for name in told))
-    change = update(fax_metadata).values({name: faxes.c[name] for name in told}).where(same, differs)
-    for account, found in jobs.items():
-        for some in _slices(sorted(found)):
-            here = and_(fax_metadata.c.account == account, fax_metadata.c.job.in_(some))
-            connection.execute(change.where(here))
-
-
-def _slices(keys: Sequence[str]) -> Iterable[Sequence[str]]:
-    return (keys[start : start + SLICE] for start in range(0, len(keys), SLICE))

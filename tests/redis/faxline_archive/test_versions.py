@@ -12,7 +12,7 @@ from sqlalchemy.exc import IntegrityError
 from faxline.reading.archived import Wanted
 from faxline_archive import archiver
 from faxline_archive.database import migrate, open_database, version_of
-from faxline_archive.schema import VERSION, fax_metadata, faxes, usage_sums
+from faxline_archive.schema import VERSION, fax_metadata, faxes, member_sums, usage_sums
 from faxline_archive.search import find
 from faxline_archive.terms import term
 from faxline_archive.writer_lock import WriterLock
@@ -98,6 +98,7 @@ def test_what_an_older_archive_left_out_is_made_up_for(staged: StagedArchive) ->
         terms.append(term("default", "state", "unconfirmed"))
     with staged.engine.begin() as connection:
         connection.execute(delete(usage_sums))
+        connection.execute(delete(member_sums))
         connection.execute(update(fax_metadata).values(transferred=None, state="unconfirmed"))
         connection.execute(update(faxes).where(faxes.c.job == "x").values(terms=None))
         connection.execute(update(faxes).where(faxes.c.job == "y").values(terms=terms))
