@@ -221,7 +221,7 @@ class _Transaction:
             members = metadata_rows(row, told.metadata, self._privacies[row["account"]])
             row["terms"] = lasting_terms(row, members)
             begun[row["account"], row["job"], row["reuse"]] = members
-        sums = self._sums(begun)
+        sums = _sum_changes(self._connection, self._before, self._changed, begun)
         has_terms = self._connection.dialect.name == "postgresql"
         changed_rows = [with_terms(row, has_terms=has_terms) for row in self._changed.values()]
         store(self._connection, faxes, changed_rows, present="replace")
@@ -238,23 +238,28 @@ class _Transaction:
             self._connection.execute(update(accounts).where(none).values(ordered=leaf))
             self._written.ordered[name] = sizes[name]
 
-    def _sums(self, begun: Mapping[FaxKey, list[Row]]) -> SumChanges:
-        """What changes in the sums, before any of it is stored.
 
-        Args:
-            begun: the members of the faxes that are new, or that another key seals from now on.
-        """
-        before = self._before
-        changed = [
-            key for key, row in self._changed.items() if key in begun or counts_differ(before[key], row)
-        ]
-        known = [key for key in changed if before[key]["state"] is not None]
-        stored = stored_members(self._connection, known)
-        sums = SumChanges()
-        for key in changed:
-            sums.remove(before[key], stored.get(key, ()))
-            sums.add(self._changed[key], begun.get(key, stored.get(key, ())))
-        return sums
+def _sum_changes(
+    connection: Connection,
+    before: Mapping[FaxKey, Row],
+    after: Mapping[FaxKey, Row],
+    begun: Mapping[FaxKey, list[Row]],
+) -> SumChanges:
+    """What changes in the sums.
+
+    Args:
+        connection: with the members as they were.
+        before: the rows of the faxes that change, as they were.
+        after: the same as they will be.
+        begun: the members of those that are new, or that another key seals from now on.
+    """
+    changed = [key for key, row in after.items() if key in begun or counts_differ(before[key], row)]
+    known = [key for key in changed if before[key]["state"] is not None]
+    stored, sums = stored_members(connection, known), SumChanges()
+    for key in changed:
+        sums.remove(before[key], stored.get(key, ()))
+        sums.add(after[key], begun.get(key, stored.get(key, ())))
+    return sums
 
 
 def _lock(connection: Connection, names: Sequence[str], privacies: Mapping[str, Privacy]) -> dict[str, int]:
