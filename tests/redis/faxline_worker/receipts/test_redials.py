@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import redis
 
-from faxline_worker.state.results import Receipted
+from faxline_worker.state.results import Idle, Receipted
 from tests.stage.scene import NUMBER, Scene
 
 JOB, JOB_ID = "a", "77"
@@ -66,6 +66,38 @@ def test_each_further_call_puts_the_end_off_and_a_repeat_does_not(scene: Scene) 
     assert scene.store.timers.run().failures == ()
     scene.go(11)
     assert len(scene.store.timers.run().failures) == 1
+
+
+@pytest.mark.parametrize("passed", [1, 200])
+def test_a_call_of_ifaxs_own_that_comes_later_yet_puts_the_next_delivery_off(
+    scene: Scene, passed: float
+) -> None:
+    fail(scene, 0)
+    scene.go(WAIT + 1)
+    scene.store.timers.run()
+    scene.go(passed)
+    scene.store.timers.run()  # it is due after 180 s
+    assert fail(scene, 1).result == "held"
+    scene.go(WAIT - 1)
+    assert fail(scene, 1).result == "repeated"
+    scene.store.timers.run()
+    assert isinstance(scene.store.submission.admit(scene.permit(), ""), Idle)
+    scene.go(2)
+    scene.store.timers.run()
+    assert scene.call().request == {"jobId": int(JOB_ID)}
+    assert fail(scene, 2).result == "repeated"
+
+
+def test_and_if_that_call_succeeds_nothing_is_sent_again(scene: Scene) -> None:
+    fail(scene, 0)
+    scene.go(WAIT + 1)
+    scene.store.timers.run()
+    fail(scene, 1)
+    scene.receipt(JOB_ID, "delivered")
+    scene.go(WAIT)
+    scene.store.timers.run()
+    assert scene.names() == ["fax.retrying", "fax.delivered"]
+    assert isinstance(scene.store.submission.admit(scene.permit(), ""), Idle)
 
 
 @pytest.mark.parametrize("step", [600, -600])

@@ -84,6 +84,16 @@ do
     return 'told'
   end
 
+  -- The job waits for its next delivery, because iFax had not called again for long enough; but now it did. So it waits on.
+  local function wait_on(options, id, job, receipt)
+    if receipt.redial <= (tonumber(job.redial) or -1) then return 'repeated' end
+    local due = math.max(tonumber(redis.call('ZSCORE', keys.delayed, id)) or 0, now + options.redial_wait)
+    leave_queue(options, id, job)
+    redis.call('ZADD', keys.delayed, int(due), id)
+    redis.call('HSET', keys.job .. id, 'redial', int(receipt.redial))
+    return 'held'
+  end
+
   -- A receipt that names a jobId of the job's. It is the word on the last request. But where any of its requests was
   -- delivered, the job is: nothing of it is sent again, whatever the last one comes to.
   function meet_job(options, id, job, receipt, batch)
@@ -93,6 +103,8 @@ do
     end
     if not OPEN[job.state] then return meet_ended(options, id, job, receipt) end
     local last = job.job_id == receipt.job_id and job.state ~= 'queued' or is_named(job, receipt.job_id)
+    local waits = job.state == 'queued' and job.resend_of == receipt.job_id
+    if waits and may_redial(options, receipt) then return wait_on(options, id, job, receipt) end
     if not last and not delivered then return fail_other(options, id, job, receipt) end
     if is_named(job, receipt.job_id) then take_named(options, id, job, receipt) end
     return apply_receipt(options, id, job, receipt, batch)
@@ -120,6 +132,7 @@ do
     for name, value in pairs(facts_of(receipt)) do said[name] = value end
     if job.resend_of then changes.resend_of = '' end
     if receipt.outcome == 'failed' then changes.deliveries = (tonumber(job.deliveries) or 0) + 1 end
+    changes.redial = receipt.redial or job.redial and ''
     local wait, stopped_by = next_delivery(options, job, receipt, changes.deliveries)
     local end_of_one = receipt.outcome ~= 'delivered' and before ~= 'unconfirmed'
     if end_of_one and await_other(options, id, job, receipt, changes, wait) then

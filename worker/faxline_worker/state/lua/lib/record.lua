@@ -4,7 +4,8 @@ local RECORD = { 'state', 'attempt', 'n', 'metadata', 'place', 'permit', 'marked
   'created_at', 'number', 'tries', 'in_doubt', 'kind', 'submitted_at', 'expires_at', 'admitted_at', 'granted_at', 'settled',
   'doubted', 'sender', 'known_pages', 'cover', 'asked', 'also', 'group', 'attempts', 'deliveries',
   'resend_of', 'line', 'send_at', 'schedule', 'canceling', 'documents', 'bytes', 'v', 'refused_at', 'refusals',
-  'quality', 'lowered', 'named', 'undecided', 'claimed', 'unsent' }
+  'quality', 'lowered', 'named', 'undecided', 'claimed', 'unsent',
+  'redial' }
 local LOST_DIGEST = '*'
 -- A place in the ready set is the rank of the priority, then the time (us) of the registration since 2020, so that it stays
 -- an exact double.
