@@ -131,6 +131,29 @@ def test_pages_go_through_all_and_the_numbers_say_that_there_are_more(
     assert seen == [f"r{n}" for n in reversed(range(8))]
 
 
+def test_an_archive_that_lacks_events_names_what_it_knows_where_redis_has_more_than_is_gone_through(
+    redis_client: redis.Redis, redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = f"sqlite:///{tmp_path / 'archive.db'}"
+    engine = new_archive(url)
+    StagedArchive(engine).add("r0", account="north", state="queued", metadata=of("radiology"))
+    here = {"account": "north", "stream": "events", "leaf": 1, "since": None}
+    with engine.begin() as connection:
+        connection.execute(insert(gaps).values(here))
+    redis_client.hset(KEYS.account_state, mapping={"archive": "1", "archived_events": "1-0 1"})
+    for n in range(3):
+        put(redis_client, f"b{n}", n, of("billing"))
+    put(redis_client, "r0", 3, of("radiology"))
+    monkeypatch.setattr("faxline_console.finding.own_faxes.FEW", 1)
+    with Console(redis_url, tmp_path, FAXLINE_ARCHIVE__URL=url) as console:
+        for most, said in ((5, False), (2, True)):
+            monkeypatch.setattr("faxline_console.finding.own_faxes.MOST_READ", most)
+            assert found(console, "state:queued") == ["r0"]
+            page = shown(console.person("radiologist").get("/faxes"))
+            assert ("Not all faxes on their way" in page) is said
+    engine.dispose()
+
+
 @pytest.mark.parametrize("why", ["a gap", "restored", "never read", "behind", "no archive reads"])
 def test_where_the_archive_may_lack_faxes_redis_alone_is_gone_through(
     why: str,

@@ -3,7 +3,7 @@
 import itertools
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Select, exists, literal_column, select, union_all
 
@@ -26,6 +26,20 @@ _STATES = (JobState.QUEUED, JobState.SUBMITTED, JobState.IN_DOUBT)
 """No event tells of one that is being submitted: it is as before."""
 
 
+class Named(NamedTuple):
+    """Faxes on their way, by the archive.
+
+    Attributes:
+        jobs: their ids.
+        whole: whether it named all that it knows of.
+        lacks: whether it lacks events, as it was away for too long: a fax may have had no other yet.
+    """
+
+    jobs: list[str]
+    whole: bool
+    lacks: bool
+
+
 def members_of(query: Query, person: Person) -> dict[str, str]:
     """The members that each fax must have which a person finds by a query."""
     asked = {key: term for key, term in query.metadata.items() if not term.without}
@@ -35,8 +49,8 @@ def members_of(query: Query, person: Person) -> dict[str, str]:
 
 def name_open(
     ended: Ended, account: str, query: Query, members: Mapping[str, str], *, mark: str, after: Mark | None
-) -> tuple[list[str], bool] | None:
-    """The last faxes that were on their way when the archive read of them, and whether these are all.
+) -> Named | None:
+    """The last faxes that were on their way when the archive read of them.
 
     It waits for the database: call it in a thread.
 
@@ -49,7 +63,7 @@ def name_open(
         after: beside the last of all, those behind this place.
 
     Returns:
-        None if the archive lacks events: its database was restored, or it was away for too long.
+        None if the archive has not read so far: its database was restored.
 
     Raises:
         ArchiveUnavailable: the database is away or refuses.
@@ -67,21 +81,19 @@ def name_open(
         for number, found in enumerate(branch.subquery() for branch in branches)
     ]
     with told(), ended.engine.connect() as connection:
-        read = connection.scalar(_read_until(account))
-        if read is None or mark_id(read) < mark_id(mark):
+        read = connection.execute(_read_until(account)).one_or_none()
+        if read is None or mark_id(read.mark) < mark_id(mark):
             return None
         rows = connection.execute(union_all(*numbered)).all()
-    return [job for _, job in rows], all(
-        count < MOST for count in Counter(number for number, _ in rows).values()
-    )
+    counts = Counter(number for number, _ in rows).values()
+    return Named([job for _, job in rows], all(count < MOST for count in counts), read.lacks)
 
 
 def _read_until(account: str) -> Select[Any]:
-    """Up to where all events are stored; no row if some are missing."""
+    """Up to where the events are stored, and whether some before that are missing."""
     missing = exists().where(gaps.c.account == account, gaps.c.stream == EVENTS)
-    return select(positions.c.mark).where(
-        positions.c.account == account, positions.c.stream == EVENTS, ~missing
-    )
+    those = positions.c.account == account, positions.c.stream == EVENTS
+    return select(positions.c.mark, missing.label("lacks")).where(*those)
 
 
 def _branch(

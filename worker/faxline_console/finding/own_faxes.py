@@ -53,8 +53,8 @@ async def found_by_archive(
     each is what Redis has now, so some may have ended, and some are not looked for.
 
     Returns:
-        None if Redis alone is to be gone through: there are few, no member is asked for, or the archive is
-        away, behind, or lacks events.
+        None if Redis alone is to be gone through: there are few, no member is asked for, the archive is away
+        or behind, or it lacks events and Redis can be gone through to its end.
     """
     if not (members := members_of(query, person)):
         return None
@@ -66,9 +66,9 @@ async def found_by_archive(
         )
     except ArchiveUnavailable:
         return None
-    if named is None:
+    if named is None or (named.lacks and unread.most < MOST_READ):
         return None
     only = query.fields(person)
     sending = await line.on_their_way([JobState.SUBMITTING], MOST_READ, only)  # no event tells of them
-    jobs = await line.named([*dict.fromkeys([*named[0], *unread.jobs])], only)
-    return list({job.id: job for job in (*sending, *jobs)}.values()), named[1]
+    jobs = await line.named([*dict.fromkeys([*named.jobs, *unread.jobs])], only)
+    return list({job.id: job for job in (*sending, *jobs)}.values()), named.whole and not named.lacks

@@ -16,10 +16,12 @@ class Unarchived:
     Attributes:
         mark: how far the archive has read the events, as Redis knows.
         jobs: those of the events since.
+        most: how many faxes are on their way in one state.
     """
 
     mark: str
     jobs: tuple[str, ...]
+    most: int
 
 
 def read_unarchived(keys: RedisKeys, few: int, most: int) -> Steps[Unarchived | None]:
@@ -44,7 +46,8 @@ def read_unarchived(keys: RedisKeys, few: int, most: int) -> Steps[Unarchived | 
     if len(events) > most:
         return None
     jobs = dict.fromkeys(fields.get(b"job", b"").decode() for _, fields in events)
-    return Unarchived(text, tuple(filter(None, jobs)))
+    *queued, submitted, in_doubt = counts
+    return Unarchived(text, tuple(filter(None, jobs)), max(sum(queued), submitted, in_doubt))
 
 
 def read_archived_until(keys: RedisKeys) -> Steps[int | None]:
