@@ -193,15 +193,16 @@ def test_the_faxes_on_their_way_are_named_that_have_all_members(staged: StagedAr
     def named_of(account: str, line: str = "", after: Mark | None = None, **members: str) -> object:
         return name_open(ended, account, parse_query(line, UTC), members, mark="1-0 1", after=after)
 
-    assert named_of("south", department="radiology") == (["f", "e"], True)
-    assert named_of("south", department="radiology", case="7") == (["f"], True)
-    assert named_of("south", case="7", department="billing") == ([], True)
-    assert named_of("south", "until:2026-10-26", department="radiology") == ([], True)
+    assert named_of("south", department="radiology") == (["f", "e"], True, False)
+    assert named_of("south", department="radiology", case="7") == (["f"], True, False)
+    assert named_of("south", case="7", department="billing") == ([], True, False)
+    assert named_of("south", "until:2026-10-26", department="radiology") == ([], True, False)
     assert named_of("south", department="radiology", after=Mark(BEGIN + 5000, "south", "f")) == (
         ["f", "e", "e"],
         True,
+        False,
     )
-    assert named_of("north", department="radiology") == ([], True)
+    assert named_of("north", department="radiology") == ([], True, False)
     assert named_of("west", department="radiology") is None
 
 
