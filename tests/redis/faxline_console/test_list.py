@@ -205,6 +205,29 @@ def test_what_the_archive_cannot_leave_out_by_its_end_is_not_found(console: Cons
     assert "Write a number whole, with + and its country code" in as_here.text
 
 
+@pytest.mark.parametrize("line", ["2025550168", "(202) 555-0168", "to:12025550169", "to:+12025550199,0168"])
+def test_a_number_without_its_plus_is_never_said_to_have_no_fax(console: Console, line: str) -> None:
+    person = console.person("clerk")
+    text = shown(person.get(person.act("/faxes", q=line).headers["location"]))
+    assert "Ended faxes were not searched: the number is not whole" in text
+    assert "No fax was found, and not all were searched" in text
+    assert "An ended fax is found by its whole number alone, with + and its country code" in text
+    assert "Nor would the search" not in text
+    assert "No fax to" not in text
+
+
+def test_a_number_as_it_is_dialled_in_north_america_is_offered_with_its_country(console: Console) -> None:
+    person = console.person("clerk")
+    empty = person.get(person.act("/faxes", q="(202) 555-0168").headers["location"])
+    assert "Search for +12025550168, United States" in shown(empty)
+    found = person.get(person.act("/faxes", q="+12025550168").headers["location"])
+    assert ids(found.text) == ["south/c"]
+    viewer = console.person("viewer")
+    text = shown(viewer.get(viewer.act("/faxes", q="(202) 555-0168").headers["location"]))
+    assert "Search for" not in text
+    assert "Who may reveal numbers finds ended faxes by a whole number" in text
+
+
 def test_a_word_alone_that_finds_nothing_says_what_it_was_read_as_and_what_else_it_may_be(
     console: Console,
 ) -> None:

@@ -132,7 +132,13 @@ def test_what_makes_no_sense_is_named(line: str, said: str) -> None:
         ("yesterday", "write since:yesterday."),
         (
             "0123",
-            "For the end of a number, of faxes on their way, write to:0123. For a jobId write jobid:0123.",
+            "For the end of a number, of faxes on their way, write to:0123. An ended fax is found by its whole "
+            "number alone, with + and its country code. For a jobId write jobid:0123.",
+        ),
+        (
+            "555-0147",
+            "For the end of a number, of faxes on their way, write to:5550147. An ended fax is found by its "
+            "whole number alone, with + and its country code.",
         ),
         ("12", "For a jobId write jobid:12."),
         ("radiology", "meta.NAME:radiology."),

@@ -4,11 +4,13 @@ import re
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 
+from faxline_console.asking.number_words import digits
 from faxline_console.asking.parsing import FEWEST
 from faxline_console.asking.query import STATES, Query, Term
 from faxline_console.showing.formats import Times
 
 Shown = Callable[[str], str]
+WHOLE = "An ended fax is found by its whole number alone, with + and its country code."
 _STATES = {"in_doubt": "doubtful", "partial": "partly delivered"}
 _ID = re.compile(r"(?<!\w)id:", re.IGNORECASE)
 _WITH = (("reason", "with the reason"), ("group", "of the group"), ("account", "of the account"))
@@ -50,13 +52,10 @@ def misread(query: Query) -> str:
         other = f"For faxes in that state write state:{state}."
     elif state in {"today", "yesterday"}:
         other = f"For faxes that were pushed since then write since:{state}."
-    elif word.isdecimal():
-        end = (
-            f"For the end of a number, of faxes on their way, write to:{word}. "
-            if len(word) >= FEWEST
-            else ""
-        )
-        other = f"{end}For a jobId write jobid:{word}."
+    elif not word.strip("0123456789().-/"):
+        end, job = digits(word), f"For a jobId write jobid:{word}." if word.isdecimal() else ""
+        other = f"For the end of a number, of faxes on their way, write to:{end}. {WHOLE} {job}".rstrip()
+        other = other if len(end) >= FEWEST else job
     else:
         other = f"For a group write group:{word}, for a member of the metadata meta.NAME:{word}."
     return f"The word “{word}” alone was read as an id. {other}"

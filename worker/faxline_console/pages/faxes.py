@@ -14,10 +14,10 @@ from faxline.contract.states import JobState
 from faxline.reading.job import Job
 from faxline_console.access.guard import Page, person_of
 from faxline_console.access.people import Person, Right
-from faxline_console.asking.asked import in_words, misread
+from faxline_console.asking.asked import WHOLE, in_words, misread
 from faxline_console.asking.kept_lines import KeptLines
 from faxline_console.asking.marks import Mark
-from faxline_console.asking.number_search import is_by_an_end
+from faxline_console.asking.number_search import in_north_america, is_by_an_end
 from faxline_console.asking.number_words import names_number
 from faxline_console.asking.parsing import QueryInvalid, line_of, parse_query, with_state, without_days
 from faxline_console.asking.query import STATES, WORDS, Query, Term
@@ -27,6 +27,7 @@ from faxline_console.finding.tallies import Known, Tally, count_ended, tallies
 from faxline_console.live.counts import Counts
 from faxline_console.live.lines import Lines
 from faxline_console.rendering import Renderer
+from faxline_console.showing.countries import country_of
 from faxline_console.showing.words import held_by, line_below, state_of, word_of_state
 
 ROWS = 50
@@ -143,10 +144,13 @@ class FaxesPages:
             "behind_for": (datetime.now(UTC) - late).total_seconds() if late else 0.0,
             "asked": in_words(query, times) if line else "",
             "by_end": is_by_an_end(query, person) and self._finder.ended is not None,
+            "whole": WHOLE,
         }
         if not found.jobs and line and not found.away:
             values["wider"] = await self._wider(person, query, counted)
             values["notes"] = [*found.notes, *filter(None, [misread(query)])]
+            if person.may(Right.REVEAL):
+                values["offered"] = [(number, country_of(number)) for number in in_north_america(query)]
         return self._page(request, line, values)
 
     async def _rows(self, jobs: Sequence[Job]) -> list[tuple[Job, tuple[str, str], str]]:
@@ -205,6 +209,7 @@ class FaxesPages:
             "behind_for": 0.0,
             "asked": "",
             "by_end": False,
+            "offered": [],
             "wider": None,
             "any_time": without_days(with_state(line, "")),
             "states": STATES,
