@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from faxline.contract.states import JobState
 from faxline.reading.job import Job
 from faxline_console.access.people import Person, Role
-from faxline_console.asking.asked import misread
+from faxline_console.asking.asked import WHOLE, misread
 from faxline_console.asking.number_words import names_number
 from faxline_console.asking.parsing import QueryInvalid, line_of, parse_query, with_state
 from faxline_console.asking.query import Query
@@ -132,13 +132,11 @@ def test_what_makes_no_sense_is_named(line: str, said: str) -> None:
         ("yesterday", "write since:yesterday."),
         (
             "0123",
-            "For the end of a number, of faxes on their way, write to:0123. An ended fax is found by its whole "
-            "number alone, with + and its country code. For a jobId write jobid:0123.",
+            f"of faxes on their way, write to:0123. {WHOLE} For a jobId write jobid:0123.",
         ),
         (
             "555-0147",
-            "For the end of a number, of faxes on their way, write to:5550147. An ended fax is found by its "
-            "whole number alone, with + and its country code.",
+            f"For the end of a number, of faxes on their way, write to:5550147. {WHOLE}",
         ),
         ("12", "For a jobId write jobid:12."),
         ("radiology", "meta.NAME:radiology."),
