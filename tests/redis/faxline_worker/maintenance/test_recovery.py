@@ -56,6 +56,23 @@ def test_what_was_sent_is_not_sent_again_after_the_order_to_go_on(
     assert scene.state("sent") == "delivered"
 
 
+def test_a_lost_call_of_a_fax_that_was_canceled_since_is_told_where_ifax_delivered_it(
+    scene: Scene, a: Process
+) -> None:
+    scene.push("sent")
+    with a.undone():
+        a.store.submission.settle(a.send("p"), {"decision": "in_doubt", "reason": "r"})
+    assert a.store.intake.cancel(scene.intake("cancel"), "sent") == "canceled"
+    assert recover(scene)["ended"] == ["sent"]
+    scene.news()
+    assert scene.receipt("77", to=NUMBER).result == "unmatched"
+    scene.go(30)
+    assert [(one.result, one.job) for one in scene.store.receipts.match()] == [("duplicate", "sent")]
+    [told] = scene.news()
+    assert (told.name, told.data["outcome"], told.data["state"]) == ("fax.duplicate", "delivered", "canceled")
+    assert not scene.client.exists(scene.keys.doubts, scene.keys.doubts_until)
+
+
 def test_a_late_answer_settles_what_was_put_in_doubt(scene: Scene, a: Process) -> None:
     scene.push("sent")
     with a.undone():
