@@ -192,12 +192,12 @@ def _held(  # noqa: PLR0911 - one sentence a hold
         case Hold.RETRY:
             return retry(job, then)
         case Hold.PAUSED:
-            return _paused(job, forecast, state, then)
+            return _paused(job, forecast, state, then, now)
         case _:
             return _full(forecast, state, now)
 
 
-def _paused(job: Job, forecast: Forecast, state: AccountState, then: str) -> str:
+def _paused(job: Job, forecast: Forecast, state: AccountState, then: str, now: datetime) -> str:
     match forecast.paused:
         case account.OPERATOR:
             opens = f"`faxline accounts resume {job.account}` opens it."
@@ -209,7 +209,7 @@ def _paused(job: Job, forecast: Forecast, state: AccountState, then: str) -> str
             )
         case reason:
             return (
-                f"{_pause_of(reason, state, _at(state.now))} The next probe goes at {then}; "
+                f"{_pause_of(reason, state, now)} The next probe goes at {then}; "
                 f"`faxline accounts resume {job.account}` opens it at once."
             )
 

@@ -2,13 +2,16 @@
 
 import json
 import re
+from datetime import datetime
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 import redis
 
 from faxline.contract.redis_keys import RedisKeys
+from faxline_console.access.people import Person, Role
 from tests.consoles import Console, put_fax, shown
 
 LIMITS: Any = {"requests": 1000, "window": 3_600_000_000, "concurrency": 20, "burst": 50, "layout": "1.5"}
@@ -86,6 +89,23 @@ def test_a_fax_that_waits_for_a_paused_account_says_who_paused_it_and_why_and_le
     viewer = console.person("viewer").get("/faxes/north/a")
     assert "by otto: iFax maintenance." in shown(viewer)
     assert "/accounts" not in viewer.text
+
+
+@pytest.mark.parametrize("reason", ["insufficient_balance", "unreachable", "breaker"])
+def test_the_page_of_a_waiting_fax_says_in_the_viewers_zone_since_when_its_account_is_paused(
+    own_console: Console, redis_client: redis.Redis, reason: str
+) -> None:
+    own_console.store.add_user(Person("rosa", Role.VIEWER, zone="Pacific/Kiritimati"))
+    keys, (at, _) = RedisKeys("north"), redis_client.time()
+    us = at * 1_000_000
+    paused = {"paused": reason, "paused_at": us, "probe_at": us + 600_000_000, "paused_why": f"{us} told"}
+    redis_client.hset(keys.account_state, mapping=LIMITS | paused)
+    put_fax(redis_client, "a", place=7)
+    redis_client.zadd(keys.ready, {"a": 7})
+    page = shown(own_console.person("rosa").get("/faxes/north/a"))
+    for moment in (at, at + 600):
+        local = datetime.fromtimestamp(moment, ZoneInfo("Pacific/Kiritimati"))
+        assert f"{local:%H:%M:%S} +14 (" in page
 
 
 def test_what_waits_for_an_account_is_a_link_to_its_faxes(
