@@ -200,6 +200,32 @@ def test_a_plan_says_what_goes_and_why_others_do_not_and_a_reason_is_needed(
     }
 
 
+def test_a_plan_to_resend_says_first_how_many_were_delivered_and_shows_each_faxs_state(
+    console: Console, archive: StagedArchive, redis_client: redis.Redis
+) -> None:
+    assert archive.keyring is None
+    for job in ("there", "again"):
+        live(redis_client, job, state="delivered", job_id=5, pages=2, transferred=2)
+    live(redis_client, "half", state="delivered", job_id=5, pages=3, transferred=1)
+    live(redis_client, "over", state="failed", job_id=5, reason="user_busy", code=17)
+    clerk = console.person("clerk")
+    picks = console.picks(*(f"north/{job}" for job in ("there", "again", "half", "over")))
+    answer = clerk.act("/faxes/plan", verb="resend", pick=picks)
+    page = shown(answer)
+    assert "2 of them were delivered: they go again" in page
+    assert page.index("were delivered") < page.index("go again as new faxes")
+    assert answer.text.index("<details open>") < answer.text.index("4 faxes</summary>")
+    assert "Delivered" in page.partition("there ••• ••• 0168")[2][:20]
+    assert "Partly delivered 1 of 3 pages" in page.partition("half ••• ••• 0168")[2][:40]
+    assert "Failed User busy (code 17)" in page.partition("over ••• ••• 0168")[2][:40]
+    one = shown(clerk.act("/faxes/plan", verb="resend", pick=picks[:1]))
+    assert "It was delivered: it goes again" in one
+    none = shown(clerk.act("/faxes/plan", verb="resend", pick=picks[2:]))
+    assert "delivered: " not in none
+    assert "It was delivered: the recipient gets it twice." in shown(clerk.get("/faxes/north/there"))
+    assert "gets it twice" not in shown(clerk.get("/faxes/north/over"))
+
+
 def test_all_that_match_can_be_canceled(console: Console, redis_client: redis.Redis) -> None:
     for number in range(3):
         live(redis_client, f"w{number}")

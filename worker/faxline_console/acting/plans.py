@@ -96,6 +96,11 @@ def why_not_asked(job: Job) -> str:
     return f"is {state_of(job)[1].lower()}"
 
 
+def arrived(job: Job) -> bool:
+    """Whether a fax was delivered whole, so that its recipient gets it twice if it is sent again."""
+    return job.delivered_after_end or (job.state is JobState.DELIVERED and not job.partial)
+
+
 def together(first: str, count: str) -> list[str]:
     """The ids of faxes that were pushed at once, one to each number; empty if a fax went alone.
 

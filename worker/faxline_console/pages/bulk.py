@@ -21,7 +21,7 @@ from faxline_console.access.guard import Page, person_of
 from faxline_console.access.people import Right
 from faxline_console.acting.chosen import MOST, Chosen, picked
 from faxline_console.acting.picks import Pick, pick
-from faxline_console.acting.plans import Plan, make_plan, why_no_resend
+from faxline_console.acting.plans import Plan, arrived, make_plan, why_no_resend
 from faxline_console.acting.resends import not_looked_for, resends_of, why_resent
 from faxline_console.asking.parsing import QueryInvalid, parse_query
 from faxline_console.asking.query import Query
@@ -31,9 +31,11 @@ from faxline_console.rendering import Renderer
 from faxline_console.showing.downloads import csv_file
 from faxline_console.showing.formats import Times
 from faxline_console.showing.outlook import starts
-from faxline_console.showing.words import state_of
+from faxline_console.showing.words import line_below, state_of
 
 NOT_TICKED = "No fax is ticked. Tick those that you mean, or choose all that match."
+SHOWN = 1000
+"""The most faxes that a plan lists."""
 AT_ONCE = 16
 """Orders that are on their way to Redis at the same time."""
 
@@ -188,6 +190,8 @@ class BulkPages:
         values = {
             "plan": plan,
             "count": len(plan.goes),
+            "rows": [(job, state_of(job), line_below(job)) for job in plan.goes[:SHOWN]],
+            "arrived": sum(map(arrived, plan.goes)) if plan.verb == "resend" and not done else 0,
             "mailing": str((await request.form()).get("rest", "")),
             "known": sum(job.pages or 0 for job in plan.goes),
             "picks": " ".join(map(pick, unsure or plan.goes)),

@@ -14,7 +14,7 @@ from faxline_console.access.actors import who
 from faxline_console.access.guard import Page, person_of
 from faxline_console.access.people import Person, Right
 from faxline_console.acting.cases import SLOW
-from faxline_console.acting.plans import together, why_no_cancel, why_no_resend, why_not_asked
+from faxline_console.acting.plans import arrived, together, why_no_cancel, why_no_resend, why_not_asked
 from faxline_console.acting.resends import Resends, not_looked_for, resends_of, why_resent
 from faxline_console.acting.seen import NOT_WHOLE, changed, why_not_settled
 from faxline_console.archive.jobs import EndedJob
@@ -220,6 +220,7 @@ class FaxPages:
             "can_cancel": not why_no_cancel(job),
             "can_ask": not why_not_asked(job),
             "can_resend": not why_no_resend(job),
+            "arrived": arrived(job),
             "removed": self._lines.removed(job.account),
         }
         return self._render.page(request, "fax.html", values, status=400 if wrong else 200)
