@@ -28,7 +28,7 @@ from faxline.cli.output import complain, write, write_json
 from faxline.cli.presence import warn_after_push, watching
 from faxline.client.sync import FaxLine
 from faxline.contract.choices import InDoubtPolicy, Priority
-from faxline.contract.errors import FaxlineError, QueueUnavailable
+from faxline.contract.errors import FaxlineError, QueueUnavailable, RejectedFax
 from faxline.reading.group import Group
 from faxline.reading.job import Job
 from faxline.sending.fax import FaxParameters
@@ -192,15 +192,17 @@ def send(
         except OSError as error:
             raise UsageError(f"cannot read {error.filename}: {error.strerror}") from None
         if job and len(numbers) == 1:
-            _warn_of_other(line, {"to": numbers[0], "id": name, "group": group, **common})
+            _refuse_other(line, {"to": numbers[0], "id": name, "group": group, **common})
         finish(line, pushed, wait=wait, timeout=timeout, as_json=as_json)
 
 
-def _warn_of_other(line: MailingLine, fax: Any) -> None:
-    """Say on stderr that another fax has the id. Errors are ignored: the push succeeded."""
+def _refuse_other(line: MailingLine, fax: Any) -> None:
+    """Raise what intake will say if another fax has the id. Other errors are ignored: the push succeeded."""
+    found: list[RejectedFax] = []
     with suppress(FaxlineError):
-        if line.find_reused([fax], ""):
-            complain(f"{fax['id']} is the id of a fax with other content, so this one is not sent")
+        found = line.find_reused([fax], "")
+    for other in found:
+        raise other.error
 
 
 @contextmanager

@@ -28,6 +28,7 @@ def needed(keys: RedisKeys) -> Mapping[str, _Commands]:
     return {
         "producer": (
             push,
+            ("XPENDING", keys.intake, "g"),
             ("SET", upload, "b", "PX", "1000"),
             ("HGETALL", job),
             ("XREAD", "STREAMS", keys.events, "0"),

@@ -9,6 +9,7 @@ from typing import Any
 
 from faxline.contract.errors import EventsMissed
 from faxline.contract.events import Event, position
+from faxline.contract.redis_keys import INTAKE_GROUP
 from faxline.reading.consumer_groups import before_all, group_events, make_group
 from faxline.steps.commands import Closing, Command, Context, Deadline, Steps, at_one_moment
 from faxline.steps.redis_errors import Entry, entries_of, is_refusal
@@ -97,18 +98,31 @@ def _missed(context: Context, after: str, oldest: Sequence[Entry]) -> Steps[Even
 def is_in_intake(context: Context, entries: Iterable[str]) -> Steps[bool]:
     """Whether one of these entries, or one between them, is still on the intake stream.
 
-    False for a Redis user who may not read the intake stream.
+    A Redis user who may not read what others push asks how far intake is. False for one who may not do that.
     """
     ordered = sorted(entries, key=position)
+    first, last = ordered[0], ordered[-1]
     try:
-        waiting = yield Command(
-            lambda client: client.xrange(context.keys.intake, ordered[0], ordered[-1], count=1)
-        )
+        return bool((yield Command(lambda client: client.xrange(context.keys.intake, first, last, count=1))))
+    except Exception as error:
+        if not is_refusal(error):
+            raise
+    try:
+        return (yield from _is_before_intake(context, first, last))
     except Exception as error:
         if not is_refusal(error):
             raise
         return False
-    return bool(waiting)
+
+
+def _is_before_intake(context: Context, first: str, last: str) -> Steps[bool]:
+    """Whether intake has yet to read an entry, or is at work on one between these."""
+    stream = context.keys.intake
+    groups = yield Command(lambda client: client.xinfo_groups(stream))
+    read = {group["name"].decode(): group["last-delivered-id"].decode() for group in groups}
+    if position(read.get(INTAKE_GROUP, "0-0")) < position(last):
+        return True
+    return bool((yield Command(lambda client: client.xpending_range(stream, INTAKE_GROUP, first, last, 1))))
 
 
 def find_intake_entry(context: Context, name: str) -> Steps[str | None]:

@@ -1,6 +1,7 @@
 """The users of ops/redis/users.acl on a real server: what each may do, and what it is refused."""
 
 import asyncio
+import json
 import re
 import shlex
 import subprocess
@@ -11,9 +12,9 @@ from typing import Any
 import pytest
 import redis
 
-from faxline import AsyncFaxLine, FaxLine, JobState, NotAllowed
+from faxline import AsyncFaxLine, FaxLine, JobRejected, JobState, NotAllowed, WaitTimeout
 from faxline.cli.running import run
-from faxline.contract.redis_keys import RedisKeys
+from faxline.contract.redis_keys import INTAKE_GROUP, RedisKeys
 from faxline_local.redis_access import Access, Tls
 from faxline_local.redis_server import RedisServer
 from faxline_local.server_binaries import RedisServerError, ServerBinary
@@ -85,6 +86,43 @@ def test_the_archive_reads_and_marks_with_its_own_rights(
         clients["archive"].eval(
             "return redis.call('XADD', KEYS[1] .. 'events', '*', 'a', 'b')", 1, marks.keys.prefix
         )
+
+
+@pytest.mark.parametrize("taken", [False, True], ids=["before a dispatcher read it", "at work on it"])
+def test_a_producer_does_not_take_an_older_faxs_end_for_that_of_a_push_which_intake_has_yet_to_reject(
+    guarded: RedisServer, taken: bool
+) -> None:
+    keys, rejected = RedisKeys("default"), {"reason": "id_reused", "member": "id", "message": "taken"}
+    with redis.Redis.from_url(guarded.url(0)) as admin, FaxLine(guarded.url(0, "producer")) as line:
+        admin.delete(keys.intake)
+        admin.xgroup_create(keys.intake, INTAKE_GROUP, "0", mkstream=True)
+        admin.hset(keys.job("a"), mapping={"state": "delivered", "n": "0", "created_at": "1"})
+        pushed = line.send(to="+12025550123", files=["https://example.com/a.pdf"], id="a")
+        if taken:
+            admin.xreadgroup(INTAKE_GROUP, "one", {keys.intake: ">"})
+        with pytest.raises(WaitTimeout):
+            line.wait(pushed, timeout=0.3)
+        with admin.pipeline() as pipe:  # in one step, as intake does
+            data = json.dumps(rejected | {"entry": pushed.entry})
+            pipe.xadd(keys.events, {"event": "fax.rejected", "job": "a", "at": 1, "data": data})
+            pipe.xack(keys.intake, INTAKE_GROUP, pushed.entry or "")
+            pipe.xdel(keys.intake, pushed.entry or "")
+            pipe.execute()
+        with pytest.raises(JobRejected, match="taken"):
+            line.wait(pushed, timeout=0.3)
+
+
+def test_a_producer_has_the_older_faxs_end_of_a_repeat_that_intake_has_taken(guarded: RedisServer) -> None:
+    keys = RedisKeys("default")
+    with redis.Redis.from_url(guarded.url(0)) as admin, FaxLine(guarded.url(0, "producer")) as line:
+        admin.delete(keys.intake, keys.events)
+        admin.xgroup_create(keys.intake, INTAKE_GROUP, "0", mkstream=True)
+        admin.hset(keys.job("a"), mapping={"state": "delivered", "n": "0", "created_at": "1"})
+        pushed = line.send(to="+12025550123", files=["https://example.com/a.pdf"], id="a")
+        admin.xreadgroup(INTAKE_GROUP, "one", {keys.intake: ">"})
+        admin.xack(keys.intake, INTAKE_GROUP, pushed.entry or "")
+        admin.xdel(keys.intake, pushed.entry or "")
+        assert line.wait(pushed, timeout=5).state is JobState.DELIVERED
 
 
 def test_the_table_has_what_producers_and_webhooks_must_not_do() -> None:

@@ -287,10 +287,10 @@ def test_a_rejection_that_is_read_while_intake_has_the_entry_still_is_told(
             waiting.result()
 
 
-def test_who_may_not_read_intake_gets_the_older_jobs_end(
+def test_who_may_not_ask_how_far_intake_is_gets_the_older_jobs_end(
     redis_url: str, older: Job, redis_client: Any
 ) -> None:
-    rules = ["on", "nopass", "~*", "+@all", "-xrange"]
+    rules = ["on", "nopass", "~*", "+@all", "-xrange", "-xinfo"]
     redis_client.execute_command("ACL", "SETUSER", "confined", *rules)
     try:
         with FaxLine(redis_url.replace("://", "://confined:x@")) as confined:
