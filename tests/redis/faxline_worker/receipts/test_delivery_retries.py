@@ -1,5 +1,6 @@
 """A delivery that failed is tried again, where its cause is worth it, by a resend of the job at iFax."""
 
+import json
 from typing import Any
 
 import pytest
@@ -343,14 +344,45 @@ def test_a_delivered_fax_without_all_of_its_pages_says_so(scene: Scene) -> None:
         assert scene.news()[0].data.get("partial") == (True if name == "part" else None)
 
 
+ELSEWHERE = "+12345678999"
+
+
+def resend(scene: Scene, job: str, of: str, **fields: str) -> None:
+    """A producer has a fax resent."""
+    values = {"kind": "resend", "priority": "normal", "of": of, **fields}
+    new = {"id": job, "digest": "d", "rank": 2, "of": of, "fields": values}
+    scene.store.intake.register([{"entry": scene.intake("resend"), "jobs": [new]}])
+
+
+def test_a_resend_to_another_number_names_it_at_each_delivery_and_so_does_a_resend_of_it(
+    scene: Scene,
+) -> None:
+    scene.push(JOB)
+    submit(scene, "77")
+    resend(scene, "b", of=JOB, number=ELSEWHERE)
+    assert submit(scene, "78")["faxNumber"] == ELSEWHERE
+    fail(scene, "78")
+    scene.go(180)
+    scene.store.timers.run()
+    asked = submit(scene, "79")
+    assert (asked["jobId"], asked["faxNumber"]) == (78, ELSEWHERE)
+    resend(scene, "c", of="b")
+    asked = submit(scene, "80")
+    assert (asked["jobId"], asked["faxNumber"]) == (79, ELSEWHERE)
+
+
+def test_a_resend_to_the_same_number_names_none(scene: Scene) -> None:
+    scene.push(JOB)
+    submit(scene, "77")
+    resend(scene, "b", of=JOB)
+    assert "faxNumber" not in submit(scene, "78")
+
+
 def test_a_resend_of_a_job_that_waits_for_its_next_delivery_names_the_last_one(scene: Scene) -> None:
     scene.push(JOB, sender="+12025550100", known_pages="3")
     submit(scene, "77")
     fail(scene, "77")
-    fields = {"kind": "resend", "priority": "normal", "of": JOB, "number": "+12345678999"}
-    entry = scene.intake("resend")
-    item = {"entry": entry, "jobs": [{"id": "b", "digest": "d", "rank": 2, "of": JOB, "fields": fields}]}
-    scene.store.intake.register([item])
+    resend(scene, "b", of=JOB, number=ELSEWHERE)
     record = scene.record("b")
-    assert record["request"] == '{"jobId":77,"faxNumber":"+12345678999"}'
+    assert json.loads(record["request"]) == {"jobId": 77, "faxNumber": ELSEWHERE}
     assert (record["sender"], record["known_pages"]) == ("+12025550100", "3")

@@ -23,7 +23,7 @@ do
   -- send.
   local function admission(options, id, job)
     local kind, request = job.kind, job.request
-    if is_resent(job) then kind, request = 'resend', '{"jobId":' .. job.resend_of .. '}' end
+    if is_resent(job) then kind, request = 'resend', resend_request(job.resend_of, job.kind == 'resend' and job.number) end
     local since = math.max(tonumber(job.created_at), tonumber(job.send_at) or 0)
     return { result = 'admitted', job = id, attempt = job.attempt, kind = kind, request = request,
       waited = job.attempt == 1 and math.max(0, now - since) or nil, priority = job.priority, number = job.number,

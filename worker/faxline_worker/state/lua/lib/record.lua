@@ -39,3 +39,9 @@ local function is_over(job) return job.expires_at and tonumber(job.expires_at) <
 -- Whether the jobId was found by a match of number and time alone (`match`). Then iFax may have another document under it: it is
 -- never resent, only the fax itself is sent again.
 local function is_guess(id, job_id) return redis.call('HEXISTS', keys.job .. id, 'guess:' .. job_id) == 1 end
+
+-- A fax-resend of iFax's job. number: where it goes. A resend of a fax that was itself a resend names it always: iFax's
+-- documentation leaves open whether such a one would go to the number of the first.
+local function resend_request(job_id, number)
+  return '{"jobId":' .. job_id .. (number and ',"faxNumber":"' .. number .. '"' or '') .. '}'
+end

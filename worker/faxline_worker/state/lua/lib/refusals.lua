@@ -37,7 +37,7 @@ local function take_from_origin(batch, job)
       message = 'which iFax jobId that job has was found by number and time alone, and it may be of another fax: send it anew' }
   end
   local fields = job.fields
-  fields.request = '{"jobId":' .. job_id .. (fields.number and ',"faxNumber":"' .. fields.number .. '"' or '') .. '}'
+  fields.request = resend_request(job_id, fields.number or origin.kind == 'resend' and origin.number)
   fields.number = fields.number or origin.number
   for _, name in ipairs({ 'sender', 'known_pages', 'cover' }) do fields[name] = origin[name] end
   return nil
