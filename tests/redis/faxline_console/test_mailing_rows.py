@@ -5,6 +5,7 @@ import redis
 
 from faxline.cli import recipients
 from faxline.contract.phone_numbers import normalize_number
+from faxline_console.pages import mailing_uploads
 from tests.consoles import Console, shown
 from tests.hostile_files import plain_pdf
 from tests.redis.faxline_console.test_mailings import GIF, ROWS, draft_of, pushed, upload
@@ -46,6 +47,36 @@ def test_a_repeated_number_is_told_with_what_can_be_done_here(own_console: Conso
     page = shown(upload(own_console.person("clerk"), "to\n+12025550147\n+12025550147\n"))
     assert "each row is sent; to send to a number once, take its other rows out of the file." in page
     assert "--unique" not in page
+
+
+def test_the_preview_shows_how_each_number_without_a_code_will_be_dialled(
+    own_console: Console,
+) -> None:
+    rows = "to\n2025550113\n030 123456\n+1 202 555 0114\n0171 5550115\n+44 20 7946 0018\n00441632960116\n"
+    files = [("csv", ("rows.csv", rows.encode())), ("files", ("letter.gif", GIF))]
+    answer = own_console.person("clerk").act("/mailings/new", files, account="north", region="DE")
+    text = shown(answer)
+    assert "3 numbers without a country code" in text
+    lines = ["2 +49 ••• 0113 Germany", "3 +49 ••• 3456 Germany", "5 +49 ••• 0115 Germany"]
+    assert f"Line Will be dialled Country {' '.join(lines)}" in text
+    assert "0114" not in text
+    assert "492025550113" not in answer.text
+    assert "without a country code" not in shown(upload(own_console.person("clerk"), ROWS))
+
+
+def test_the_preview_shows_the_countries_of_few_rows_before_those_of_many(
+    own_console: Console, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mailing_uploads, "SHOWN", 2)
+    rows = "to\n030 123451\n030 123452\n+49\n030 123453\n"
+    files = [("csv", ("rows.csv", rows.encode())), ("files", ("letter.gif", GIF))]
+    clerk = own_console.person("clerk")
+    text = shown(clerk.act("/mailings/new", files, account="north", region="DE"))
+    assert "2 of 3 shown, the country of the fewest first" in text
+    rows = "to\n" + "".join(f"202 555 010{place}\n" for place in range(3)) + "242 322 0117\n"
+    files[0] = ("csv", ("rows.csv", rows.encode()))
+    text = shown(clerk.act("/mailings/new", files, account="north", region="US"))
+    assert "Country 5 +1 ••• 0117 Bahamas 2 +1 ••• 0100 United States" in text
 
 
 @pytest.mark.parametrize("names", [("letter.pdf", "letter.pdf"), ("a/letter.pdf", "b\\letter.pdf")])

@@ -3,7 +3,7 @@
 import csv
 import io
 import json
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -13,8 +13,10 @@ from faxline import EntryRejected
 from faxline.cli.recipients import Recipients, Row, Rows, recipients_in
 from faxline.contract.errors import Rejection
 from faxline.contract.page_count import digest
+from faxline.contract.phone_numbers import number_in
 from faxline.sending.documents import Documents
 from faxline.sending.fax import Fax, prepare
+from faxline_console.showing.countries import country_of
 
 MOST_ROWS = 10_000
 """The most rows of a file."""
@@ -85,6 +87,8 @@ class Looked:
         total: how many rows there are.
         named: whether the rows name their document in a column.
         rows: by line, the bad rows as the file has them.
+        completed: the line, the number and the country of each row whose number has no country code, those of
+            the country with the fewest first.
     """
 
     name: str
@@ -95,6 +99,7 @@ class Looked:
     total: int
     named: bool
     rows: Mapping[int, str] = field(repr=False)
+    completed: Sequence[tuple[int, str, str]] = field(repr=False)
 
 
 def look_at(draft: Draft, name: str = "", priority: str = "bulk") -> Looked:
@@ -111,6 +116,7 @@ def look_at(draft: Draft, name: str = "", priority: str = "bulk") -> Looked:
     recipients = _read(draft)
     name = name or recipients.name
     documents, faxes, bad = Documents(), list[Fax](), dict(recipients.problems)
+    completed = list[tuple[int, str, str]]()
     taken, lines, named = dict[str, int](), defaultdict[str, list[int]](list), False
     for row in recipients.rows:
         if row.problem:
@@ -126,6 +132,8 @@ def look_at(draft: Draft, name: str = "", priority: str = "bulk") -> Looked:
             )
         else:
             faxes.append(fax)
+            if number_in(row.written) != (number := row.fax["to"]):
+                completed.append((row.line, number, country_of(number)))
             named = named or "files" in row.fax
             for file in _files(row, draft):
                 lines[file].append(row.line)
@@ -133,7 +141,9 @@ def look_at(draft: Draft, name: str = "", priority: str = "bulk") -> Looked:
         Document(file, _pages(documents, content), lines[file]) for file, content in draft.files.items()
     ]
     texts, told = _texts(recipients.rows, bad), dict(sorted(bad.items()))
-    return Looked(name, chosen, faxes, told, recipients.notes, recipients.total, named, texts)
+    each = Counter(country for *_, country in completed)
+    completed.sort(key=lambda row: (each[row[2]], row[2], row[0]))
+    return Looked(name, chosen, faxes, told, recipients.notes, recipients.total, named, texts, completed)
 
 
 def _read(draft: Draft) -> Recipients:

@@ -13,7 +13,7 @@ from starlette.responses import RedirectResponse, Response
 
 from faxline import GroupNotFound, QueueUnavailable
 from faxline.contract.entry_members import IDENTIFIER
-from faxline.contract.phone_numbers import check_region
+from faxline.contract.phone_numbers import check_region, country_code
 from faxline_console.access.guard import Page, person_of
 from faxline_console.access.people import Right
 from faxline_console.acting.send_form import ENDINGS, files_of, plain_name, why_no_documents
@@ -29,7 +29,7 @@ from faxline_console.showing.formats import plural
 from faxline_console.showing.outlook import starts
 
 SHOWN = 200
-"""The most bad rows that the preview shows; the CSV has all."""
+"""The most bad rows, and the most numbers, that the preview shows; the CSV has all bad rows."""
 LINES = 10
 """The most lines of a document's rows that the preview names."""
 FULL = "So many mailings are uploaded and not pushed that there is no room. Try again in half an hour."
@@ -214,6 +214,10 @@ class MailingUploadPages:
             "looked": looked,
             "lines_shown": LINES,
             "bad": [(line, why, looked.rows[line]) for line, why in list(looked.bad.items())[:SHOWN]],
+            "completed": [
+                (line, f"+{country_code(number)}", number[-4:], country)
+                for line, number, country in looked.completed[:SHOWN]
+            ],
             "typed": typed,
             "wrong": wrong,
             "wrong_name": wrong_name,
