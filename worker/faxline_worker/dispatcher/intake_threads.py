@@ -22,6 +22,8 @@ from faxline_worker.state.store import Store
 EARLY = 0.05
 """Seconds that a read waits while cancellations came before the jobs that they are about."""
 
+SOME = 200
+"""The most accounts that are begun with before the entries of the others are read again."""
 LISTED = 60.0
 """Seconds after which the accounts are listed again. A failover may lose what was added last."""
 
@@ -71,6 +73,8 @@ class IntakeThreads:
         )
         self._early_at = self._again_at = 0.0
         self._listed_until = time.monotonic() + LISTED
+        self._more_come = False
+        """Whether there are accounts to begin with at the next round."""
         self._begun: frozenset[str] = frozenset()
         """The accounts that were begun with."""
         self._taking: set[str] = set()
@@ -102,7 +106,7 @@ class IntakeThreads:
                 version = self._follow(loop)
             block = min(BLOCK, self.slow.keep())
             early = self._early()
-            self._reader.read(EARLY if early else block)
+            self._reader.read(EARLY if early or self._more_come else block)
             for intake in early:
                 intake.again()
 
@@ -138,6 +142,10 @@ class IntakeThreads:
         taking = {name for name in stores if context.stores.takes_faxes(name)}
         self._unregistered = (self._unregistered | (taking - self._taking)) & taking
         self._taking = taking
+        many = bool(self._begun) and len(new) > SOME
+        if many:
+            new = [store for store in new if not context.lost.rest(store.account)][:SOME]
+        self._more_come = many and bool(new)
         begun = self._begun.union(self._begin(new, loop)).intersection(stores)
         for intakes in (self.intakes, self._thorough_intakes):
             for name, intake in list(intakes.items()):
@@ -147,7 +155,7 @@ class IntakeThreads:
         self.slow.follow(there)
         self._reader.follow({name: there[name] for name in there if name in taking})
         self._begun = begun
-        self._again_at = time.monotonic() + PAUSE
+        self._again_at = time.monotonic() + (0.0 if self._more_come else PAUSE)
         return version
 
     def _is_due(self) -> bool:

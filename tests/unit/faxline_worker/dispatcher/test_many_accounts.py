@@ -7,8 +7,11 @@ from unittest.mock import Mock
 import pytest
 
 from faxline_worker.dispatcher import gauges as gauges_module
+from faxline_worker.dispatcher import intake_threads
+from faxline_worker.dispatcher.context import BLOCK
 from faxline_worker.dispatcher.dispatcher import Dispatcher
 from faxline_worker.dispatcher.intake_reader import SHORTEST, STREAMS, read_delay
+from faxline_worker.dispatcher.intake_threads import EARLY
 from faxline_worker.state.store import Store
 from faxline_worker.state.streams import StreamCheck
 from tests.stage.daemon import make_dispatcher
@@ -30,7 +33,13 @@ def dispatcher_of(accounts: int) -> tuple[Dispatcher, Counter[str]]:
     for i in range(accounts):
         name = f"a{i:04}"
         store = Mock(
-            spec=Store, keys=Mock(), streams=Mock(), schema=Mock(), caller_id="", schedule="provider"
+            spec=Store,
+            account=name,
+            keys=Mock(),
+            streams=Mock(),
+            schema=Mock(),
+            caller_id="",
+            schedule="provider",
         )
         store.state.side_effect = lambda name=name: (
             read.update([name]) or Mock(now=0, jobs={}, oldest={}, waiting={}, backlog={}, shared_settings=())
@@ -61,6 +70,53 @@ def test_of_many_accounts_a_reading_takes_no_more_than_so_many_and_each_has_its_
     dispatcher.gauges.run(Mock())
     assert read.total() == 3 * READINGS + 1
     assert read.most_common(1)[0] == ("a0000", 2)
+
+
+def test_intake_is_read_on_while_thousands_of_accounts_come_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    begun: list[int] = []
+    monkeypatch.setattr(intake_threads, "SOME", 10)
+    monkeypatch.setattr(intake_threads, "init_accounts", lambda stores, _: begun.append(len(stores)))
+    dispatcher, _ = dispatcher_of(35)
+    dispatcher.context.stopping.clear()
+    served, intake = dispatcher.context.stores, dispatcher.intake
+    names, reads = list(served), list[tuple[int, float]]()
+
+    def read(block: float) -> None:
+        reads.append((sum(begun), block))
+        served.serve(names)
+        if sum(begun) == len(names):
+            dispatcher.context.stopping.set()
+
+    monkeypatch.setattr(intake, "_reader", Mock(read=read))
+    monkeypatch.setattr(intake, "_register", Mock())
+    served.serve(names[:15])
+    intake.read(Mock())  # the start: nobody's entries wait for it
+    assert begun == [15, 10, 10]
+    assert [count for count, _ in reads] == [15, 25, 35]
+    assert [block for _, block in reads] == [BLOCK, EARLY, BLOCK]
+
+
+def test_accounts_whose_node_is_away_hold_up_no_others_that_come_with_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    begun: list[str] = []
+    monkeypatch.setattr(intake_threads, "SOME", 10)
+    monkeypatch.setattr(
+        intake_threads, "init_accounts", lambda stores, _: begun.extend(store.account for store in stores)
+    )
+    dispatcher, _ = dispatcher_of(35)
+    served, intake = dispatcher.context.stores, dispatcher.intake
+    names = list(served)
+    monkeypatch.setattr(intake, "_reader", Mock())
+    monkeypatch.setattr(intake, "_register", Mock())
+    monkeypatch.setattr(dispatcher.context.lost, "rest", lambda name: 1.0 if name in names[5:25] else 0.0)
+    served.serve(names[:5])
+    intake._follow(Mock())
+    served.serve(names)
+    for _ in range(3):
+        intake._follow(Mock())
+    assert begun == [*names[:5], *names[25:]]
+    assert not intake._is_due(), "the node is asked again in a while"
 
 
 def test_without_accounts_there_is_nothing_to_read() -> None:
