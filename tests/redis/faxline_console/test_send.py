@@ -11,8 +11,11 @@ import pypdfium2
 import pytest
 import redis
 
+from faxline.contract.errors import QueueUnavailable
 from faxline.contract.redis_keys import RedisKeys
+from faxline.reading.job import Job
 from faxline_console.access.people import Person, Role
+from faxline_console.live.line import ConsoleLine
 from tests.consoles import Console, shown
 
 FIELDS = {
@@ -46,6 +49,10 @@ def pushed(client: redis.Redis) -> list[dict[str, Any]]:
     return [json.loads(fields[b"send"]) for _, fields in entries]
 
 
+def hidden_id(page: str) -> str:
+    return page.partition('name="id" value="')[2].partition('"')[0]
+
+
 def test_a_fax_is_pushed_with_its_number_in_one_form_and_its_file_by_name(
     console: Console, redis_client: redis.Redis, letter: Any
 ) -> None:
@@ -61,11 +68,52 @@ def test_the_same_form_twice_names_the_same_fax(
     console: Console, redis_client: redis.Redis, letter: Any
 ) -> None:
     person = console.person("clerk")
-    page = person.get("/send").text
-    name = page.partition('name="id" value="')[2].partition('"')[0]
+    name = hidden_id(person.get("/send").text)
     for _ in range(2):
         person.act("/send", letter, **FIELDS, id=name)
     assert len({entry["id"] for entry in pushed(redis_client)}) == 1
+
+
+def test_a_form_whose_push_was_not_answered_comes_back_filled_and_sent_again_goes_once(
+    console: Console, redis_client: redis.Redis, letter: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clerk, send = console.person("clerk"), ConsoleLine.send
+
+    async def loses_the_answer(self: ConsoleLine, **fax: Any) -> Job:
+        await send(self, **fax)
+        raise QueueUnavailable("away")
+
+    name = hidden_id(clerk.get("/send").text)
+    with monkeypatch.context() as patch:
+        patch.setattr(ConsoleLine, "send", loses_the_answer)
+        answer = clerk.act("/send", letter, **FIELDS, subject="Referral", id=name)
+    (entry,) = pushed(redis_client)
+    assert answer.status_code == 503
+    assert "It is not known whether the fax was pushed." in shown(answer)
+    assert "Choose the file again: a browser does not keep it. letter.pdf" in shown(answer)
+    assert f'<a href="/faxes/north/{entry["id"]}">' in answer.text
+    assert 'value="Referral"' in answer.text
+    assert FIELDS["to"] in answer.text
+    again = clerk.act("/send", letter, **FIELDS, subject="Referral", id=hidden_id(answer.text))
+    assert again.status_code == 303
+    assert {one["id"] for one in pushed(redis_client)} == {entry["id"]}
+
+
+@pytest.mark.parametrize("how", ["send", "check"])
+def test_the_form_keeps_what_was_typed_while_redis_is_away(
+    console: Console, letter: Any, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    async def fails(*_: Any, **__: Any) -> None:
+        raise QueueUnavailable("away")
+
+    for method in ("note", "send", "account_state"):
+        monkeypatch.setattr(ConsoleLine, method, fails)
+    numbers = "+12025550147\n+12025550148"
+    fields = FIELDS | {"to": numbers, "how": how}
+    answer = console.person("clerk").act("/send", letter, **fields, id="7d1c")
+    assert answer.status_code == (503 if how == "send" else 200)
+    assert (numbers in answer.text, hidden_id(answer.text)) == (True, "7d1c")
+    assert "Redis does not answer" in shown(answer)
 
 
 @pytest.mark.parametrize("changes", [{"to": "+12025550168"}, {"subject": "Second"}, {"account": "south"}, {}])

@@ -1,12 +1,14 @@
 """The page on which a fax is sent: errors stand beside their fields, which keep what was typed."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from uuid import uuid4
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from faxline import QueueUnavailable
 from faxline_console.access.guard import Page, person_of
 from faxline_console.access.people import Right
 from faxline_console.acting.send_form import (
@@ -27,6 +29,8 @@ from faxline_console.rendering import Renderer
 from faxline_console.showing.countries import COUNTRIES
 from faxline_console.showing.formats import plural
 from faxline_console.showing.outlook import outlook
+
+AWAY = ("Redis does not answer", "Nothing is pushed before it does, and nothing tells when it would go.")
 
 
 class SendPages:
@@ -73,10 +77,10 @@ class SendPages:
         fax["id"] = id_of(typed, fax, person.name)
         if not problems:
             problems = await run_in_threadpool(check, fax, typed["account"])
+        had = [name for name, _ in fax["files"]]
         if problems or form.get("how") != "send":
             count = len(fax["to"]) if isinstance(fax["to"], list) else 1
             said = f"To {plural(count, 'number')}, {plural(len(fax['files']), 'file')}."
-            had = [name for name, _ in fax["files"]]
             return await self._page(request, typed, problems, checked=said, had=had)
         line, sent = self._lines.of(typed["account"]), fax["to"]
         names = (
@@ -84,8 +88,11 @@ class SendPages:
             if isinstance(sent, str)
             else [f"{fax['id']}.{place + 1}" for place in range(len(sent))]
         )
-        await line.note("send", by=person.name, jobs=names)
-        job = await line.send(**fax)
+        try:
+            await line.note("send", by=person.name, jobs=names)
+            job = await line.send(**fax)
+        except QueueUnavailable:
+            return await self._page(request, typed, {}, lost=f"{line.account}/{names[0]}", had=had)
         name, more = (f"{job.id}.1", f"&count={job.size}") if job.size else (job.id, "")
         return RedirectResponse(f"/faxes/{job.account}/{name}?done=pushed{more}", 303)
 
@@ -97,11 +104,15 @@ class SendPages:
         *,
         checked: str = "",
         had: Sequence[str] = (),
+        lost: str = "",
     ) -> Response:
         person, times = person_of(request), self._render.times(request)
         names = self._lines.sending_of(person)
         account = typed["account"] if typed["account"] in names else next(iter(names), "")
-        state = await self._lines.of(account).account_state() if account else None
+        expected = [AWAY]
+        with suppress(QueueUnavailable):  # what was typed is worth more than the forecast
+            state = await self._lines.of(account).account_state() if account else None
+            expected = outlook(state, times, alone=person.department is not None) if state else []
         values = {
             "typed": typed,
             "problems": problems,
@@ -115,6 +126,8 @@ class SendPages:
             "texts": TEXTS,
             "named": NAMED,
             "most_numbers": MOST_NUMBERS,
-            "outlook": outlook(state, times, alone=person.department is not None) if state else [],
+            "outlook": expected,
+            "lost": lost,
         }
-        return self._render.page(request, "send.html", values, status=400 if problems else 200)
+        status = 400 if problems else 503 if lost else 200
+        return self._render.page(request, "send.html", values, status=status)
