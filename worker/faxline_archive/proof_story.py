@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from faxline.contract.events import EventName
+from faxline.contract.states import FINAL_STATES
 from faxline.reading.archived import Verdict
 from faxline_archive.leaves import VERSION, canonical_json
 
@@ -26,6 +27,7 @@ class Story:
         self._last: dict[str, tuple[int, int]] = {}
         self._receipts: set[str] = set()
         self._private: set[str] = set()
+        self._begun = False
 
     def add(self, leaf: int, body: bytes) -> None:
         """Take one entry, which is in the tree."""
@@ -68,14 +70,18 @@ class Story:
         verdict = self._verdict
         data = _object(str(fields.get("data", "{}")).encode())
         at = _moment(fields.get("at"))
-        if verdict.ended is None and fields.get("event") in BEGINNINGS:
+        event, fresh = fields.get("event"), not self._begun
+        self._begun = True
+        if fresh and event in BEGINNINGS:
             verdict.began = at
-        elif verdict.ended is None:
+        elif fresh:
             verdict.incomplete.append("The archive does not have the beginning of this fax.")
-        verdict.ended = at
+        if fresh and event == EventName.REJECTED:
+            verdict.ended = at
         state = data.get("state")
-        if isinstance(state, str) and fields.get("event") not in _NOT_ITS_STATE:
+        if isinstance(state, str) and event not in _NOT_ITS_STATE:
             verdict.state = state
+            verdict.ended = at if state in FINAL_STATES else None
             verdict.reason = data["reason"] if isinstance(data.get("reason"), str) else None
             verdict.pages = _count(data.get("pages"))
             verdict.transferred = _count(data.get("transferred"))

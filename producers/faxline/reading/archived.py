@@ -136,7 +136,9 @@ class Verdict:
         account, job: which fax; None if not even that is certain.
         state: the state that its last entry tells, such as `delivered`.
         reason, pages, transferred: of that entry, if known.
-        began, ended: the times of the first and the last event. began is None if the first ones are missing.
+        began: the time of the first event; None if it is missing.
+        ended: the time of the event that ended the fax; None while it has not ended. What was pushed or ordered
+            later with its id counts for nothing.
         recipient: the number that was faxed, if the proof opens it.
         size, signed_at: how many entries the signed tree has, and when it was signed.
         recorded_by: the time of the oldest checkpoint in the proof that already had all entries.

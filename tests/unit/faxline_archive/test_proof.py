@@ -111,6 +111,26 @@ def test_a_proof_holds_and_says_which_fax_when_and_how_it_ended() -> None:
     assert "1 of 1 receipts of iFax are here." in found.holds
 
 
+def proved(*entries: tuple[str, str]) -> Verdict:
+    log = [*entries, *ARCHIVE.log[10:30]]
+    return check(unpack(write_proof(ARCHIVE.evidence("invoice-77", log), KEY, NOW)))
+
+
+@pytest.mark.parametrize("event", ["fax.rejected", "fax.cancel_refused", "fax.duplicate"])
+def test_no_later_entry_with_its_id_moves_the_end_of_a_fax(event: str) -> None:
+    later = told("invoice-77", 40, event, state="delivered", reason="id_reused")
+    found = proved(*story("invoice-77"), later)
+    assert (found.fails, found.state) == ([], "delivered")
+    assert found.ended == datetime.fromtimestamp(1_795_000_009, UTC)
+
+
+def test_a_fax_that_goes_on_has_no_end_and_a_rejected_one_ended_at_once() -> None:
+    going = proved(*story("invoice-77")[:2])
+    assert (going.state, going.ended) == ("submitted", None)
+    rejected = proved(*(told("invoice-77", at, "fax.rejected", reason="bad_number") for at in (3, 5)))
+    assert rejected.began == rejected.ended == datetime.fromtimestamp(1_795_000_003, UTC)
+
+
 def test_a_proof_without_an_older_checkpoint_and_without_what_was_private_holds() -> None:
     entries = tuple(replace(entry, private=None) for entry in EVIDENCE.entries)
     found = check(unpack(write_proof(replace(EVIDENCE, entries=entries, earlier=None), KEY, NOW)))
