@@ -137,8 +137,7 @@ class Verdict:
         state: the state that its last entry tells, such as `delivered`.
         reason, pages, transferred: of that entry, if known.
         began: the time of the first event; None if it is missing.
-        ended: the time of the event that ended the fax; None while it has not ended. What was pushed or ordered
-            later with its id counts for nothing.
+        ended: the time of the event that ended the fax; None while it has not ended.
         recipient: the number that was faxed, if the proof opens it.
         size, signed_at: how many entries the signed tree has, and when it was signed.
         recorded_by: the time of the oldest checkpoint in the proof that already had all entries.
