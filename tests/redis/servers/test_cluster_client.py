@@ -10,6 +10,7 @@ import redis
 
 from faxline.contract.connections.redis_url import connect, connect_async
 from faxline_local.redis_cluster import RedisCluster
+from faxline_local.redis_server import RedisServer
 from faxline_local.server_binaries import ServerBinary
 
 pytestmark = pytest.mark.slow
@@ -141,3 +142,31 @@ def test_where_writing_demands_a_replica_it_goes_on_after_a_failover_with_two_an
             wait_until(lambda: "Not enough good replicas" in str(increase()), timeout=60)
             old.restart()
         wait_until(lambda: isinstance(increase(), int), timeout=60)
+
+
+def test_names_are_followed_and_a_node_without_one_or_without_memory_hinders_nobody(
+    server_binary: ServerBinary, wait_until: Callable[..., Any]
+) -> None:
+    with RedisCluster(binary=server_binary) as cluster:
+        nameless, *others = cluster.servers
+        for server in cluster.servers:
+            cluster.ask(server, "CONFIG", "SET", "cluster-preferred-endpoint-type", "hostname")
+        for server in others:
+            cluster.ask(server, "CONFIG", "SET", "cluster-announce-hostname", "localhost")
+        forgetful = cluster.servers[-1]
+
+        def hosts(server: RedisServer) -> list[bytes]:
+            return sorted(primary[0] for _, _, primary, *_ in cluster.ask(server, "CLUSTER", "SLOTS"))
+
+        known = [b"?", b"localhost", b"localhost"]
+        wait_until(lambda: all(hosts(server) == known for server in cluster.servers), timeout=60)
+        cluster.ask(forgetful, "CLUSTER", "RESET", "HARD")
+        url = f"redis+cluster://127.0.0.1:{forgetful.port},127.0.0.1:{nameless.port}"
+        with connect(url, protocol=2) as client:
+            pipe = client.pipeline(transaction=False)
+            for key in KEYS:
+                client.set(key, key)
+                pipe.get(key)
+            assert pipe.execute() == [key.encode() for key in KEYS]
+            places = {node.get_connection_kwargs()["host"] for node in client.nodes}
+        assert places == {"localhost", "127.0.0.1"}
