@@ -25,7 +25,7 @@ class AuditEntry:
         who: the worker process (`host:pid`) that made the call, or the person who gave the order.
         what: the call (one of CALLS) or the order, such as `pause` or `cancel`.
         outcome: for a call accepted, rate_limited, refused, retryable or in_doubt; for an order done, idle
-            (nothing to change), refused, taken, gone (a recovery found nothing left of the fax), or asked
+            (nothing to change), refused, gone (a recovery found nothing left of the fax), or asked
             (iFax was asked to cancel, or the console to push).
         job: the job's id.
         attempt: the attempt of a submission.

@@ -114,6 +114,23 @@ def test_a_wrong_job_id_is_told_beside_its_field_which_keeps_what_was_typed(
     assert redis_client.xlen(RedisKeys("north").orders) == 0
 
 
+@pytest.mark.parametrize("path", ["/faxes/north/lab.1/resolve", "/attention/north/doubts/lab.1"])
+def test_a_job_id_settles_a_doubt_only_once_it_was_shown_beside_its_fax_and_confirmed(
+    console: Console, redis_client: redis.Redis, path: str
+) -> None:
+    record(redis_client, "north", "lab.1", "in_doubt", attempt=1)
+    person = console.person("operator")
+    for confirmed in ({}, {"confirmed": "99999"}):  # at first, and of a form that showed another one
+        page = person.act(path, how="accepted", job_id="999999", **confirmed)
+        assert page.status_code == 200
+        text = shown(page)
+        assert "Is it jobId 999999 at iFax?" in text
+        assert "Fax lab.1 To ••• ••• 0168 Account north" in text
+        assert "cannot be taken back" in text
+        assert 'name="confirmed" value="999999"' in page.text
+    assert redis_client.xlen(RedisKeys("north").orders) == 0
+
+
 @pytest.mark.parametrize(("how", "typed"), [("accepted", ""), ("accepted", "8812x"), ("", "")])
 def test_a_wrong_answer_to_a_doubt_that_was_settled_meanwhile_is_told_how_it_was_settled(
     console: Console, redis_client: redis.Redis, how: str, typed: str

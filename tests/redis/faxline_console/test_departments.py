@@ -107,7 +107,7 @@ def test_the_fax_that_has_a_job_id_already_is_named_to_those_who_see_it(
     thread.start()
     answers = {
         name: [
-            console.person(name).act(path, how="accepted", job_id="5").text
+            console.person(name).act(path, how="accepted", job_id="5", confirmed="5").text
             for path in ("/attention/north/doubts/scan.4", "/faxes/north/scan.4/resolve")
         ]
         for name in ("operator", "radiologist")

@@ -229,11 +229,52 @@ def test_a_job_id_that_was_refused_stays_typed_and_is_said_to_be_refused(
     console: Console, redis_client: redis.Redis
 ) -> None:
     live(redis_client, "unsure", state="in_doubt", attempt=1)
-    order: Any = {"at": BEGIN + 5, "who": "ada", "what": "resolve_accepted", "outcome": "taken"}
-    redis_client.xadd(KEYS.audit, order | {"job": "unsure", "jobId": 5}, id=f"{BEGIN + 5}-0")
+    order: Any = {"at": BEGIN + 5, "who": "ada", "what": "resolve accepted", "job": "unsure", "jobId": 5}
+    older, refused = {"outcome": "taken"}, {"outcome": "refused", "about": "other_fax"}
+    for number, outcome in enumerate((older, refused)):
+        redis_client.xadd(KEYS.audit, order | outcome, id=f"{BEGIN + 5}-{number}")
     answer = console.person("admin").act("/faxes/north/unsure/resolve", how="accepted", job_id="5x")
     assert 'name="job_id" inputmode="numeric" value="5x"' in answer.text
-    assert "Resolve accepted: refused, the jobId is of another fax" in shown(answer)
+    said = "Resolve accepted: refused, the jobId is of another fax By ada, jobId 5"
+    assert shown(answer).count(said) == 2
+    auditor = console.person("auditor")
+    assert "resolve accepted on north unsure jobId 5" in shown(auditor.get("/audit?job=unsure"))
+    assert auditor.get("/audit.csv?job=unsure").text.splitlines()[1].endswith(",refused,5")
+
+
+@pytest.mark.parametrize("state", ["submitted", "unconfirmed"])
+def test_a_job_id_that_ifax_does_not_know_is_told_until_ifax_answers_otherwise(
+    console: Console, redis_client: redis.Redis, state: str
+) -> None:
+    live(redis_client, "lost", state=state, job_id=999999, attempt=1)
+    call: Any = {"who": "worker:1", "what": "fax-status", "job": "lost", "jobId": 999999}
+    unknown = {"at": BEGIN + 5, "outcome": "refused", "status": 404, "code": -5}
+    redis_client.xadd(KEYS.audit, call | unknown, id=f"{BEGIN + 5}-0")
+    operator = console.person("operator")
+    page = shown(operator.get("/faxes/north/lost"))
+    assert "iFax does not know jobId 999999: it answered 404" in page
+    assert "There is nothing to do" not in page
+    known = {"at": BEGIN + 9, "outcome": "accepted", "status": 200}
+    redis_client.xadd(KEYS.audit, call | known, id=f"{BEGIN + 9}-0")
+    page = shown(operator.get("/faxes/north/lost"))
+    assert "does not know" not in page
+    assert "There is nothing to do" not in page  # iFax can be asked
+
+
+@pytest.mark.parametrize(
+    ("who", "state", "words"),
+    [
+        ("clerk", "failed", "It was never taken by iFax: send it as a new fax."),
+        ("clerk", "submitted", "There is nothing to do while it is sending."),
+        ("viewer", "failed", "The role viewer reads faxes and changes none."),
+        ("viewer", "queued", "The role viewer reads faxes and changes none."),
+    ],
+)
+def test_the_actions_are_never_an_empty_box(
+    console: Console, redis_client: redis.Redis, who: str, state: str, words: str
+) -> None:
+    live(redis_client, "new", state=state, **({"job_id": 7} if state == "submitted" else {}))
+    assert shown(console.person(who).get("/faxes/north/new")).partition(" Actions ")[2].startswith(words)
 
 
 @pytest.mark.parametrize("how", ["resend", "fail"])

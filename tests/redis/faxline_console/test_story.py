@@ -126,7 +126,7 @@ def test_a_resend_is_told_of_the_fax_that_was_resent_and_found_by_it(
     )
     admin = console.person("admin")
     rows = admin.get("/audit.csv?job=daily").text.splitlines()[1:]
-    assert [row.split(",", 1)[1] for row in rows] == ["north,ada: wrong page,,resend,daily.r1,daily,done"]
+    assert [row.split(",", 1)[1] for row in rows] == ["north,ada: wrong page,,resend,daily.r1,daily,done,"]
     assert "Resend: done By ada: wrong page" in shown(admin.get("/faxes/north/daily"))
     with staged.engine.connect() as connection:
         words = "EXPLAIN QUERY PLAN SELECT * FROM entries WHERE account = 'north' AND entries.kind = 'resend'"

@@ -17,16 +17,13 @@ from faxline_console.access.actors import who
 from faxline_console.access.guard import Page, person_of
 from faxline_console.access.people import Right
 from faxline_console.acting.cases import KINDS, Case, Cases
+from faxline_console.acting.job_ids import NO_JOB_ID, is_confirmed, typed_job_id
 from faxline_console.acting.left_alone import LeftAlone
 from faxline_console.acting.seen import changed, why_not_settled
 from faxline_console.live.counts import Counts
 from faxline_console.live.lines import Lines, name_of
 from faxline_console.rendering import Renderer
 from faxline_console.showing.words import STATES
-
-LONGEST_JOB_ID = 18
-"""The most digits of a jobId."""
-NO_JOB_ID = "A jobId has digits only. Copy it from the fax's line at iFax."
 
 
 class AttentionPages:
@@ -74,7 +71,7 @@ class AttentionPages:
         self._counts.forget()
         return RedirectResponse("/attention?kind=dead&done=1", 303)
 
-    async def settle_doubt(self, request: Request) -> Response:
+    async def settle_doubt(self, request: Request) -> Response:  # noqa: PLR0911 - one an answer
         """Settle a doubt in one of three ways."""
         account, name = request.path_params["account"], request.path_params["job"]
         line, job = await self._lines.find(person_of(request), account, name)
@@ -82,7 +79,7 @@ class AttentionPages:
         how, text = str(form.get("how", "")), str(form.get("job_id", "")).strip()
         by = await who(request, needed=how in {"resend", "fail"})
         place = (account, name)
-        accepted = int(text) if text.isascii() and text.isdecimal() and len(text) <= LONGEST_JOB_ID else None
+        accepted = typed_job_id(form)
         wrong = "" if how in {"accepted", "resend", "fail"} else "Choose one of the three answers."
         if how == "accepted" and accepted is None:
             wrong = NO_JOB_ID
@@ -94,6 +91,9 @@ class AttentionPages:
             return await self._page(request, settled=(*place, str(job.state)))
         if wrong:
             return await self._page(request, wrong=(*place, wrong, text))
+        if how == "accepted" and not is_confirmed(form, accepted) and job.state is JobState.IN_DOUBT:
+            back = f"/attention#{account}-{name}"
+            return self._render.page(request, "settle.html", {"job": job, "job_id": accepted, "back": back})
         try:
             await line.resolve(
                 name,

@@ -131,15 +131,16 @@ class AuditPages:
             (
                 entry.at.astimezone(times.tzinfo).isoformat(timespec="seconds"),
                 *(account, entry.who, entry.user, entry.what, entry.job, entry.about, entry.outcome),
+                entry.job_id,
             )
             for account, entry in found.entries
         ]
         if (cut := _moment(found.cut)) is not None:
             at = cut.astimezone(times.tzinfo).isoformat(timespec="seconds")
-            rows.append((at, *[""] * 6, CUT))
+            rows.append((at, *[""] * 6, CUT, ""))
         if found.gone:
-            rows.append(("", *[""] * 6, GONE))
-        columns = ["at", "account", "who", "redis_user", "what", "job", "about", "outcome"]
+            rows.append(("", *[""] * 6, GONE, ""))
+        columns = ["at", "account", "who", "redis_user", "what", "job", "about", "outcome", "jobId"]
         return csv_file(columns, rows, "audit.csv")
 
     async def _found(self, request: Request, asked: Asked) -> Audited:

@@ -8,12 +8,13 @@ from starlette.responses import RedirectResponse, Response
 
 from faxline import JobNotFound
 from faxline.contract.errors import JobIdTaken, NotSettled
-from faxline.contract.states import FINAL_STATES
+from faxline.contract.states import FINAL_STATES, JobState
 from faxline.reading.job import Job
 from faxline_console.access.actors import who
 from faxline_console.access.guard import Page, person_of
 from faxline_console.access.people import Person, Right
 from faxline_console.acting.cases import SLOW
+from faxline_console.acting.job_ids import NO_JOB_ID, is_confirmed, typed_job_id
 from faxline_console.acting.plans import arrived, together, why_no_cancel, why_no_resend, why_not_asked
 from faxline_console.acting.resends import Resends, not_looked_for, resends_of, why_resent
 from faxline_console.acting.seen import NOT_WHOLE, changed, why_not_settled
@@ -24,7 +25,7 @@ from faxline_console.live.lines import Lines, name_of
 from faxline_console.rendering import Renderer
 from faxline_console.showing.words import is_dated, state_of
 from faxline_console.telling.story import Story
-from faxline_console.telling.timeline import timeline
+from faxline_console.telling.timeline import not_known, timeline
 
 
 class FaxPages:
@@ -119,7 +120,7 @@ class FaxPages:
         new = await line.resend(job.id, id=resends.next, metadata=job.metadata or None, by=by)
         return RedirectResponse(f"/faxes/{job.account}/{new.id}?done=pushed", 303)
 
-    async def resolve(self, request: Request) -> Response:
+    async def resolve(self, request: Request) -> Response:  # noqa: PLR0911 - one an answer
         """Settle a doubt in one of three ways."""
         line, job = await self.find(request)
         form = await request.form()
@@ -128,12 +129,13 @@ class FaxPages:
         if wrong := await changed(request, job):
             return await self._page(request, line, job, wrong=wrong)
         if how == "accepted":
-            text = str(form.get("job_id", "")).strip()
-            if not (text.isascii() and text.isdecimal()) or len(text) > 18:  # noqa: PLR2004 - more digits are no jobId
-                return await self._page(
-                    request, line, job, wrong="A jobId is a whole number, as iFax shows it."
-                )
-            order: dict[str, Any] = {"accepted": int(text)}
+            job_id = typed_job_id(form)
+            if job_id is None:
+                return await self._page(request, line, job, wrong=NO_JOB_ID)
+            if not is_confirmed(form, job_id) and job.state is JobState.IN_DOUBT:
+                back = f"/faxes/{job.account}/{job.id}"
+                return self._render.page(request, "settle.html", {"job": job, "job_id": job_id, "back": back})
+            order: dict[str, Any] = {"accepted": job_id}
         elif how in {"resend", "fail"}:
             order = {how: True}
         else:
@@ -210,6 +212,7 @@ class FaxPages:
             "now": datetime.now(UTC),
             "done": done,
             "together": self._together(request),
+            "not_known": not_known(job, acts.entries),
             "canceling": done == "cancel"
             and not job.state.final
             and all(step.event != "fax.cancel_refused" for step in history),
@@ -219,7 +222,7 @@ class FaxPages:
             "not_looked_for": not_looked_for([resends], times),
             "can_cancel": not why_no_cancel(job),
             "can_ask": not why_not_asked(job),
-            "can_resend": not why_no_resend(job),
+            "no_resend": why_no_resend(job),
             "arrived": arrived(job),
             "removed": self._lines.removed(job.account),
         }

@@ -3,10 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from http import HTTPStatus
 
 from faxline.contract.states import JobState
 from faxline.operating.audit import AuditEntry
 from faxline.reading.account_state import OPERATOR
+from faxline.reading.job import Job
 from faxline.reading.job_parts import Transition
 from faxline_console.showing.words import EVENTS, reason_words
 
@@ -38,6 +40,15 @@ def timeline(history: Sequence[Transition], orders: Sequence[AuditEntry]) -> lis
     happened = [_order(entry) for entry in orders]  # of the same moment a call is first, and what came of it
     happened += [_transition(step, orders) for step in history]
     return sorted(happened, key=lambda one: one.at)
+
+
+def not_known(job: Job, orders: Sequence[AuditEntry]) -> datetime | None:
+    """When iFax said that it does not know the jobId of a fax, if that is its latest answer."""
+    if job.state not in {JobState.SUBMITTED, JobState.UNCONFIRMED} or job.job_id is None:
+        return None
+    asked = [one for one in orders if one.what == "fax-status" and one.job_id in {None, job.job_id}]
+    last = max(asked, key=lambda one: one.at, default=None)
+    return last.at if last is not None and last.status == HTTPStatus.NOT_FOUND else None
 
 
 def is_ordered(step: Transition) -> bool:
@@ -79,14 +90,15 @@ def _moment(ms: object) -> datetime | None:
 
 def _order(entry: AuditEntry) -> Happening:
     if not entry.is_call:
-        taken = entry.outcome == "taken"  # the one outcome by which it reads as done, and it is not
+        taken = entry.outcome == "taken" or entry.about == "other_fax"  # the first is of an older dispatcher
         outcome = "refused, the jobId is of another fax" if taken else entry.outcome
+        named = f", jobId {entry.job_id}" if entry.job_id is not None else ""
         return Happening(
             entry.at,
             "person",
             "queued",
             f"{entry.what.replace('_', ' ').capitalize()}: {outcome}",
-            f"By {entry.who}",
+            f"By {entry.who}{named}",
         )
     more = [
         entry.outcome.replace("_", " "),

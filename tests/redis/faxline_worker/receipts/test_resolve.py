@@ -183,6 +183,9 @@ def test_a_receipt_that_is_kept_for_another_job_settles_none(scene: Doubts, orde
     scene.doubt("b")
     assert order("b", "accepted", "71") == "taken"
     assert scene.state("b") == "in_doubt"
+    ((_, audited),) = scene.client.xrevrange(scene.keys.audit, count=1)
+    told = [audited[name] for name in (b"outcome", b"about", b"jobId")]
+    assert told == [b"refused", b"other_fax", b"71"]
 
 
 @pytest.mark.parametrize("outcome", ["delivered", "failed"])

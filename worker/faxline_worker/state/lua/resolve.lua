@@ -15,8 +15,9 @@ local order = take_order(ARGV[1])
 if not order then return cjson.encode({ result = 'gone' }) end
 local applied, failed, why
 local function done(result, ...)
-  audit(options, ARGV[5], 'resolve ' .. how, { user = order.user, job = id, outcome = result,
-    jobId = job_id, about = why })
+  local taken = result == 'taken' -- for a reader of the audit it would say that iFax took the fax
+  audit(options, ARGV[5], 'resolve ' .. how, { user = order.user, job = id, outcome = taken and 'refused' or result,
+    jobId = job_id, about = taken and 'other_fax' or why })
   return cjson.encode({ result = answer(ARGV[1], result, ...), receipt = applied, failed = failed })
 end
 local function refuse(reason)
