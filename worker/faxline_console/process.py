@@ -18,6 +18,7 @@ from faxline_console.access.guard import Guard, Page
 from faxline_console.access.sessions import Lifetimes
 from faxline_console.access.store import ConsoleStore
 from faxline_console.acting.left_alone import LeftAlone
+from faxline_console.acting.sent_lately import SentLately
 from faxline_console.app import make_app
 from faxline_console.archive.ended import Ended
 from faxline_console.asking.kept_lines import KeptLines
@@ -104,8 +105,10 @@ def make_pages(
     archive = Ended.archive(settings)
     finder, kept = Finder(lines, archive), KeptLines(store.engine, settings.keyring)
     uploads = Uploads(store.engine, settings.keyring)
+    lately = SentLately(store.engine, settings.keyring)
     parts = [
-        *(page(lines, renderer) for page in (AccountPages, SendPages)),
+        AccountPages(lines, renderer),
+        SendPages(lines, renderer, lately),
         SystemPages(lines, renderer, archive, counts),
         AuditPages(lines, renderer, archive),
         FaxesPages(lines, renderer, finder, kept, counts),
@@ -118,7 +121,8 @@ def make_pages(
         MailingPages(lines, renderer, mailings, archive, counts),
     ]
     pages = [page for part in parts for page in part.pages()]
-    return Parts(renderer, lines, pages, counts, looks, [store.purge, kept.purge, uploads.drop_old])
+    purges = [store.purge, kept.purge, uploads.drop_old, lately.purge]
+    return Parts(renderer, lines, pages, counts, looks, purges)
 
 
 def console() -> None:

@@ -210,5 +210,5 @@ def test_nothing_is_pushed_that_the_audit_cannot_note(
         raise QueueUnavailable("away")
 
     monkeypatch.setattr(ConsoleLine, "note", fails)
-    assert admin.act("/send", [LETTER], to="+12025550147", **SEND).status_code == 503
+    assert admin.act("/send", [LETTER], to="+12025550191", **SEND).status_code == 503
     assert not redis_client.exists(KEYS.intake)

@@ -99,6 +99,43 @@ def test_a_form_whose_push_was_not_answered_comes_back_filled_and_sent_again_goe
     assert {one["id"] for one in pushed(redis_client)} == {entry["id"]}
 
 
+def test_the_same_document_to_the_same_number_on_a_fresh_form_goes_only_once_that_was_confirmed(
+    console: Console, redis_client: redis.Redis, letter: Any
+) -> None:
+    clerk = console.person("clerk")
+    fields = FIELDS | {"to": "+12025550147\n+12025550148"}
+    clerk.act("/send", letter, **FIELDS, id=hidden_id(clerk.get("/send").text))
+    (first,) = pushed(redis_client)
+    checked = clerk.act("/send", letter, **fields | {"how": "check"})
+    for answer in (checked, clerk.act("/send", letter, **fields, id="fresh")):
+        text = shown(answer)
+        assert "You sent the same document to ••• ••• 0147 at " in text
+        assert f'<a href="/faxes/north/{first["id"]}">' in answer.text
+        assert "0148 at" not in text
+        assert "Choose the file again" in text
+    assert answer.status_code == 400
+    assert len(pushed(redis_client)) == 1
+    again = answer.text.partition('name="again" value="')[2].partition('"')[0]
+    refused = clerk.act("/send", letter, **fields, id=hidden_id(answer.text), again="another")
+    assert refused.status_code == 400
+    done = clerk.act("/send", letter, **fields, id=hidden_id(answer.text), again=again)
+    assert done.status_code == 303
+    assert len(pushed(redis_client)) == 2  # an entry with both numbers
+
+
+def test_another_number_document_account_or_person_is_not_the_same_fax(
+    console: Console, redis_client: redis.Redis, letter: Any
+) -> None:
+    other = [("files", ("letter.txt", b"Dear colleague"))]
+    console.person("clerk").act("/send", letter, **FIELDS)
+    console.person("clerk").act("/send", letter, **FIELDS | {"to": "+12025550148"})
+    console.person("clerk").act("/send", letter, **FIELDS | {"account": "south"})
+    console.person("clerk").act("/send", other, **FIELDS)
+    console.person("radiologist").act("/send", letter, **FIELDS)
+    assert (len(pushed(redis_client)), redis_client.xlen(RedisKeys("south").intake)) == (4, 1)
+    assert console.person("clerk").act("/send", letter, **FIELDS).status_code == 400
+
+
 @pytest.mark.parametrize("how", ["send", "check"])
 def test_the_form_keeps_what_was_typed_while_redis_is_away(
     console: Console, letter: Any, monkeypatch: pytest.MonkeyPatch, how: str
@@ -121,8 +158,9 @@ def test_a_changed_form_or_another_persons_is_another_fax_whatever_id_it_has(
     console: Console, redis_client: redis.Redis, letter: Any, changes: dict[str, str]
 ) -> None:
     console.person("clerk").act("/send", letter, **FIELDS, id="billing.7")
+    (first,) = pushed(redis_client)
     person = console.person("clerk" if changes else "operator")
-    answer = person.act("/send", letter, **{**FIELDS, **changes}, id="billing.7")
+    answer = person.act("/send", letter, **{**FIELDS, **changes}, id="billing.7", again=first["id"])
     ids = [entry["id"] for entry in pushed(redis_client)]
     assert answer.status_code == 303
     assert answer.headers["location"].rpartition("/")[2].partition("?")[0] not in {"billing.7", ids[0]}
@@ -260,7 +298,7 @@ def test_a_text_file_can_be_chosen_and_goes(console: Console, redis_client: redi
 def test_the_name_for_the_lists_is_metadata_and_the_covers_subject_is_not(
     console: Console, redis_client: redis.Redis, letter: Any
 ) -> None:
-    for name, listed in (("clerk", ""), ("clerk", " Case 7 "), ("radiologist", "Case 8")):
+    for name, listed in (("clerk", ""), ("operator", " Case 7 "), ("radiologist", "Case 8")):
         console.person(name).act("/send", letter, **FIELDS, subject="Secret", listed=listed)
     assert [entry.get("metadata") or {} for entry in pushed(redis_client)] == [
         {},

@@ -9,11 +9,13 @@ import pytest
 from sqlalchemy import Table, func, select
 from sqlalchemy.exc import OperationalError
 
+from faxline.contract.sealing.keyring import Keyring, new_key
 from faxline_archive.database import open_database
 from faxline_console.access.links import LASTS, Links
 from faxline_console.access.people import Person, Role
 from faxline_console.access.sessions import Lifetimes, Session
 from faxline_console.access.store import ConsoleStore
+from faxline_console.acting.sent_lately import AT_ONCE, HOUR, KEPT, SentLately, sent_lately
 from faxline_console.asking.kept_lines import LONGEST, KeptLines, searches
 from faxline_console.mailings.rows import Draft
 from faxline_console.mailings.uploads import Uploads, upload_files, uploads
@@ -76,6 +78,25 @@ def test_a_line_and_a_link_are_erased_when_they_count_no_more(kept: Kept) -> Non
     kept.lines.purge()
     kept.store.purge()
     assert kept.count(searches, links) == [0, 0]
+
+
+def test_what_was_sent_is_known_for_a_day_and_by_no_number(kept: Kept) -> None:
+    keyring = Keyring.read(new_key("k1"))
+    for keys in (None, keyring):
+        lately = SentLately(kept.engine, keys, lambda: kept.at)
+        marks = lately.marks("north", "ada", [(f"+1202555{n:04}", ["d"]) for n in range(AT_ONCE + 1)])
+        assert len({*marks}) == AT_ONCE + 1
+        lately.note("north", [(mark, f"{place}") for place, mark in enumerate(marks)], "june")
+        assert {sent.job for sent in lately.find(marks).values()} == {f"{n}" for n in range(AT_ONCE + 1)}
+        assert lately.find(marks[:1], but=["0"]) == {}
+    assert SentLately(kept.engine, None).marks("north", "ada", [("+12025550000", ["d"])]) != lately.marks(
+        "north", "ada", [("+12025550000", ["d"])]
+    )
+    kept.at += HOUR + 1
+    assert (len(lately.find(marks, HOUR)), len(lately.find(marks))) == (0, AT_ONCE + 1)
+    kept.at += KEPT - HOUR
+    lately.purge()
+    assert kept.count(sent_lately) == [0]
 
 
 def test_while_another_writes_a_session_is_known_and_a_line_is_read(kept: Kept) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from hashlib import sha256
 from uuid import uuid4
 
 from starlette.concurrency import run_in_threadpool
@@ -24,6 +25,7 @@ from faxline_console.acting.send_form import (
     files_of,
     id_of,
 )
+from faxline_console.acting.sent_lately import HOUR, Sent, SentLately
 from faxline_console.live.lines import Lines
 from faxline_console.rendering import Renderer
 from faxline_console.showing.countries import COUNTRIES
@@ -39,10 +41,12 @@ class SendPages:
     Args:
         lines: to the accounts.
         renderer: of pages.
+        lately: what was pushed here.
     """
 
-    def __init__(self, lines: Lines, renderer: Renderer) -> None:
+    def __init__(self, lines: Lines, renderer: Renderer, lately: SentLately) -> None:
         self._lines = lines
+        self._lately = lately
         self._render = renderer
 
     def pages(self) -> list[Page]:
@@ -78,16 +82,21 @@ class SendPages:
         if not problems:
             problems = await run_in_threadpool(check, fax, typed["account"])
         had = [name for name, _ in fax["files"]]
-        if problems or form.get("how") != "send":
-            count = len(fax["to"]) if isinstance(fax["to"], list) else 1
-            said = f"To {plural(count, 'number')}, {plural(len(fax['files']), 'file')}."
-            return await self._page(request, typed, problems, checked=said, had=had)
-        line, sent = self._lines.of(typed["account"]), fax["to"]
-        names = (
-            [fax["id"]]
-            if isinstance(sent, str)
-            else [f"{fax['id']}.{place + 1}" for place in range(len(sent))]
-        )
+        numbers = [fax["to"]] if isinstance(fax["to"], str) else fax["to"]
+        names = [fax["id"]]
+        if len(numbers) != 1:
+            names = [f"{fax['id']}.{place + 1}" for place in range(len(numbers))]
+        digests = [sha256(content).hexdigest() for _, content in fax["files"]]
+        marks = self._lately.marks(typed["account"], person.name, [(number, digests) for number in numbers])
+        same = {} if problems else await run_in_threadpool(self._lately.find, marks, HOUR, names)
+        twice = [(number, same[mark]) for number, mark in zip(numbers, marks, strict=True) if mark in same]
+        unseen = {sent.job for _, sent in twice} - {*str(form.get("again", "")).split()}
+        if problems or unseen or form.get("how") != "send":
+            said = f"To {plural(len(numbers), 'number')}, {plural(len(had), 'file')}."
+            said = "" if form.get("how") == "send" else said
+            return await self._page(request, typed, problems, checked=said, had=had, twice=twice)
+        line = self._lines.of(typed["account"])
+        await run_in_threadpool(self._lately.note, line.account, zip(marks, names, strict=True))
         try:
             await line.note("send", by=person.name, jobs=names)
             job = await line.send(**fax)
@@ -105,6 +114,7 @@ class SendPages:
         checked: str = "",
         had: Sequence[str] = (),
         lost: str = "",
+        twice: Sequence[tuple[str, Sent]] = (),
     ) -> Response:
         person, times = person_of(request), self._render.times(request)
         names = self._lines.sending_of(person)
@@ -128,6 +138,8 @@ class SendPages:
             "most_numbers": MOST_NUMBERS,
             "outlook": expected,
             "lost": lost,
+            "twice": twice,
+            "again": " ".join(sent.job for _, sent in twice),
         }
-        status = 400 if problems else 503 if lost else 200
+        status = 503 if lost else 400 if problems or (twice and not checked) else 200
         return self._render.page(request, "send.html", values, status=status)
