@@ -2,7 +2,6 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
 
 from sqlalchemy import Connection, and_, or_, select, update
 
@@ -13,17 +12,18 @@ FaxKey = tuple[str, str, int]
 """Account, job and reuse."""
 
 
-def stored_members(connection: Connection, keys: Iterable[FaxKey]) -> Mapping[FaxKey, list[dict[str, Any]]]:
-    """The stored rows of faxes, by fax.
+def stored_members(connection: Connection, keys: Iterable[FaxKey]) -> Mapping[FaxKey, list[dict[str, str]]]:
+    """The stored members of faxes, by fax: key and value of each.
 
     Raises:
         sqlalchemy.exc.DBAPIError: the database is away or refuses.
     """
-    found: defaultdict[FaxKey, list[dict[str, Any]]] = defaultdict(list)
+    found: defaultdict[FaxKey, list[dict[str, str]]] = defaultdict(list)
+    asked = select(*(fax_metadata.c[name] for name in ("job", "reuse", "key", "value")))
     for account, jobs in _jobs(keys):
         here = fax_metadata.c.account == account, fax_metadata.c.job.in_(jobs)
-        for row in connection.execute(select(fax_metadata).where(*here)).mappings():
-            found[account, row["job"], row["reuse"]].append(dict(row))
+        for job, reuse, key, value in connection.execute(asked.where(*here)):
+            found[account, job, reuse].append({"key": key, "value": value})
     return found
 
 
