@@ -144,6 +144,23 @@ def test_a_wrong_answer_to_a_doubt_that_was_settled_meanwhile_is_told_how_it_was
     assert redis_client.xlen(RedisKeys("north").orders) == 0
 
 
+def test_a_fax_of_which_no_page_arrived_is_not_said_to_have_arrived_in_part(
+    console: Console, redis_client: redis.Redis
+) -> None:
+    step = {"event": "fax.delivered", "at": AT, "state": "delivered", "attempt": 1, "partial": True}
+    told: Any = {"pages": 1, "transferred": 0, "partial": 1, "n": 1, "h:1": json.dumps(step)}
+    record(redis_client, "north", "none.1", "delivered", **told)
+    event(redis_client, "north", "none.1", "fax.delivered", partial=True)
+    operator = console.person("operator")
+    text = shown(operator.get("/attention"))
+    assert "No page of it arrived" in text
+    assert "0 of 1 page arrived. iFax reports it as delivered all the same." in text
+    assert "a part of it" not in text
+    page = operator.get("/faxes/north/none.1").text.partition("What happened")[2].partition("</section>")[0]
+    assert "<b>Partly delivered</b>" in page
+    assert 'data-s="delivered"' not in page
+
+
 def test_a_fax_that_ended_without_certainty_follows_and_is_not_counted(
     console: Console, redis_client: redis.Redis
 ) -> None:

@@ -65,6 +65,12 @@ def test_an_upload_pushes_nothing_before_its_preview_was_seen(
     assert "The upload is gone" in shown(again)
 
 
+def test_a_file_that_is_not_in_utf8_is_named_as_it_is_called(console: Console) -> None:
+    files = [("csv", ("latin.csv", "to\nStraße".encode("latin-1"))), ("files", ("letter.gif", GIF))]
+    answer = console.person("clerk").act("/mailings/new", files, account="north", region="")
+    assert "latin.csv is not in UTF-8" in shown(answer)
+
+
 def test_every_bad_row_is_told_by_its_line_and_left_out_only_when_asked(
     console: Console, redis_client: redis.Redis
 ) -> None:

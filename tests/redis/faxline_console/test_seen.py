@@ -215,6 +215,8 @@ def test_a_copy_goes_to_another_number_once_its_plan_showed_how_that_is_dialled(
         page = clerk.act(path, to=wrong, reason="moved")
         assert (page.status_code, "Nothing was sent." in shown(page)) == (400, True)
         assert "<script>alert" not in page.text
+    page = clerk.act(path, to="030 123456", reason="moved")  # the page has no field for a country
+    assert ("country code is missing" in shown(page), "name the country" in shown(page)) == (True, False)
     plan = clerk.act(path, to="+1 (202) 555-0147", reason="moved")
     assert "Send a copy to +12025550147?" in shown(plan)
     assert "goes to +12025550147 , United States, 3 pages" in shown(plan)

@@ -19,6 +19,7 @@ from faxline_archive.privacy import Privacy
 from faxline_archive.progress import Read
 from faxline_archive.schema import AUDIT
 from faxline_archive.writer import write
+from faxline_console.access.people import Person, Role
 from faxline_console.live.line import ConsoleLine
 from faxline_console.pages.system import tells_of, verdict
 from faxline_console.telling import audited
@@ -51,6 +52,16 @@ def note(client: redis.Redis, number: int, account: str = "north", **fields: str
 )
 def test_the_system_says_in_a_sentence_whether_all_is_well(fail: int, warn: int, said: str) -> None:
     assert verdict(fail, warn) == said
+
+
+def test_somebody_with_a_department_is_told_that_whole_accounts_are_not_shown_and_no_untruth_of_the_role(
+    own_console: Console,
+) -> None:
+    own_console.store.add_user(Person("rosa", Role.ADMIN, department=("department", "radiology")))
+    answer = own_console.person("rosa").get("/system")
+    assert answer.status_code == 403
+    assert "This page shows whole accounts, and you see the faxes of one department." in shown(answer)
+    assert "not part of the role viewer" in shown(own_console.person("viewer").get("/system"))
 
 
 def test_the_newest_orders_are_shown_by_pages_and_calls_are_not_among_them(

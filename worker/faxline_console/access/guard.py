@@ -18,7 +18,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from faxline_console.access.people import Right
+from faxline_console.access.people import Person, Right
 from faxline_console.access.sessions import Session
 from faxline_console.access.store import ConsoleStore
 from faxline_console.spending import begin
@@ -97,7 +97,7 @@ class Guard:
             if session is None:
                 return self._to_sign_in(request)
             if page.right is not None and not session.person.may(page.right):
-                raise HTTPException(403, f"This page is not part of the role {session.person.role}.")
+                raise HTTPException(403, why_not(session.person, page.right))
             request.state.session = session
             begin()
             if self._prepare is not None:
@@ -219,6 +219,13 @@ def host_in(address: str) -> str | None:
 def address_of(request: Request) -> str:
     """The address of the connection."""
     return request.client.host if request.client else ""
+
+
+def why_not(person: Person, right: Right) -> str:
+    """Why a person may not see a page that takes a right."""
+    if right in person.role.rights:
+        return "This page shows whole accounts, and you see the faxes of one department."
+    return f"This page is not part of the role {person.role}."
 
 
 def person_of(request: Request) -> Any:

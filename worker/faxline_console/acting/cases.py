@@ -203,8 +203,10 @@ def _uncertain(job: Job) -> Case:
     at = job.updated_at or datetime.now(UTC)
     if job.partial:
         arrived = f"{job.transferred} of {plural(job.pages or 0, 'page')} arrived."
-        text = f"{arrived} The receiver has an incomplete fax."
-        return Case("partial", job.account, at, "Only a part of it arrived", text, job=job)
+        title, text = "Only a part of it arrived", f"{arrived} The receiver has an incomplete fax."
+        if not job.transferred:
+            title, text = "No page of it arrived", f"{arrived} iFax reports it as delivered all the same."
+        return Case("partial", job.account, at, title, text, job=job)
     known = f" (jobId {job.job_id})" if job.job_id is not None else ""
     text = (
         f"iFax took it{known} and sent no receipt in time. A late one still changes this. Look at iFax "

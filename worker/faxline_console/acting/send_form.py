@@ -140,9 +140,10 @@ def _numbers(text: str, region: str | None, problems: dict[str, str]) -> list[st
     return numbers
 
 
-def for_people(error: EntryRejected) -> str:
-    """What is wrong, without the options of programs."""
-    return error.message.partition(' (region="')[0]
+def for_people(error: EntryRejected, *, by_country: bool = True) -> str:
+    """What is wrong, without the options of programs, and of a form without a country without that advice."""
+    said = error.message.partition(' (region="')[0]
+    return said if by_country else said.partition("; or name the country")[0]
 
 
 def check(fax: Mapping[str, Any], account: str) -> dict[str, str]:

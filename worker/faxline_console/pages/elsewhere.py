@@ -53,7 +53,7 @@ class ElsewherePages:
         try:
             number = normalize_number(str(form.get("to", "")).strip()[:100])
         except EntryRejected as error:
-            return await self._plan(request, job, wrong=f"The number: {for_people(error)}.")
+            return await self._plan(request, job, wrong=f"The number: {for_people(error, by_country=False)}.")
         if form.get("confirmed") != number:
             return await self._plan(request, job, number=number)
         following = (await resends_of(line, [job], person_of(request)))[job.id].next

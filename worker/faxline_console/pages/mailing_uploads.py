@@ -107,7 +107,9 @@ class MailingUploadPages:
             looked = await run_in_threadpool(look_at, draft)
         except ValueError as error:
             said = str(error) if isinstance(error, MailingInvalid) else "Name the country by two letters."
-            return self._upload(request, typed, said[:1].upper() + said[1:])
+            return self._upload(
+                request, typed, said if said.startswith(draft.file) else said[:1].upper() + said[1:]
+            )
         try:
             name = await run_in_threadpool(self._uploads.keep, request.state.session.token, draft)
         except UploadsFullError:

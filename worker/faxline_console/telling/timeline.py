@@ -10,7 +10,7 @@ from faxline.operating.audit import AuditEntry
 from faxline.reading.account_state import OPERATOR
 from faxline.reading.job import Job
 from faxline.reading.job_parts import Transition
-from faxline_console.showing.words import EVENTS, reason_words
+from faxline_console.showing.words import EVENTS, STATES, reason_words
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +65,8 @@ def ordered_by(step: Transition, orders: Sequence[AuditEntry]) -> str:
 def _transition(step: Transition, orders: Sequence[AuditEntry]) -> Happening:
     icon, colour, what = EVENTS.get(step.event, ("skip", "queued", step.event))
     data = step.data
+    if step.event == "fax.delivered" and data.get("partial"):
+        icon, colour, what = "partial", "partial", STATES["partial"][1]
     if outcome := data.get("outcome"):
         after = step.state in {JobState.FAILED, JobState.CANCELED}
         what = f"iFax {outcome} it all the same" if after else f"{what}: {outcome}"
