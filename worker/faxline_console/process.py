@@ -117,7 +117,7 @@ def make_pages(
         UsagePages(lines, renderer, archive),
         AttentionPages(lines, renderer, counts, LeftAlone(store.engine)),
         LivePages(looks, store),
-        MailingUploadPages(lines, renderer, mailings, uploads),  # before the address of any mailing
+        MailingUploadPages(lines, renderer, mailings, uploads, lately),  # before the address of any mailing
         MailingPages(lines, renderer, mailings, archive, counts),
     ]
     pages = [page for part in parts for page in part.pages()]

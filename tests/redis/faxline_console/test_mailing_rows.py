@@ -43,6 +43,33 @@ def test_a_file_with_too_many_rows_is_not_read_to_its_end(
     assert len(read) == 10_000
 
 
+def test_a_mended_file_is_told_to_send_again_what_went_with_the_first_one(
+    own_console: Console, redis_client: redis.Redis
+) -> None:
+    person = own_console.person("clerk")
+    first = upload(person, f"{ROWS}none,Reminder\n")
+    assert "go again" not in shown(first)
+    person.act("/mailings/push", draft=draft_of(first), name="june", bad="leave")
+    mended = f"{ROWS}+12025550149,Reminder\n"
+    again = upload(person, mended)
+    text = shown(again)
+    assert "2 of these rows went to the same numbers with the same documents in june , pushed " in text
+    assert "They go again. " in text
+    assert 'href="/mailings/north/june"' in again.text
+    colleague = upload(own_console.person("operator"), "to\n+12025550147\n")
+    assert "1 of these rows went" in shown(colleague)
+    for other in (
+        upload(own_console.person("radiologist"), mended),
+        upload(person, mended, account="south"),
+        upload(person, "to\n+12025550149\n"),
+        person.act("/mailings/new", [("csv", ("rows.csv", mended.encode()))], account="north", region=""),
+    ):
+        assert "go again" not in shown(other)
+    named = person.act("/mailings/push", draft=draft_of(again), name="june")
+    assert named.status_code == 400
+    assert len(pushed(redis_client)) == 2
+
+
 def test_a_repeated_number_is_told_with_what_can_be_done_here(own_console: Console) -> None:
     page = shown(upload(own_console.person("clerk"), "to\n+12025550147\n+12025550147\n"))
     assert "each row is sent; to send to a number once, take its other rows out of the file." in page

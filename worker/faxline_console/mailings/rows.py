@@ -50,6 +50,11 @@ class Draft:
     region: str
     department: tuple[str, str] | None
 
+    @property
+    def digests(self) -> dict[str, str]:
+        """The SHA-256 of each document by its name."""
+        return {name: sha256(content).hexdigest() for name, content in self.files.items()}
+
     def digest(self, priority: str) -> str:
         """The SHA-256 of all that its faxes are made of."""
         files = [part for name in sorted(self.files) for part in (name.encode(), self.files[name])]

@@ -17,9 +17,11 @@ from faxline.contract.phone_numbers import check_region, country_code
 from faxline_console.access.guard import Page, person_of
 from faxline_console.access.people import Right
 from faxline_console.acting.send_form import ENDINGS, files_of, plain_name, why_no_documents
+from faxline_console.acting.sent_lately import SentLately
 from faxline_console.live.line import ConsoleLine
 from faxline_console.live.lines import Lines
 from faxline_console.mailings.rows import MOST_ROWS, Draft, Looked, MailingInvalid, look_at
+from faxline_console.mailings.sent_before import note_rows, sent_before
 from faxline_console.mailings.store import MailingStore, Reserved, is_numbered
 from faxline_console.mailings.uploads import Uploads, UploadsFullError
 from faxline_console.rendering import Renderer
@@ -60,9 +62,18 @@ class MailingUploadPages:
         renderer: of pages.
         store: the list of mailings.
         uploads: keeps uploads until they are pushed.
+        lately: what was pushed here.
     """
 
-    def __init__(self, lines: Lines, renderer: Renderer, store: MailingStore, uploads: Uploads) -> None:
+    def __init__(
+        self,
+        lines: Lines,
+        renderer: Renderer,
+        store: MailingStore,
+        uploads: Uploads,
+        lately: SentLately,
+    ) -> None:
+        self._lately = lately
         self._lines = lines
         self._render = renderer
         self._store = store
@@ -139,6 +150,7 @@ class MailingUploadPages:
             wrong_name = await self._reserve(request, draft, looked, line, priority)
         wrong = wrong_name or wrong
         if not wrong:
+            await run_in_threadpool(note_rows, self._lately, draft, looked)
             about = f"{looked.name}: {plural(len(looked.faxes), 'fax', 'faxes')}"
             try:
                 await line.note("mailing", by=person.name, about=about)
@@ -205,6 +217,7 @@ class MailingUploadPages:
         wrong_name: str = "",
     ) -> Response:
         state, person = await self._lines.of(draft.account).account_state(), person_of(request)
+        before = await run_in_threadpool(sent_before, self._lately, draft, looked)
         when = starts(
             *(state, len(looked.faxes), self._render.times(request)), alone=person.department is not None
         )
@@ -216,6 +229,7 @@ class MailingUploadPages:
             "looked": looked,
             "lines_shown": LINES,
             "bad": [(line, why, looked.rows[line]) for line, why in list(looked.bad.items())[:SHOWN]],
+            "before": before,
             "completed": [
                 (line, f"+{country_code(number)}", number[-4:], country)
                 for line, number, country in looked.completed[:SHOWN]
