@@ -18,7 +18,6 @@ from faxline_console.access.guard import Guard, Page
 from faxline_console.access.sessions import Lifetimes
 from faxline_console.access.store import ConsoleStore
 from faxline_console.acting.left_alone import LeftAlone
-from faxline_console.acting.sent_lately import SentLately
 from faxline_console.app import make_app
 from faxline_console.archive.ended import Ended
 from faxline_console.asking.kept_lines import KeptLines
@@ -26,6 +25,7 @@ from faxline_console.finding.finder import Finder
 from faxline_console.live.counts import Counts
 from faxline_console.live.lines import Lines
 from faxline_console.live.watch import Live
+from faxline_console.mailings.sent_lately import SentLately
 from faxline_console.mailings.store import MailingStore
 from faxline_console.mailings.uploads import Uploads
 from faxline_console.metrics import ConsoleMetrics, Counted, count_sessions

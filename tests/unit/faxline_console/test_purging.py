@@ -15,9 +15,9 @@ from faxline_console.access.links import LASTS, Links
 from faxline_console.access.people import Person, Role
 from faxline_console.access.sessions import Lifetimes, Session
 from faxline_console.access.store import ConsoleStore
-from faxline_console.acting.sent_lately import AT_ONCE, HOUR, KEPT, SentLately, sent_lately
 from faxline_console.asking.kept_lines import LONGEST, KeptLines, searches
 from faxline_console.mailings.rows import Draft
+from faxline_console.mailings.sent_lately import AT_ONCE, HOUR, KEPT, SentLately, sent_lately
 from faxline_console.mailings.uploads import Uploads, upload_files, uploads
 from faxline_console.purging import purge_often
 from faxline_console.tables import links, sessions

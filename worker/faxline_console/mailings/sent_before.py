@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from faxline_console.acting.sent_lately import SentLately
 from faxline_console.mailings.rows import Draft, Looked
+from faxline_console.mailings.sent_lately import SentLately
 
 
 def note_rows(lately: SentLately, draft: Draft, looked: Looked) -> None:

@@ -17,11 +17,11 @@ from faxline.contract.phone_numbers import check_region, country_code
 from faxline_console.access.guard import Page, person_of
 from faxline_console.access.people import Right
 from faxline_console.acting.send_form import ENDINGS, files_of, plain_name, why_no_documents
-from faxline_console.acting.sent_lately import SentLately
 from faxline_console.live.line import ConsoleLine
 from faxline_console.live.lines import Lines
 from faxline_console.mailings.rows import MOST_ROWS, Draft, Looked, MailingInvalid, look_at
 from faxline_console.mailings.sent_before import note_rows, sent_before
+from faxline_console.mailings.sent_lately import SentLately
 from faxline_console.mailings.store import MailingStore, Reserved, is_numbered
 from faxline_console.mailings.uploads import Uploads, UploadsFullError
 from faxline_console.rendering import Renderer

@@ -25,8 +25,8 @@ from faxline_console.acting.send_form import (
     files_of,
     id_of,
 )
-from faxline_console.acting.sent_lately import HOUR, Sent, SentLately
 from faxline_console.live.lines import Lines
+from faxline_console.mailings.sent_lately import HOUR, Sent, SentLately
 from faxline_console.rendering import Renderer
 from faxline_console.showing.countries import COUNTRIES
 from faxline_console.showing.formats import plural
