@@ -1,6 +1,6 @@
 """`accounts`: limits, backlog and state; `pause`, `probe` and `resume`."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Annotated, Any
 
@@ -9,6 +9,7 @@ import typer
 from faxline.cli.account_table import notes_of, row_of, status_of
 from faxline.cli.app import (
     ACCOUNT,
+    AWAY,
     ENDED_OTHERWISE,
     ORDER_TIMEOUT,
     By,
@@ -22,10 +23,10 @@ from faxline.cli.app import (
 )
 from faxline.cli.output import complain, write, write_json, write_table
 from faxline.cli.presence import counted, processes_of
-from faxline.contract.errors import PauseChanged, StateRolledBack
+from faxline.contract.errors import NotAllowed, PauseChanged, QueueUnavailable, StateRolledBack
 from faxline.contract.wording import plural
 from faxline.reading.account_state import OPERATOR, ROLLED_BACK, AccountState
-from faxline.reading.processes import at_work
+from faxline.reading.processes import Process, at_work
 
 accounts = typer.Typer(rich_markup_mode=None)
 app.add_typer(
@@ -52,11 +53,13 @@ def show_all(ctx: typer.Context, as_json: Json = False) -> None:
     if ctx.invoked_subcommand is not None:
         return
     chosen: Any = ctx.obj
-    with faxline_of(ctx) as line:
-        known = set(line.accounts())
+    away: list[str] = []
+    known = set[str]()
+    with faxline_of(ctx) as line, _away(away, "which accounts there are is not known"):
+        known.update(line.accounts())
     if chosen.account:
         known.add(chosen.account)
-    _show(ctx, sorted(known) or [ACCOUNT], as_json=as_json)
+    _show(ctx, sorted(known) or [ACCOUNT], away, as_json=as_json)
 
 
 @accounts.command(epilog=examples("faxline accounts show acme", "faxline accounts show acme globex --json"))
@@ -66,7 +69,7 @@ def show(
     as_json: Json = False,
 ) -> None:
     """Show only these accounts."""
-    _show(ctx, names, as_json=as_json)
+    _show(ctx, names, [], as_json=as_json)
 
 
 @accounts.command(epilog=examples("faxline accounts pause acme", "faxline accounts pause acme --yes --json"))
@@ -165,13 +168,34 @@ def _report(state: AccountState, *, as_json: bool, wanted: bool) -> None:
     write(f"account {state.name} is {is_so}, {plural(state.jobs['queued'], 'job')} queued{after}")
 
 
-def _show(ctx: typer.Context, names: Iterable[str], *, as_json: bool) -> None:
+def _show(ctx: typer.Context, names: Iterable[str], away: list[str], *, as_json: bool) -> None:
+    """Show what answers, and say what does not: of a cluster, one node may be away and the others not."""
     states: list[AccountState] = []
-    with faxline_of(ctx) as line:
-        processes = processes_of(line)
     for name in dict.fromkeys(names):
-        with faxline_of(ctx, name) as line:
+        with faxline_of(ctx, name) as line, _away(away, f"account {name}"):
             states.append(line.account_state())
+    if states or not away:
+        with faxline_of(ctx) as line:
+            processes = processes_of(line)
+        _write(states, processes, as_json=as_json)
+    for text in away:
+        complain(text)
+    if away:
+        raise typer.Exit(AWAY)
+
+
+@contextmanager
+def _away(away: list[str], what: str) -> Iterator[None]:
+    """Note what Redis does not answer, and go on."""
+    try:
+        yield
+    except NotAllowed:
+        raise
+    except QueueUnavailable as error:
+        away.append(f"{what}: {error}")
+
+
+def _write(states: Sequence[AccountState], processes: list[Process] | None, *, as_json: bool) -> None:
     if as_json:
         for state in states:
             counts = at_work(processes, state.name) if processes is not None else None

@@ -8,7 +8,14 @@ from datetime import UTC, datetime
 from faxline.cli.app import ACCOUNT
 from faxline.cli.output import complain
 from faxline.client.sync import FaxLine
-from faxline.contract.errors import FaxlineError, GroupNotFound, JobNotFound, NotAllowed, WaitTimeout
+from faxline.contract.errors import (
+    FaxlineError,
+    GroupNotFound,
+    JobNotFound,
+    NotAllowed,
+    QueueUnavailable,
+    WaitTimeout,
+)
 from faxline.contract.states import JobState
 from faxline.reading.job import Job
 from faxline.reading.presence import WHOLE, absent, missing
@@ -24,10 +31,16 @@ class JobLost(JobNotFound):
 
 
 def processes_of(line: FaxLine) -> list[Process] | None:
-    """The processes of the daemon; None if this Redis user may not read their heartbeats."""
+    """The processes of the daemon; None if this Redis user may not read their heartbeats.
+
+    None, too, if the node of a cluster that has them is away, which is said on stderr: others may live.
+    """
     try:
         return line.processes()
     except NotAllowed:
+        return None
+    except QueueUnavailable as error:
+        complain(f"who is at work is not known: {error}")
         return None
 
 

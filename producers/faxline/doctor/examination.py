@@ -19,9 +19,10 @@ from faxline.doctor.unread_events import unread_checks
 from faxline.reading import account_state as account
 from faxline.reading.account_reader import read_account_state
 from faxline.reading.account_state import AccountState
+from faxline.reading.draining import Drained
 from faxline.reading.shared_settings import describe_differences, find_differences
 from faxline.steps.commands import Command, Steps
-from faxline.steps.redis_errors import is_refusal
+from faxline.steps.redis_errors import is_refusal, trouble
 from faxline.steps.replicas import NOT_ASKED, Confirmation
 
 __all__ = ["Check", "Result", "examination"]
@@ -52,10 +53,11 @@ def examination(
         Check("faxline", Result.OK, version("faxline")),
         Check("redis", Result.OK, "it answers"),
         *(yield from (cluster_checks if in_cluster else server_checks)(confirmation=confirmation)),
-        *(yield from rights_checks(names[0])),
-        *(yield from process_checks(names)),
+        *(yield from _answered("rights", rights_checks(names[0]), in_cluster=in_cluster)),
+        *(yield from _answered("processes", process_checks(names), in_cluster=in_cluster)),
     ]
-    drained = yield from read_drained()
+    drained = dict[str, Drained]()
+    checks += yield from _answered("drained accounts", _note_drained(drained), in_cluster=in_cluster)
     clock_checked = False
     for name in names:
         keys = RedisKeys(name)
@@ -71,11 +73,29 @@ def examination(
             checks += yield from unread_checks(keys)
             checks.append((yield from keys_check(keys, state, seals if name == names[0] else None)))
         except Exception as error:
-            if not is_refusal(error):
+            if is_refusal(error):
+                text = "not allowed to read it: use the user `operator` of ops/redis/users.acl"
+                checks.append(Check(f"account {name}", Result.WARN, text))
+            elif in_cluster:
+                checks.append(Check(f"account {name}", Result.FAIL, trouble(error)))
+            else:
                 raise
-            text = "not allowed to read it: use the user `operator` of ops/redis/users.acl"
-            checks.append(Check(f"account {name}", Result.WARN, text))
     return checks
+
+
+def _answered(name: str, look: Steps[list[Check]], *, in_cluster: bool) -> Steps[list[Check]]:
+    """Checks, or of a cluster that the node is away that has what they look at: others may live."""
+    try:
+        return (yield from look)
+    except Exception as error:
+        if not in_cluster or is_refusal(error):
+            raise
+        return [Check(name, Result.FAIL, f"not looked at: {trouble(error)}")]
+
+
+def _note_drained(drained: dict[str, Drained]) -> Steps[list[Check]]:
+    drained.update((yield from read_drained()))
+    return []
 
 
 def _clock(state: AccountState) -> Check | None:

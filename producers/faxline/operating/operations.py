@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import Any
 
-from faxline.contract.check import Check
+from faxline.contract.check import Check, Result
 from faxline.contract.errors import (
     ContentLost,
     JobIdTaken,
@@ -26,7 +26,7 @@ from faxline.reading.job import Job
 from faxline.reading.lookup import find_job, read_record
 from faxline.reading.open_jobs import OPEN
 from faxline.steps.commands import Command, Context, Pipeline, Steps
-from faxline.steps.redis_errors import is_refusal
+from faxline.steps.redis_errors import is_refusal, trouble
 
 _REVEALED = 500
 """How many jobs one order reveals."""
@@ -153,15 +153,21 @@ def list_accounts() -> Steps[list[str]]:
 
 def run_checks(context: Context) -> Steps[list[Check]]:
     """Run the checks of the doctor that need Redis only."""
+    lacking = list[Check]()
     try:
         names = yield from list_accounts()
     except Exception as error:
         if not is_refusal(error):
-            raise
+            if not context.in_cluster:
+                raise
+            text = (
+                f"only {context.account} is looked at, which others there are is not known: {trouble(error)}"
+            )
+            lacking.append(Check("accounts", Result.FAIL, text))
         names = []
     accounts = [context.account, *sorted({*names} - {context.account})]
     checks = examination(context.seals, accounts, context.confirmation, in_cluster=context.in_cluster)
-    return (yield from checks)
+    return [*lacking, *(yield from checks)]
 
 
 def parse_state(state: str | None, limit: int) -> tuple[JobState, ...]:

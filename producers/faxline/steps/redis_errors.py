@@ -84,6 +84,7 @@ def with_id(name: str | None) -> str:
 
 def trouble(error: Exception, place: str = "") -> str:
     """Say in a few words what is wrong with Redis. Nothing of what was sent is quoted."""
+    place = getattr(error, "node", place)  # of a cluster, the node that was asked last
     where = f"Redis at {place}" if place else "Redis"
     if is_full(error):
         return f"{where} is full"

@@ -200,6 +200,7 @@ class Course:
         Raises:
             redis.RedisError: the same error, as the time is over or nothing helps.
         """
+        error.node = f"{there[0]}:{there[1]}"  # type: ignore[attr-defined]  # for whoever tells of it
         if isinstance(error, _FINAL):
             raise error
         self._ask = self._moved = None
