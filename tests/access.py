@@ -82,7 +82,15 @@ ATTEMPTS: Mapping[tuple[str, str], Attempt] = {
                 "/usage.csv",
                 "/audit.csv",
             ),
-            *("/system", "/audit", "/live", FAX, MAILING, f"{MAILING}/failures.csv"),
+            *(
+                "/system",
+                "/audit",
+                "/live",
+                FAX,
+                MAILING,
+                f"{MAILING}/failures.csv",
+                f"{MAILING}/left-out.csv",
+            ),
         )
     },
     ("POST", f"{FAX}/report.pdf"): form("old"),

@@ -101,7 +101,7 @@ def make_pages(
     settings, lines = live.settings, Lines(live)
     looks = Live(lines, followed=cluster_url(settings.redis_url) is None, read=read)
     counts, repeatable = Counts(lines), settings.retention.total_seconds() / 2
-    mailings = MailingStore(store.engine, repeatable=repeatable)
+    mailings = MailingStore(store.engine, repeatable=repeatable, keyring=settings.keyring)
     archive = Ended.archive(settings)
     finder, kept = Finder(lines, archive), KeptLines(store.engine, settings.keyring)
     uploads = Uploads(store.engine, settings.keyring)
@@ -121,7 +121,7 @@ def make_pages(
         MailingPages(lines, renderer, mailings, archive, counts),
     ]
     pages = [page for part in parts for page in part.pages()]
-    purges = [store.purge, kept.purge, uploads.drop_old, lately.purge]
+    purges = [store.purge, kept.purge, uploads.drop_old, lately.purge, mailings.purge]
     return Parts(renderer, lines, pages, counts, looks, purges)
 
 

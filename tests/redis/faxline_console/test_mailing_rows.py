@@ -1,5 +1,8 @@
 """The rows and documents of a mailing: what each row becomes, and what is wrong with the others."""
 
+import csv
+import io
+
 import pytest
 import redis
 
@@ -39,7 +42,7 @@ def test_a_file_with_too_many_rows_is_not_read_to_its_end(
     monkeypatch.setattr(recipients, "normalize_number", normalize)
     answer = upload(own_console.person("clerk"), "to\n" + "+12025550147\n" * 30_000)
     assert answer.status_code == 400
-    assert "Rows.csv, line 10002: only 10,000 rows are taken at once" in shown(answer)
+    assert "rows.csv, line 10002: only 10,000 rows are taken at once" in shown(answer)
     assert len(read) == 10_000
 
 
@@ -104,6 +107,26 @@ def test_the_preview_shows_the_countries_of_few_rows_before_those_of_many(
     files[0] = ("csv", ("rows.csv", rows.encode()))
     text = shown(clerk.act("/mailings/new", files, account="north", region="US"))
     assert "Country 5 +1 ••• 0117 Bahamas 2 +1 ••• 0100 United States" in text
+
+
+def test_the_page_of_a_mailing_offers_the_rows_that_were_left_out_to_who_pushed_it(
+    own_console: Console, redis_client: redis.Redis
+) -> None:
+    person, colleague = own_console.person("clerk"), own_console.person("operator")
+    rows = "to;subject\nsee file;Ms Byrne\n+12025550147;x\n"
+    for name, file in (("june", rows), ("july", ROWS)):
+        person.act("/mailings/push", draft=draft_of(upload(person, file)), name=name, bad="leave")
+    here = "/mailings/north/june/left-out.csv"
+    assert f'<a href="{here}">Download it (CSV)</a>' in person.get("/mailings/north/june").text
+    (row,) = csv.DictReader(io.StringIO(person.get(here).text.lstrip("\ufeff")))
+    assert (row["line"], row["row"]) == ("2", "see file;Ms Byrne")
+    assert "not one fax number" in row["problem"]
+    assert colleague.get("/mailings/north/june").status_code == 200
+    assert "left-out.csv" not in colleague.get("/mailings/north/june").text
+    assert colleague.get(here).status_code == 404
+    assert "left-out.csv" not in person.get("/mailings/north/july").text
+    assert person.get("/mailings/north/july/left-out.csv").status_code == 404
+    assert pushed(redis_client)
 
 
 @pytest.mark.parametrize("names", [("letter.pdf", "letter.pdf"), ("a/letter.pdf", "b\\letter.pdf")])

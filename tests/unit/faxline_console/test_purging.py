@@ -18,6 +18,7 @@ from faxline_console.access.store import ConsoleStore
 from faxline_console.asking.kept_lines import LONGEST, KeptLines, searches
 from faxline_console.mailings.rows import Draft
 from faxline_console.mailings.sent_lately import AT_ONCE, HOUR, KEPT, SentLately, sent_lately
+from faxline_console.mailings.store import ROWS_KEPT, MailingStore, Reserved, left_out
 from faxline_console.mailings.uploads import Uploads, upload_files, uploads
 from faxline_console.purging import purge_often
 from faxline_console.tables import links, sessions
@@ -97,6 +98,22 @@ def test_what_was_sent_is_known_for_a_day_and_by_no_number(kept: Kept) -> None:
     kept.at += KEPT - HOUR
     lately.purge()
     assert kept.count(sent_lately) == [0]
+
+
+def test_rows_that_were_left_out_are_kept_for_a_week_sealed_where_there_are_keys(kept: Kept) -> None:
+    store = MailingStore(kept.engine, lambda: kept.at, keyring=Keyring.read(new_key("k1")))
+    ada = Person("ada", Role.CLERK)
+    assert store.reserve(ada, Reserved("north", "june", "d", 1, 1, rows=[(2, "no number", "Ms Byrne")]))
+    june = store.find(ada, "north", "june")
+    assert june is not None
+    assert store.rows_left_out(ada, june) == [(2, "no number", "Ms Byrne")]
+    assert store.rows_left_out(Person("bob", Role.CLERK), june) == []
+    with kept.engine.begin() as database:
+        assert "Byrne" not in str(database.execute(select(left_out)).all())
+    assert MailingStore(kept.engine, lambda: kept.at).rows_left_out(ada, june) == []
+    kept.at += ROWS_KEPT + 1
+    store.purge()
+    assert (store.rows_left_out(ada, june), kept.count(left_out)) == ([], [0])
 
 
 def test_while_another_writes_a_session_is_known_and_a_line_is_read(kept: Kept) -> None:

@@ -1,5 +1,6 @@
 """The list of mailings that were pushed in the console."""
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -7,9 +8,12 @@ from re import escape, fullmatch
 from time import time
 from typing import Any
 
-from sqlalchemy import Column, Engine, Select, String, Table, Text, delete, insert, select
+from sqlalchemy import BigInteger, Column, Engine, Select, String, Table, Text, delete, insert, select
 from sqlalchemy.exc import IntegrityError
 
+from faxline.contract.errors import KeyMissing, SealBroken
+from faxline.contract.sealing.keyring import Keyring
+from faxline_archive.database import reading
 from faxline_console.access.people import Person
 from faxline_console.tables import mailings, metadata
 
@@ -45,6 +49,22 @@ named_ids = Table(
 """The ids that rows give their faxes, with spaces: by these it is known whose a rejected fax is."""
 
 
+left_out = Table(
+    "mailing_left_out",
+    metadata,
+    Column("account", String(64), primary_key=True),
+    Column("name", String(128), primary_key=True),
+    Column("at", BigInteger, nullable=False, index=True),
+    Column("rows", Text, nullable=False),
+)
+"""The bad rows that were left out, so that they alone are mended: JSON, sealed where there are keys."""
+ROWS_KEPT = 7 * 86400
+"""Seconds that these are kept."""
+PLACE = "console rows left out"
+Rows = Sequence[tuple[int, str, str]]
+"""Bad rows: the line, what is wrong, and the row as the file has it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Reserved:
     """A mailing that is about to be pushed.
@@ -54,6 +74,7 @@ class Reserved:
         digest: of what its faxes are made of.
         faxes, left_out: how many, and how many bad rows are left out.
         ids: those of faxes that have one of their own, and not `NAME.N`.
+        rows: the bad ones.
     """
 
     account: str
@@ -62,6 +83,7 @@ class Reserved:
     faxes: int
     left_out: int
     ids: Sequence[str] = ()
+    rows: Rows = field(default=(), repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,11 +123,18 @@ class MailingStore:
         now: the clock, in seconds since 1970.
         repeatable: seconds for which a push that was interrupted may be repeated. It is less than the ids of
             its faxes are kept, for what Redis has forgotten would be sent twice.
+        keyring: seals the rows that were left out; None without keys.
     """
 
     def __init__(
-        self, engine: Engine, now: Callable[[], float] = time, *, repeatable: float = REPEATABLE
+        self,
+        engine: Engine,
+        now: Callable[[], float] = time,
+        *,
+        repeatable: float = REPEATABLE,
+        keyring: Keyring | None = None,
     ) -> None:
+        self._keyring = keyring
         self._engine = engine
         self._now = now
         self._repeatable = repeatable
@@ -135,6 +164,10 @@ class MailingStore:
                 database.execute(insert(unfinished).values(place))
                 if mailing.ids:
                     database.execute(insert(named_ids).values(place | {"ids": " ".join(mailing.ids)}))
+                if mailing.rows:
+                    text = json.dumps(mailing.rows)
+                    text = self._keyring.seal(text, PLACE) if self._keyring else text
+                    database.execute(insert(left_out).values(place | {"at": row["at"], "rows": text}))
         except IntegrityError:  # it was begun before: the same may be pushed again
             return self._may_repeat(mailing)
         return True
@@ -175,6 +208,24 @@ class MailingStore:
             same = (named_ids.c.account == account) & (named_ids.c.name == name)
             ids = database.scalar(select(named_ids.c.ids).where(same)) or ""
         return None if row is None or not person.sees_account(account) else self._pushed(row, ids)
+
+    def rows_left_out(self, person: Person, pushed: Pushed) -> Rows:
+        """The bad rows that were left out of a mailing, for who pushed it; none once they are erased."""
+        if pushed.who != person.name:
+            return []
+        same = (left_out.c.account == pushed.account) & (left_out.c.name == pushed.name)
+        with reading(self._engine).begin() as database:
+            text = database.scalar(select(left_out.c.rows).where(same)) or "[]"
+        try:
+            opened = self._keyring.open(text, PLACE) if self._keyring and text != "[]" else text
+            return [(line, problem, row) for line, problem, row in json.loads(opened)]
+        except (KeyMissing, SealBroken, ValueError):
+            return []
+
+    def purge(self) -> None:
+        """Erase the rows that were kept long enough."""
+        with self._engine.begin() as database:
+            database.execute(delete(left_out).where(left_out.c.at < (self._now() - ROWS_KEPT) * 1000))
 
     def _pushed(self, row: Mapping[Any, Any], ids: str = "") -> Pushed:
         at = datetime.fromtimestamp(row["at"] / 1000, tz=UTC)

@@ -173,7 +173,8 @@ class MailingUploadPages:
         if known is None and await _is_there(line, looked.name):
             return TAKEN + OTHER
         ids = [name for fax in looked.faxes if not is_numbered(looked.name, name := str(fax["id"]))]
-        row = Reserved(*place, draft.digest(priority), len(looked.faxes), len(looked.bad), ids)
+        bad = [(line, why, looked.rows[line]) for line, why in looked.bad.items()]
+        row = Reserved(*place, draft.digest(priority), len(looked.faxes), len(bad), ids, bad)
         if await run_in_threadpool(self._store.reserve, person, row):
             return ""
         if known is None:

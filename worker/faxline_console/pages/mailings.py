@@ -17,7 +17,7 @@ from faxline_console.live.lines import Lines
 from faxline_console.mailings.failures import COLUMNS, failures_of
 from faxline_console.mailings.progress import OPEN, progress_of, segments
 from faxline_console.mailings.state import MOST_READ, Mailings
-from faxline_console.mailings.store import MailingStore, Pushed
+from faxline_console.mailings.store import MailingStore, Pushed, Rows
 from faxline_console.rendering import Renderer
 from faxline_console.showing.downloads import csv_file
 from faxline_console.showing.outlook import end_of_queue
@@ -51,6 +51,7 @@ class MailingPages:
         return [
             Page("/mailings", Right.READ, self.show),
             Page(f"{one}/failures.csv", Right.READ, self.failures),
+            Page(f"{one}/left-out.csv", Right.SEND, self.left_out),
             Page(one, Right.READ, self.mailing),
         ]
 
@@ -90,6 +91,7 @@ class MailingPages:
             "can_stop": state.counts["queued"] or state.counts["sending"] > MOST_READ,  # some may be dated
             "reasons": [(_words(why), count, _line(why)) for why, count in state.reasons.most_common()],
             "forgotten": forgotten,
+            "rows_left": len(await self._left_out(request, pushed)),
             "missing": total - state.known if alone and state.known and not state.unread else 0,
             "interrupted": pushed is not None and pushed.unfinished and state.known < pushed.pushed,
             "done": request.query_params.get("done", ""),
@@ -103,6 +105,18 @@ class MailingPages:
         if pushed is None and not found.known:
             raise HTTPException(404)
         return csv_file(COLUMNS, found.rows, f"{name}-failures.csv")
+
+    async def left_out(self, request: Request) -> Response:
+        """The bad rows that were left out, as CSV, for who pushed it."""
+        _, name, pushed = await self._pushed(request)
+        if not (rows := await self._left_out(request, pushed)):
+            raise HTTPException(404)
+        return csv_file(["line", "problem", "row"], rows, f"{name}-left-out.csv")
+
+    async def _left_out(self, request: Request, pushed: Pushed | None) -> Rows:
+        if pushed is None or not pushed.left_out or not person_of(request).may(Right.SEND):
+            return []
+        return await run_in_threadpool(self._store.rows_left_out, person_of(request), pushed)
 
     async def _pushed(self, request: Request) -> tuple[ConsoleLine, str, Pushed | None]:
         """A mailing that the person may see. Somebody with a department sees those that it pushed."""
