@@ -62,3 +62,20 @@ def test_the_page_of_a_fax_follows_it_to_its_end_and_moves_no_focus(people: Peop
     office.line().resume(by="tests")
     expect(clerk.page.locator(".why")).to_contain_text("Delivered", timeout=60_000)
     assert clerk.page.evaluate("window.opened && document.activeElement.textContent") == "Faxes"
+
+
+def test_colours_are_chosen_without_leaving_a_plan_or_what_was_typed(people: People) -> None:
+    clerk = people("clerk")
+    clerk.go("/send")
+    clerk.page.get_by_label("Numbers, one a line").fill("+12025550124")
+    clerk.page.get_by_text("Dark", exact=True).click()
+    expect(clerk.page.locator("html")).to_have_attribute("data-theme", "dark")
+    assert clerk.page.get_by_label("Numbers, one a line").input_value() == "+12025550124"
+    clerk.go("/faxes")
+    expect(clerk.page.locator("html")).to_have_attribute("data-theme", "dark")
+    clerk.page.locator("#main .pick").first.check()
+    clerk.page.get_by_role("button", name="Resend…").click()
+    heading = clerk.page.get_by_role("heading", level=1).inner_text()
+    clerk.page.get_by_text("Auto", exact=True).click()
+    expect(clerk.page.locator("html:not([data-theme])")).to_have_count(1)
+    assert clerk.page.get_by_role("heading", level=1).inner_text() == heading

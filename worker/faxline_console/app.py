@@ -18,7 +18,7 @@ from structlog.typing import FilteringBoundLogger
 from faxline import FaxlineError, JobNotFound, QueueUnavailable
 from faxline.contract.errors import OrderTimeout
 from faxline_archive.database import is_away
-from faxline_console.access.guard import Guard, Page
+from faxline_console.access.guard import Guard, Page, SessionEndedError, page_above
 from faxline_console.access.headers import Headers, TooLargeError
 from faxline_console.live.lines import Lines
 from faxline_console.pages.sign_in import START, SignIn
@@ -92,9 +92,18 @@ class ErrorPages:
         self._guard = guard
 
     def _page(
-        self, request: Request, status: int, heading: str, say: str, then: str = "", *, again: bool = False
+        self,
+        request: Request,
+        status: int,
+        heading: str,
+        say: str,
+        then: str = "",
+        *,
+        again: bool = False,
+        ended: bool = False,
     ) -> Response:
-        values = {"heading": heading, "say": say, "next": then, "again": again}
+        back = page_above(request, request.url.path) or START if ended else ""
+        values = {"heading": heading, "say": say, "next": then, "again": again, "sign_in_to": back}
         response = self._render.page(request, "error.html", values, status=status)
         self._guard.keep_fresh(request, response)
         return response
@@ -106,6 +115,11 @@ class ErrorPages:
             return self._page(request, 404, "There is no such page", "The address leads nowhere.")
         if error.status_code == 403:  # noqa: PLR2004
             self._log.warning("refused", method=request.method, path=_path(request), reason=error.detail)
+            if isinstance(error, SessionEndedError):
+                then = (
+                    "Sign in, and do it again: what you typed is not kept, and files have to be chosen again."
+                )
+                return self._page(request, 403, "You are signed out", error.detail, then, ended=True)
             return self._page(request, 403, "Not allowed", error.detail)
         return self._page(request, error.status_code, "This did not work", error.detail)
 

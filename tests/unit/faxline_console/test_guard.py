@@ -94,7 +94,10 @@ def console(tmp_path: Path) -> Console:
 def test_without_a_session_every_page_leads_to_the_sign_in_and_nothing_is_done(console: Console) -> None:
     answer = console.client.get("/who?q=1")
     assert (answer.status_code, answer.headers["location"]) == (303, "/sign-in?back=%2Fwho%3Fq%3D1")
-    assert console.client.post("/act").status_code == 403
+    answer = console.client.post("/act")
+    assert answer.status_code == 403
+    assert "Your session has ended. Nothing was sent or changed." in answer.text
+    assert '<a class="btn primary" href="/sign-in?back=/faxes">Sign in</a>' in answer.text
 
 
 def test_what_an_open_page_asks_for_by_itself_keeps_no_session_alive(console: Console) -> None:

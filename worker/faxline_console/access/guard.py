@@ -16,7 +16,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
-from starlette.routing import Route
+from starlette.routing import Match, Route
 
 from faxline_console.access.people import Person, Right
 from faxline_console.access.sessions import Session
@@ -197,9 +197,28 @@ class Guard:
     @staticmethod
     def _to_sign_in(request: Request) -> Response:
         if request.method != "GET":
-            raise HTTPException(403, "Your session has ended. Sign in, and repeat it.")
+            raise SessionEndedError(403, "Your session has ended. Nothing was sent or changed.")
         back = request.url.path + (f"?{request.url.query}" if request.url.query else "")
         return RedirectResponse(f"/sign-in?back={quote(back, safe='')}", 303)
+
+
+class SessionEndedError(HTTPException):
+    """A form that was sent after its session's end. Nothing was done."""
+
+
+def page_above(request: Request, path: str) -> str:
+    """An address that can be loaded, where only a form leads to this one; empty if there is none.
+
+    Example:
+        >>> page_above(request, "/faxes/plan")
+        '/faxes'
+    """
+    while path and path != "/":
+        scope = {"type": "http", "method": "GET", "path": path, "root_path": "", "headers": []}
+        if any(route.matches(scope)[0] is Match.FULL for route in request.app.routes):
+            return path
+        path = path.rpartition("/")[0]
+    return ""
 
 
 def host_in(address: str) -> str | None:

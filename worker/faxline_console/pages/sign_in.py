@@ -9,7 +9,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 from structlog.typing import FilteringBoundLogger
 
-from faxline_console.access.guard import Guard, Page, address_of, host_in, person_of
+from faxline_console.access.guard import Guard, Page, address_of, host_in, page_above, person_of
 from faxline_console.access.links import Links
 from faxline_console.access.tries import TooManyTries
 from faxline_console.rendering import THEME_COOKIE, THEMES, Renderer
@@ -105,7 +105,8 @@ class SignIn:
         """Keep the choice of colours in a cookie."""
         form = await request.form()
         chosen = str(form.get("theme", ""))
-        response = RedirectResponse(_own_path(str(form.get("back", ""))), 303)
+        back = _own_path(str(form.get("back", "")))  # perhaps of a page that a form made, such as a plan
+        response = RedirectResponse(page_above(request, back) or START, 303)
         if chosen in THEMES:
             response.set_cookie(THEME_COOKIE, chosen, max_age=365 * 86400, httponly=True, samesite="lax")
         return response

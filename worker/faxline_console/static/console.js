@@ -91,6 +91,15 @@ function showFiles(field) {
   }));
 }
 
+// Without leaving the page: a plan would be gone, and what was typed.
+async function choose(field) {
+  const body = new URLSearchParams(new FormData(field.form));
+  const answer = await fetch("/theme", { method: "POST", body, redirect: "manual" }).catch(() => null);
+  if (answer?.type !== "opaqueredirect") return field.form.requestSubmit();
+  if (field.value === "auto") delete root.dataset.theme;
+  else root.dataset.theme = field.value;
+}
+
 let typed = 0; // the number of the last change, so that an answer to an earlier one is not shown
 async function dial(form) {
   const turn = ++typed;
@@ -125,7 +134,7 @@ document.addEventListener("change", (event) => {
   const field = event.target;
   if (field.matches(".pick-all")) for (const pick of all("#main .pick")) pick.checked = field.checked;
   if (field.matches(".pick, .pick-all")) countPicks();
-  if (field.name === "theme") field.form.requestSubmit();
+  if (field.name === "theme") choose(field);
   if (field.type === "file") {
     changeForm(field); // dropped files are no input
     showFiles(field);
