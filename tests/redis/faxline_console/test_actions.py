@@ -85,7 +85,9 @@ def test_a_resend_sent_twice_goes_once_and_is_not_said_to_be_unknown_before_it_i
     assert places == {"/faxes/north/f.r1?done=pushed"}
     assert set(pushed(redis_client)) == {"f.r1"}
     answer = clerk.get(places.pop())
-    assert (answer.status_code, "Pushed, not registered yet" in shown(answer)) == (200, True)
+    assert (answer.status_code, "The fax is being registered" in shown(answer)) == (200, True)
+    assert "Do not send it again." in shown(answer)
+    assert "never goes" not in shown(answer)
     assert clerk.get("/faxes/north/f.r1").status_code == 404
 
 

@@ -10,6 +10,7 @@ import pytest
 import redis
 
 from faxline.contract.redis_keys import RedisKeys
+from faxline_console.live.line import ConsoleLine
 from tests.consoles import Console, shown
 
 AT = 1_790_000_000_000
@@ -176,6 +177,46 @@ def test_a_fax_that_ended_without_certainty_follows_and_is_not_counted(
     assert "gone.1" in text
     assert "late.1" not in text
     assert "part.1" not in shown(console.person("bound").get("/attention"))
+
+
+@pytest.mark.parametrize(
+    ("how", "before", "after"),
+    [
+        (
+            "redrive",
+            "What still cannot be read is set aside again. Reason",
+            "it is set aside again within seconds",
+        ),
+        ("drop", "It is deleted for good, and nothing has what it says. Reason", "The entry was dropped."),
+    ],
+)
+def test_an_entry_is_put_back_or_dropped_once_the_page_said_what_that_does_and_the_page_says_what_was_done(
+    console: Console,
+    redis_client: redis.Redis,
+    monkeypatch: pytest.MonkeyPatch,
+    how: str,
+    before: str,
+    after: str,
+) -> None:
+    ordered: list[str] = []
+
+    async def carry_out(_: ConsoleLine, entry: str, *, by: str) -> None:
+        ordered.append(f"{entry} {by}")
+
+    monkeypatch.setattr(ConsoleLine, how, carry_out)
+    dead: Any = {"stream": "status", "entry": "7-0", "why": "malformed", "kind": "other"}
+    added: Any = redis_client.xadd(RedisKeys("north").dead, dead)
+    entry = added.decode()
+    person = console.person("operator")
+    page = person.get("/attention")
+    assert before in shown(page)
+    assert re.findall(
+        f'name="entry" value="{entry}"><input type="hidden" name="how" value="{how}"><p>', page.text
+    )
+    assert '<button name="how"' not in page.text.partition("<main")[2]
+    answer = person.act("/attention/north/dead", how=how, entry=entry, reason="looked at")
+    assert ordered == [f"{entry} operator: looked at"]
+    assert after in shown(person.get(answer.headers["location"]))
 
 
 @pytest.mark.parametrize("name", ["viewer", "clerk", "auditor"])

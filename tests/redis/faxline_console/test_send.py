@@ -44,6 +44,32 @@ def letter(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[str, Any]]:
     return [("files", ("C:\\letters\\letter.pdf", path.read_bytes(), "application/pdf"))]
 
 
+@pytest.mark.parametrize(
+    ("here", "back"),
+    [
+        ("/faxes/plan", "/faxes"),
+        ("/faxes/do", "/faxes"),
+        ("/faxes/north/f/elsewhere", "/faxes/north/f"),
+        ("/attention/north/doubts/f", "/attention"),
+        ("/mailings/push", "/mailings"),
+        ("/send", "/send"),
+        ("//evil.example", "/faxes"),
+    ],
+)
+def test_who_chooses_colours_comes_back_to_a_page_that_can_be_loaded(
+    console: Console, here: str, back: str
+) -> None:
+    answer = console.person("clerk").act("/theme", theme="dark", back=here)
+    assert (answer.status_code, answer.headers["location"]) == (303, back)
+    assert answer.cookies["faxline-theme"] == "dark"
+
+
+def test_who_is_signed_out_while_a_form_is_filled_is_led_back_to_that_form(console: Console) -> None:
+    page = console.stranger().act("/send", to="+12025550147")
+    assert '<a class="btn primary" href="/sign-in?back=/send">Sign in</a>' in page.text
+    assert "Nothing was sent or changed." in page.text
+
+
 def pushed(client: redis.Redis) -> list[dict[str, Any]]:
     entries: Any = client.xrange(INTAKE)
     return [json.loads(fields[b"send"]) for _, fields in entries]
@@ -231,7 +257,10 @@ def test_a_check_pushes_nothing_and_says_what_would_go(
     console: Console, redis_client: redis.Redis, letter: Any
 ) -> None:
     answer = console.person("clerk").act("/send", letter, **{**FIELDS, "how": "check"})
-    assert "All is in order. To 1 number, 1 file." in shown(answer)
+    said = (
+        "All is in order. To 1 number, 1 file. Nothing was sent yet. To send it, choose the same file again"
+    )
+    assert said in shown(answer)
     assert pushed(redis_client) == []
 
 

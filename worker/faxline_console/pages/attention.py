@@ -69,7 +69,7 @@ class AttentionPages:
             raise HTTPException(400, "Choose to put it back or to drop it.")
         await (line.drop if how == "drop" else line.redrive)(entry, by=by)
         self._counts.forget()
-        return RedirectResponse("/attention?kind=dead&done=1", 303)
+        return RedirectResponse(f"/attention?kind=dead&done={how}", 303)
 
     async def settle_doubt(self, request: Request) -> Response:  # noqa: PLR0911 - one an answer
         """Settle a doubt in one of three ways."""
