@@ -174,7 +174,7 @@ def test_an_auditor_downloads_report_and_proof_and_reads_in_the_audit_who_did_wh
     auditor.go("/faxes")
     find(auditor, "id:billing.2210")
     auditor.page.get_by_role("link", name="Cost estimate").click()
-    report = saved(tmp_path, auditor, "Delivery report (PDF)")
+    report = saved(tmp_path, auditor, "Transmission report (PDF)")
     assert report.read_bytes().startswith(b"%PDF")
     proof = saved(tmp_path, auditor, "Proof (ZIP)")
     command = [

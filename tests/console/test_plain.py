@@ -32,6 +32,8 @@ def plain(everybody: People) -> Iterator[Visitor]:
 
 def test_with_a_wrong_password_nobody_gets_in_and_is_not_told_which_was_wrong(stranger: Visitor) -> None:
     said = []
+    stranger.go("/sign-in")
+    expect(stranger.page.get_by_label("User name")).to_be_focused()
     for name in ("clerk", "nobody"):
         stranger.sign_in(name, "wrong horse battery")
         said.append(stranger.page.get_by_role("alert").inner_text())

@@ -150,8 +150,8 @@ class _Page:
         tries = self._report.deliveries
         columns = (
             (0.0, 9.0),
-            (9.0, 62.0),
-            (71.0, self._width - 123),
+            (9.0, 70.0),  # a time with its zone, such as 2026-07-01 14:03:12 CEST (UTC+02:00)
+            (79.0, self._width - 131),
             (self._width - 52, 24.0),
             (self._width - 28, 28.0),
         )

@@ -80,7 +80,8 @@ def outcome_of(fax: ArchivedFax) -> tuple[str, str]:
             return "Delivered", "The recipient's machine received the fax."
         if fax.partial:
             return "Partly delivered", f"The recipient's machine received {pages_of(fax)} pages."
-        return "Delivered", f"The recipient's machine received all of {plural(fax.pages, 'page', 'pages')}."
+        all_of = "the one page" if fax.pages == 1 else f"all of {plural(fax.pages, 'page', 'pages')}"
+        return "Delivered", f"The recipient's machine received {all_of}."
     return {
         "failed": ("Failed", f"The fax was not delivered{why}."),
         "canceled": ("Canceled", "The fax was canceled before it was sent."),

@@ -108,6 +108,25 @@ def test_the_page_of_a_waiting_fax_says_in_the_viewers_zone_since_when_its_accou
         assert f"{local:%H:%M:%S} +14 (" in page
 
 
+@pytest.mark.parametrize(("who", "told"), [("clerk", False), ("operator", True)])
+def test_only_those_who_see_the_system_are_told_of_its_processes(
+    console: Console, redis_client: redis.Redis, who: str, told: bool
+) -> None:
+    keys, at = RedisKeys("north"), redis_client.time()[0] * 1_000_000
+    paused = {"paused": "invalid_key", "paused_at": at, "paused_by": f"{at} vm:16602"}
+    redis_client.hset(keys.account_state, mapping=LIMITS | paused)
+    put_fax(redis_client, "a", place=7)
+    redis_client.zadd(keys.ready, {"a": 7})
+    person = console.person(who)
+    page = shown(person.get("/faxes/north/a"))
+    assert "The account is paused since" in page
+    assert ("vm:16602 found it." in page) is told
+    redis_client.hset(keys.account_state, "paused", "")
+    page = shown(person.get("/faxes/north/a"))
+    assert "Nothing holds it. The next free worker takes it." in page
+    assert ("check that a worker runs" in page) is told
+
+
 def test_what_waits_for_an_account_is_a_link_to_its_faxes(
     console: Console, redis_client: redis.Redis
 ) -> None:

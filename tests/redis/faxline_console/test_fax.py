@@ -79,7 +79,7 @@ def test_nobody_gets_the_files_of_the_fax_that_had_an_id_before(
     live(redis_client, "billed", created_at=BEGIN + 86_400_000, state="delivered", metadata=metadata)
     person = console.person("radiologist" if department == "radiology" else "operator")
     page = person.get("/faxes/north/billed")
-    assert (page.status_code, "Delivery report" in page.text) == (200, False)
+    assert (page.status_code, "Transmission report" in page.text) == (200, False)
     for what in ("receipt.json", "report.pdf", "proof.zip"):
         assert person.act(f"/faxes/north/billed/{what}").status_code == 404
     assert told(redis_client) == []

@@ -258,7 +258,14 @@ def test_an_ended_fax_is_shown_from_the_archive_with_its_report_and_proof(
     clerk = console.person("clerk")
     answer = clerk.get("/faxes/north/a")
     page = shown(answer)
-    for text in ("All 3 pages arrived at", "Taken by iFax", "Line time", "7 s", "sha256:", "Delivery report"):
+    for text in (
+        "All 3 pages arrived at",
+        "Taken by iFax",
+        "Line time",
+        "7 s",
+        "sha256:",
+        "Transmission report",
+    ):
         assert text in page
     assert SCRIPT not in answer.text
     assert "2025550123" not in answer.text
@@ -313,8 +320,10 @@ def test_usage_says_of_which_faxes_the_delivered_are_a_share_and_that_a_key_was_
     assert "50.0%of 2 that were delivered or failed" in page.replace("% of", "%of")
     assert "The key “department” counts only with By: metadata." in page
     assert 'name="key" value="department"' in console.person("auditor").get("/usage?key=department").text
-    without = shown(console.person("auditor").get("/usage?month=2026-10&by=metadata"))
-    assert "Metadata needs a key" in without
+    without = console.person("auditor").get("/usage?month=2026-10&by=metadata")
+    assert "Metadata needs a key" in shown(without)
+    assert '<option value="metadata" selected>' in without.text
+    assert 'href="/usage?month=2026-09&amp;by=metadata">Month before<' in without.text
 
 
 def test_with_the_database_away_the_live_ones_are_shown_and_the_page_says_so(

@@ -54,6 +54,22 @@ def test_a_report_tells_everything_in_words() -> None:
         assert told in text
 
 
+@pytest.mark.parametrize("paper", ["A4", "Letter"])
+@pytest.mark.parametrize("bases", [(), None])
+def test_the_times_of_deliveries_have_their_whole_zone(
+    paper: str, bases: tuple[tuple[str, str], ...] | None
+) -> None:
+    summer = Delivery(datetime(2026, 7, 1, 12, 3, 12, tzinfo=UTC), "no answer", "0 of 3", 12344)
+    report = Report(FAX, [summer], BERLIN, AT)
+    shown = text_of(write_report(report if bases is None else replace(report, bases=bases), paper))
+    assert "2026-07-01 14:03:12 CEST (UTC+02:00)" in shown
+
+
+def test_one_page_is_not_called_all_of_them() -> None:
+    said = outcome_of(replace(FAX, pages=1, transferred=1))
+    assert said == ("Delivered", "The recipient's machine received the one page.")
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("paper", ["A4", "Letter"])
 def test_a_report_is_one_page_however_much_there_is_to_tell(paper: str) -> None:

@@ -116,9 +116,13 @@ class UsagePages:
             wrong = str(error)
         drawn = asked.by in {"day", "month"}
         words = {"by": "metadata" if asked.by.startswith(METADATA) else asked.by}
+        given = dict(request.query_params)
+        before = date.fromisoformat(f"{asked.month}-01") - timedelta(days=1)
         values: dict[str, Any] = {
             "asked": asked,
             "by": words["by"],
+            "chosen": "metadata" if given.get("by") == "metadata" else words["by"],  # it may lack its key
+            "before": "/usage?" + urlencode(given | {"month": f"{before:%Y-%m}"}),
             "key": request.query_params.get("key", "").strip(),
             "word": asked.by.removeprefix(METADATA).capitalize(),
             "rows": [(row, self._faxes(row, asked)) for row in rows[:MOST_ROWS]],
@@ -129,7 +133,7 @@ class UsagePages:
             "top": max((row.faxes for row in rows), default=0),
             "busiest": max(rows, key=lambda row: row.faxes, default=None),
             "accounts": names,
-            "csv": "/usage.csv?" + urlencode(dict(request.query_params)),
+            "csv": "/usage.csv?" + urlencode(given),
             "wrong": wrong,
         }
         return self._render.page(request, "usage.html", values, status=503 if wrong else 200)

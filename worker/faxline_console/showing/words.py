@@ -51,6 +51,8 @@ _OF_OTHERS = re.compile(
 """What an explanation says of other faxes."""
 _MOMENT = re.compile(r"((?:\d{4}-\d\d-\d\d )?\d\d:\d\d:\d\d)(?= \()")
 """A time of an explanation: how far it is from now follows in brackets."""
+_OF_PROCESSES = re.compile(r" \S+ found it\.| If it stays, check that a worker runs\.")
+"""What an explanation says of machines, for those who run them."""
 _TAKES_BACK = re.compile(r"`[^`]*` takes it back")
 _OF_ITS_DATE = ("It is scheduled for", "Faxline holds it until its date", "iFax sends it at")
 _FOR_A_SHELL = ("`", "Look it up at iFax")
@@ -134,10 +136,13 @@ def line_below(job: Job) -> str:
             return ended_by(job.reason, job.code).capitalize()
 
 
-def explain(job: Job, state: AccountState, zone: tzinfo, *, alone: bool = False) -> list[str]:
+def explain(
+    job: Job, state: AccountState, zone: tzinfo, *, alone: bool = False, plain: bool = False
+) -> list[str]:
     """What `faxline explain` says, in the viewer's zone. The page has buttons instead of the commands.
 
-    With `alone` it says nothing of other faxes, neither which nor how many there are.
+    With `alone` it says nothing of other faxes, neither which nor how many there are; with `plain` nothing of
+    processes.
 
     Example:
         >>> explain(job, state, ZoneInfo("America/New_York"))[1]
@@ -152,6 +157,7 @@ def explain(job: Job, state: AccountState, zone: tzinfo, *, alone: bool = False)
     here = datetime.now(zone)
     said = [_MOMENT.sub(lambda found: f"{found[1]} {_zone_at(found[1], here)}", text) for text in said]
     kept = [_COMMAND.sub("", text) for text in said if not text.startswith(_FOR_A_SHELL)]
+    kept = [_OF_PROCESSES.sub("", text) for text in kept] if plain else kept
     kept = [text.replace("has ended: failed: operator", f"has ended: failed: {GIVEN_UP}") for text in kept]
     return [text for text in (_OF_OTHERS.sub("", text) if alone else text for text in kept) if text]
 

@@ -74,7 +74,9 @@ class Story:
             acts = Acts(acts_of(job, told))
             return _by_name(said, steps, acts), steps, acts
         state = await line.account_state()
-        said = explain(job, state, times.tzinfo, alone=person.department is not None)
+        said = explain(
+            job, state, times.tzinfo, alone=person.department is not None, plain=not person.may(Right.SYSTEM)
+        )
         if archived is not None:
             said = ended_words(archived, times)
         elif job.forecast is not None and job.forecast.paused == OPERATOR:
