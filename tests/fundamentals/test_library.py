@@ -164,7 +164,8 @@ def send_invoice(line: FaxLine, number: int, to: str) -> str:
 def test_your_own_tests_need_no_server_and_no_daemon() -> None:
     """Hand a `MemoryLine` to your code, and read what it pushed in `entries`.
 
-    Its asyncio twin is `AsyncMemoryLine`. Both come with `pip install 'faxline[testing]'`.
+    Its asyncio twin is `AsyncMemoryLine`. Both come with the extra `testing`: in the checkout,
+    `pip install '.[testing]'` (Faxline is on no package index).
     """
     line = MemoryLine()
     assert send_invoice(line, 77, to="+12025550123") == "sent"

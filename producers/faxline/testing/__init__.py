@@ -1,6 +1,6 @@
 """Lines for your own tests: no Redis server and no daemon. The test decides what happens to each fax.
 
-Install them with `pip install 'faxline[testing]'`.
+They need the extra `testing`: in Faxline's checkout, `pip install '.[testing]'`.
 
 from faxline.testing import MemoryLine
 

@@ -10,7 +10,7 @@ try:
     from fakeredis import FakeAsyncRedisConnection, FakeRedisConnection, FakeServer
 except ModuleNotFoundError:
     raise ModuleNotFoundError(
-        "faxline.testing needs fakeredis: pip install 'faxline[testing]'", name="fakeredis"
+        "faxline.testing needs fakeredis: pip install '.[testing]' in the checkout", name="fakeredis"
     ) from None
 
 __all__ = ["AsyncMemoryClient", "MemoryClient", "MemoryServer", "Observer"]

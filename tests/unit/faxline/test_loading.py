@@ -51,7 +51,7 @@ def test_the_lines_for_tests_need_no_server_and_no_daemon() -> None:
 def test_the_lines_for_tests_say_how_to_install_their_extra() -> None:
     done = python("import sys; sys.modules['fakeredis'] = None; from faxline.testing import MemoryLine")
     assert done.stderr.endswith(
-        "ModuleNotFoundError: faxline.testing needs fakeredis: pip install 'faxline[testing]'\n"
+        "ModuleNotFoundError: faxline.testing needs fakeredis: pip install '.[testing]' in the checkout\n"
     )
 
 

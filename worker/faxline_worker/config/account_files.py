@@ -57,6 +57,12 @@ def read_folder(name: str, folder: Path, files: Sequence[str]) -> Account:
     return account
 
 
+def changed_files(old: Account, new: Account) -> list[str]:
+    """The names of the files in which two readings of a folder differ."""
+    members = [name for name in Account.model_fields if getattr(old, name) != getattr(new, name)]
+    return sorted({name if name in SECRETS else SETTINGS for name in members})
+
+
 def _settings(text: str) -> dict[str, Any]:
     try:
         values = json.loads(text)

@@ -8,12 +8,13 @@ process that starts meanwhile finds in Redis which accounts are drained.
 
 import hashlib
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from pydantic import SecretStr
 from structlog.typing import FilteringBoundLogger
 
+from faxline_worker.config.account_files import changed_files
 from faxline_worker.config.account_folders import AccountFolders
 from faxline_worker.config.accounts import Account, account_secrets
 from faxline_worker.config.settings import Settings
@@ -193,6 +194,7 @@ class LiveAccounts:
             self._draining[name] = self._present[name], self._clock()
         for name in found:
             self._draining[name] = Account(), self._clock()
+        files = {name: changed_files(self._present[name], changes.accounts[name]) for name in changes.changed}
         self._present = {**self._own, **changes.accounts}
         accounts = {**{name: own for name, (own, _) in self._draining.items()}, **self._present}
         self.settings = self.settings.model_copy(update={"accounts": accounts})
@@ -201,15 +203,16 @@ class LiveAccounts:
         for listener in self._listeners:
             listener(update)
         if not first:
-            self._tell(update)
+            self._tell(update, files)
 
     def _knows(self, account: str) -> bool:
         return account in self._present or account in self._draining
 
-    def _tell(self, update: Update) -> None:
+    def _tell(self, update: Update, files: Mapping[str, Sequence[str]]) -> None:
+        for name in update.changed:
+            self._log.info("account changed", account=name, member=", ".join(files[name]))
         for names, text in (
             (update.added, "account added"),
-            (update.changed, "account changed"),
             (update.drained, "account removed: it is drained"),
             (update.removed, "account forgotten: nothing of it is under way"),
         ):

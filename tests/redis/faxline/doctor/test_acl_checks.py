@@ -74,8 +74,8 @@ def rules(commands: Sequence[Sequence[str]]) -> list[str]:
 
 NEEDED, TOO_MUCH = needed(KEYS), too_much(KEYS)
 NARROW = {
-    "producer": f"(+xadd ~{KEYS.intake}) (+set ~{KEYS.upload('*')}) (+hgetall +xread %R~{KEYS.job('*')} "
-    f"%R~{KEYS.events} %R~fax:processes:*) (+xautoclaim ~{KEYS.events})",
+    "producer": f"(+xadd ~{KEYS.intake}) (+xpending %R~{KEYS.intake}) (+set ~{KEYS.upload('*')}) "
+    f"(+hgetall +xread %R~{KEYS.job('*')} %R~{KEYS.events} %R~fax:processes:*) (+xautoclaim ~{KEYS.events})",
     "webhook": f"(+xadd ~{KEYS.status}) (+hset ~fax:processes:webhook ~fax:serving:webhook) "
     "(+smismember %R~fax:accounts)",
     "dispatcher": "~fax:{*}:* ~fax:accounts ~wake-ups:* ~fax:processes:dispatcher ~fax:serving:dispatcher "

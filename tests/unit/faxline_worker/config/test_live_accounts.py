@@ -49,6 +49,18 @@ def test_accounts_of_the_environment_and_of_the_directory_are_served_together(ro
     assert found.settings.limits_of("acme").requests == 1000
 
 
+def test_a_changed_account_is_logged_with_the_names_of_its_changed_files_and_nothing_in_them(
+    root: Path,
+) -> None:
+    folder(root, "acme", token=TOKEN)
+    log = Mock()
+    accounts = LiveAccounts(read_settings({"FAXLINE_ACCOUNTS_DIR": str(root)}), "worker", log)
+    folder(root, "acme", token="the-next-token", settings='{"limits": {"requests": 5}}')
+    accounts.look()
+    accounts.look()
+    log.info.assert_called_once_with("account changed", account="acme", member="settings.json, token")
+
+
 def remove(root: Path, name: str, accounts: LiveAccounts) -> None:
     """Remove an account's folder, and look until that counts."""
     (root / name).rename(root / f".{name}")
