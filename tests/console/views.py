@@ -79,7 +79,8 @@ VIEWS: Sequence[View] = (
 NOT_SEEN = frozenset(
     {
         *("/", "/healthz", "/readyz", "/static", "/live", "/sign-in/{token}"),
-        *("/mailings/{account}/{name}/failures.csv", "/usage.csv", "/audit.csv"),
+        *("/mailings/{account}/{name}/failures.csv", "/mailings/{account}/{name}/left-out.csv"),
+        *("/usage.csv", "/audit.csv"),
     }
 )
 """Addresses that show no page of their own, or one button."""
