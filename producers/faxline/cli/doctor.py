@@ -2,12 +2,13 @@
 
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from importlib.metadata import entry_points
 from typing import Annotated
 
 import typer
 
-from faxline.cli.app import ENDED_OTHERWISE, Json, Options, app, examples, faxline_of
+from faxline.cli.app import ACCOUNT, ENDED_OTHERWISE, Json, Options, app, examples, faxline_of
 from faxline.cli.output import write_json, write_table
 from faxline.contract.check import Check, Result
 from faxline.contract.errors import QueueUnavailable
@@ -40,13 +41,13 @@ def doctor(
     ] = True,
 ) -> None:
     """Check Redis, the daemon and its way to iFax, and say what to fix. Exit code 1 if a check fails."""
-    with faxline_of(ctx) as line:
+    chosen: Options = ctx.obj
+    with faxline_of(ctx, chosen.account or _first_account(ctx)) as line:
         try:
             checks = line.checks()
         except QueueUnavailable as error:
             checks = [Check("redis", Result.FAIL, str(error))]
     # The daemon's checks use the same server, so the call about a key counts under its limits.
-    chosen: Options = ctx.obj
     environment = {**os.environ, "FAXLINE_REDIS_URL": chosen.redis_url}
     environment.pop("FAXLINE_REDIS_URL_FILE", None)
     for point in entry_points(group=GROUP):
@@ -60,6 +61,14 @@ def doctor(
         else:
             checks += look(environment, webhook_url=webhook_url, call=call)
     report(checks, as_json=as_json)
+
+
+def _first_account(ctx: typer.Context) -> str:
+    """Where none is named: `default`, unless Redis has accounts and it is none of them."""
+    names: list[str] = []
+    with faxline_of(ctx) as line, suppress(QueueUnavailable):  # the checks say why
+        names = line.accounts()
+    return ACCOUNT if ACCOUNT in names or not names else names[0]
 
 
 def report(checks: Sequence[Check], *, as_json: bool) -> None:

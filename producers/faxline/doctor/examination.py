@@ -54,10 +54,11 @@ def examination(
         Check("redis", Result.OK, "it answers"),
         *(yield from (cluster_checks if in_cluster else server_checks)(confirmation=confirmation)),
         *(yield from _answered("rights", rights_checks(names[0]), in_cluster=in_cluster)),
-        *(yield from _answered("processes", process_checks(names), in_cluster=in_cluster)),
     ]
     drained = dict[str, Drained]()
     checks += yield from _answered("drained accounts", _note_drained(drained), in_cluster=in_cluster)
+    served = process_checks(name for name in names if name not in drained)
+    checks += yield from _answered("processes", served, in_cluster=in_cluster)
     clock_checked = False
     for name in names:
         keys = RedisKeys(name)

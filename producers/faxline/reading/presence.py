@@ -42,6 +42,6 @@ def absent(account: str, roles: Iterable[str], processes: list[Process] | None) 
         known = sorted({name for names in theirs for name in names})
         sentences.append(
             f"No {' and no '.join(others)} at work has account {account} in its settings: "
-            f"is the name right? They have {', '.join(known)}."
+            f"is the name right, or was its folder removed? They have {', '.join(known)}."
         )
     return sentences

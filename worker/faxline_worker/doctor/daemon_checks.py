@@ -45,7 +45,10 @@ def examine(
         clock: ours, Unix seconds.
     """
     if not any(name.upper().startswith(f"{PREFIX}ACCOUNTS") for name in environment):
-        text = "no FAXLINE_ACCOUNTS__… here: run this where the daemon runs, to check its key and webhook"
+        text = (
+            "no FAXLINE_ACCOUNTS__… and no FAXLINE_ACCOUNTS_DIR here: run this where the daemon runs, to "
+            "check its key and webhook"
+        )
         return [Check("settings", Result.SKIP, text)]
     given = environment if webhook_url is None else {**environment, f"{PREFIX}WEBHOOK__URL": webhook_url}
     try:

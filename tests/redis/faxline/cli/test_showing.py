@@ -81,7 +81,10 @@ def test_an_empty_list_of_an_account_that_nobody_serves_says_which_accounts_are_
         beat(redis_client, role, accounts=["default"])
     done = cli("list", "--account", "acmee", quiet=False, at_work=())
     assert (done.code, done.out) == (0, "account acmee has no open job\n")
-    assert "has account acmee in its settings: is the name right? They have default." in done.err
+    assert (
+        "has account acmee in its settings: is the name right, or was its folder removed? They have default."
+        in done.err
+    )
 
 
 @pytest.mark.parametrize(
@@ -230,7 +233,7 @@ def test_an_account_that_nobody_serves_is_told_with_those_that_are_served(
     assert done.code == 4
     assert done.err.startswith(
         "faxline: No dispatcher and no worker and no webhook at work has account acmee in its settings: is "
-        "the name right? They have acme, default.\nfaxline: no job 'a' on account 'acmee'"
+        "the name right, or was its folder removed? They have acme, default.\nfaxline: no job 'a' on account 'acmee'"
     )
 
 

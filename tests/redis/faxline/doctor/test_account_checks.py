@@ -1,6 +1,7 @@
 """What the doctor finds with accounts, processes and sealing keys, and how the command tells it."""
 
 import base64
+import json
 import time
 from collections.abc import Callable
 from importlib.metadata import version
@@ -10,6 +11,7 @@ import pytest
 import redis
 
 from faxline import FaxLine
+from faxline.cli.running import run
 from faxline.contract.check import Check, Result
 from faxline.contract.redis_keys import ACCOUNTS, DRAINING, INTAKE_GROUP, RedisKeys
 from faxline.contract.sealing.keyring import KEY_BYTES
@@ -240,3 +242,30 @@ def test_an_account_that_was_removed_is_told_with_what_is_left_of_it_and_after_a
         "settle its faxes, or put the folder back until they have ended (ops/runbooks/FaxAccountDraining.md)"
     )
     assert (todo in found[0].text) == (result == "warn")
+
+
+def test_nobody_is_told_to_add_an_account_again_that_was_removed(client: Any, server: RedisServer) -> None:
+    for role in ROLES:
+        beat(client, role, accounts=["default"])
+    client.sadd(ACCOUNTS, "default", "west")
+    unserved = "has it among its accounts"
+    assert any(unserved in check.text for check in all_checks(server.url(0)))
+    client.hset(DRAINING, "west", note_of(round(time.time() * 1000), "/run/accounts"))
+    assert not any(unserved in check.text for check in all_checks(server.url(0)))
+
+
+def test_where_no_account_is_named_those_that_there_are_are_looked_at(
+    client: Any, server: RedisServer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("faxline.cli.doctor.entry_points", lambda **_: [])
+
+    def looked_at(*words: str) -> list[str]:
+        run(["--redis", server.url(0), *words, "doctor", "--json"])
+        names = [json.loads(line)["check"] for line in capsys.readouterr().out.splitlines()]
+        return [name for name in names if name.startswith("account ")]
+
+    client.sadd(ACCOUNTS, "acme", "globex")
+    for role in ROLES:
+        beat(client, role, accounts=["acme", "globex"])
+    assert looked_at() == ["account acme", "account globex"]
+    assert "account default" in looked_at("--account", "default")
