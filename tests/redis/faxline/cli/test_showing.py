@@ -233,7 +233,8 @@ def test_an_account_that_nobody_serves_is_told_with_those_that_are_served(
     assert done.code == 4
     assert done.err.startswith(
         "faxline: No dispatcher and no worker and no webhook at work has account acmee in its settings: is "
-        "the name right, or was its folder removed? They have acme, default.\nfaxline: no job 'a' on account 'acmee'"
+        "the name right, or was its folder removed? They have acme, default.\n"
+        "faxline: no job 'a' on account 'acmee'"
     )
 
 
