@@ -18,7 +18,7 @@ PLACES = {"queued": {"ready", "delayed"}, "submitted": {"submitted"}, "in_doubt"
 NEXT = {
     "queued": {"queued", "submitted", "in_doubt", "delivered", "failed", "canceled"},
     "in_doubt": {"queued", "submitted", "delivered", "failed", "canceled"},
-    "submitted": {"queued", "delivered", "failed", "canceled", "unconfirmed"},
+    "submitted": {"submitted", "in_doubt", "queued", "delivered", "failed", "canceled", "unconfirmed"},
     "unconfirmed": {"delivered", "failed", "canceled"},
 }
 """What may follow, by the events."""
@@ -79,7 +79,9 @@ class Job:
     refusals: int = 0
     """Those of an unknown meaning, none of which may end it alone."""
     deliveries: int = 0
-    """Those that failed and were followed by another."""
+    """Those that failed and were followed by another, or by the wait for another request's word."""
+    other: str = ""
+    """How the request ended that the last `fax.duplicate` told of."""
 
     def may_be_sent(self) -> bool:
         """Whether nothing that was sent may have been accepted, but what was forgiven."""
@@ -157,9 +159,13 @@ class Ledger:
             job.known.add(str(job_id))
         if event.name == "fax.delivered" or event.data.get("outcome") == "delivered":
             job.told.add(str(job_id))
+        if event.name == "fax.duplicate":
+            self._end_other(job, str(job_id), str(event.data.get("outcome", "")))
         if event.name in STILL:
             return
         state = event.data["state"]
+        if job.state == "submitted" and state in {"submitted", "in_doubt"}:  # it waits for another's word
+            job.deliveries += job.other == "failed"
         assert state in (NEXT.get(job.state, set()) if job.state else {"queued"}), (job.state, event)
         if event.name == "fax.retrying" and event.data.get("reason") == "in_doubt":
             assert job.policy == "resend", event
@@ -167,6 +173,12 @@ class Ledger:
         if event.name == "fax.retrying" and event.data["stage"] == "delivery":
             self._failed_to_deliver(event)
         job.state, job.transitions = state, job.transitions + 1
+
+    @staticmethod
+    def _end_other(job: Job, job_id: str, outcome: str) -> None:
+        job.other = outcome
+        for attempt in job.attempts:
+            attempt.undelivered |= outcome == "failed" and attempt.taken == job_id
 
     def _failed_to_deliver(self, event: Event) -> None:
         job, job_id = self.jobs[event.job], str(event.data["jobId"])

@@ -9,7 +9,8 @@ everything to an end; the backlog is counted exactly. The mutations show that th
 import pytest
 import redis
 
-from tests.stage.courses import POLLING, SETTINGS, run
+from tests.stage.courses import AGAIN, DEADLINE, LEASE, POLLING, SETTINGS, WAIT, Courses, run
+from tests.stage.ledger import Attempt
 from tests.stage.mutants import mutate
 from tests.stage.scene import Scene
 
@@ -24,6 +25,53 @@ def test_what_must_hold_holds_where_results_are_asked_for(
     redis_client: redis.Redis, pytestconfig: pytest.Config
 ) -> None:
     run(Scene(redis_client, **(SETTINGS | POLLING)), examples=pytestconfig.getoption("--examples") * 3 // 2)
+
+
+@pytest.fixture
+def course(redis_client: redis.Redis) -> Courses:
+    """A course in which a fax is sent again, because nobody knows whether iFax took the first request."""
+    course = Courses(Scene(redis_client, **SETTINGS))
+    course.begin(["resend"])
+    sent(course)
+    course.time(LEASE / 1000 + 1, 1)
+    course.time(WAIT + 1, 1)
+    sent(course)
+    return course
+
+
+def sent(course: Courses) -> Attempt:
+    attempt = course._admit()
+    assert attempt is not None
+    course._send(attempt, accepted=True)
+    return attempt
+
+
+def failed(course: Courses, attempt: Attempt) -> None:
+    number = course.ledger.jobs[attempt.admitted.job].number
+    course.scene.receipt(attempt.taken, "failed", to=number, started=attempt.marked, **AGAIN["busy"])
+    course.holds()
+
+
+def test_it_holds_where_ifax_took_two_requests_of_a_fax_and_delivers_neither(course: Courses) -> None:
+    older, newer = course.ledger.attempts
+    course._answer(newer, "accepted")
+    course._answer(older, "accepted")
+    failed(course, newer)
+    assert course.scene.state(older.admitted.job) == "submitted"
+    failed(course, older)
+    course.time(DEADLINE, 1)
+    course._answer(sent(course), "accepted")
+    course.holds()
+    course.teardown()
+
+
+def test_it_holds_where_the_older_request_fails_and_the_newer_is_in_doubt(course: Courses) -> None:
+    older, _ = course.ledger.attempts
+    course.time(LEASE / 1000 + 1, 1)
+    course._answer(older, "accepted")
+    failed(course, older)
+    assert course.scene.state(older.admitted.job) == "in_doubt"
+    course.teardown()
 
 
 MUTATIONS = {
