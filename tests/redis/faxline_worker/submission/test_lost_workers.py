@@ -3,7 +3,7 @@
 import pytest
 import redis
 
-from faxline_worker.state.results import Admitted, Change
+from faxline_worker.state.results import Admitted, Change, Mark
 from tests.stage.scene import Scene
 from tests.stage.states import LEASE
 
@@ -78,6 +78,22 @@ def test_any_answer_of_its_worker_begins_the_count_anew(scene: Scene, decision: 
     scene.store.timers.run()
     admitted = scene.call()
     scene.store.submission.settle(admitted, {"decision": decision, "retry": 0})
+    another_is_accepted(scene)
+    scene.go(1)
+    assert lose(scene) == ()
+    assert scene.state(FAX) == "queued"
+
+
+def test_a_request_that_began_begins_the_count_anew_although_its_worker_is_lost(scene: Scene) -> None:
+    for _ in range(TRIES - 1):
+        lose(scene)
+    scene.go(LEASE * TRIES)
+    scene.store.timers.run()
+    assert scene.store.submission.mark(scene.admit()) is Mark.MARKED
+    scene.go(LEASE)
+    scene.store.timers.run()
+    assert scene.state(FAX) == "in_doubt"
+    assert scene.store.orders.resolve(scene.ordered("resolve"), FAX, "resend", "") == "done"
     another_is_accepted(scene)
     scene.go(1)
     assert lose(scene) == ()

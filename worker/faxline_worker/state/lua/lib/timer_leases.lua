@@ -51,7 +51,8 @@ do
         elseif lost then
           job.cause = { started_at = tonumber(job.marked_at) }
           doubt(account, options, id, job, { reason = 'worker_lost', message =
-            'the worker ended, or lost Redis, after the request had begun' }, token, {})
+            'the worker ended, or lost Redis, after the request had begun' }, token,
+            { unsent = job.unsent and '' }) -- it began this time
           tell(run, id, 'fax.in_doubt', 'worker_lost')
           audit(options, options.who, is_resent(job) and 'fax-resend' or 'fax-' .. job.kind,
             { job = id, attempt = job.attempt, outcome = 'in_doubt', reason = 'worker_lost' })
