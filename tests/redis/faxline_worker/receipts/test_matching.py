@@ -287,6 +287,21 @@ def test_nor_is_a_jobid_resent_that_a_match_found_and_whose_failure_was_held(
     assert (again.job, again.kind, again.request) == ("a", "send", {})
 
 
+def test_while_ifax_goes_on_calling_under_such_a_jobid_the_next_delivery_waits(make: Make) -> None:
+    scene = make()
+    scene.doubt("a")
+    scene.receipt("500", "failed", again="busy", redial=0)
+    assert scene.match() == [("held", "a")]
+    wait = scene.settings.retries.delivery.redial_wait.total_seconds()
+    scene.go(wait + 1)
+    scene.store.timers.run()
+    assert scene.state("a") == "queued"
+    assert scene.receipt("500", "failed", again="busy", redial=1).result == "held"
+    scene.go(wait - 1)
+    scene.store.timers.run()
+    assert scene.client.zscore(scene.keys.delayed, "a")
+
+
 @pytest.mark.parametrize("number", [None, "+12025550111"])
 def test_nor_can_anybody_have_it_resent(make: Make, number: str | None) -> None:
     scene = make()

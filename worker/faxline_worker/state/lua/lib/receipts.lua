@@ -103,8 +103,10 @@ do
     end
     if not OPEN[job.state] then return meet_ended(options, id, job, receipt) end
     local last = job.job_id == receipt.job_id and job.state ~= 'queued' or is_named(job, receipt.job_id)
-    local waits = job.state == 'queued' and job.resend_of == receipt.job_id
-    if waits and may_redial(options, receipt) then return wait_on(options, id, job, receipt) end
+    if job.state == 'queued' and may_redial(options, receipt)
+      and (job.resend_of == receipt.job_id or job.redial and is_guess(id, receipt.job_id)) then
+      return wait_on(options, id, job, receipt)
+    end
     if not last and not delivered then return fail_other(options, id, job, receipt) end
     if is_named(job, receipt.job_id) then take_named(options, id, job, receipt) end
     return apply_receipt(options, id, job, receipt, batch)
