@@ -4,7 +4,7 @@ import pytest
 import redis
 
 from tests.stage.scene import Scene
-from tests.stage.states import DEADLINE, JOB
+from tests.stage.states import DEADLINE, JOB, LEASE
 from tests.stage.two_requests import accepted, lost, resend, sent_again, sent_twice, taken_twice
 
 
@@ -144,3 +144,30 @@ def test_the_end_of_one_of_them_is_not_counted_as_the_end_of_the_fax(scene: Scen
     taken_twice(scene)
     assert scene.receipt("78", "failed").retried
     assert not scene.receipt("77", "failed").retried
+
+
+@pytest.mark.parametrize("who", ["policy", "operator"])
+def test_a_doubt_that_was_given_up_is_no_leave_to_send_it_again_where_the_older_one_fails(
+    scene: Scene, who: str
+) -> None:
+    older = sent_again(scene, in_doubt="fail" if who == "policy" else "hold")
+    newer = scene.call()
+    assert accepted(scene, older, "77") == "duplicate"
+    scene.go(LEASE)
+    give_up(scene, who)
+    assert (scene.state(JOB), scene.record(JOB)["job_id"]) == ("submitted", "77")
+    scene.receipt("77", "failed", again="busy")
+    assert (scene.state(JOB), scene.record(JOB)["reason"]) == ("in_doubt", "other_failed")
+    give_up(scene, who)
+    assert scene.state(JOB) == "failed"
+    assert accepted(scene, newer, "78") == "duplicate"
+
+
+def give_up(scene: Scene, who: str) -> None:
+    """The doubt about the newer one is over: the fax is not to be sent again."""
+    scene.store.timers.run()
+    if who == "policy":
+        scene.go(scene.settings.in_doubt.wait.total_seconds() + 1)
+        scene.store.timers.run()
+    else:
+        assert scene.store.orders.resolve(scene.ordered("resolve"), JOB, "fail", "") == "done"

@@ -59,7 +59,8 @@ if how == 'accepted' then
 elseif job.also then -- iFax has an older attempt: that one's result ends the job, as when this one comes to nothing
   redis.call('ZREM', keys.in_doubt, id)
   job_id = job.also
-  applied = select(2, taken_before(account, options, id, job, {}, true))
+  local undecided = how == 'fail' and job.doubted or nil -- as where a policy gives it up (timer_doubts.lua)
+  applied = select(2, taken_before(account, options, id, job, { undecided = undecided }, true))
 elseif how == 'resend' and job.digest == LOST_DIGEST then
   return done('lost')
 elseif how == 'resend' then

@@ -32,7 +32,8 @@ local function run_doubts(run)
       run.put_off = true
     else
       redis.call('ZREM', keys.in_doubt, id)
-      if policy and policy ~= 'hold' and taken_before(account, options, id, job, {}, true) then
+      local undecided = policy == 'fail' and job.doubted or nil -- nobody had it sent again, also if the older one fails
+      if policy and policy ~= 'hold' and taken_before(account, options, id, job, { undecided = undecided }, true) then
         tell(run, id, 'fax.submitted', 'in_doubt')
       elseif policy == 'resend' then
         retry(account, options, id, job, { reason = 'in_doubt' }, 0, {})
