@@ -117,7 +117,7 @@ def probe(
 
 
 _PROBED = {
-    "done": "is {was}; its probe goes as soon as a fax waits, and if iFax takes it the account opens",
+    "done": "is {was}; its probe goes now, or as soon as a fax waits; if iFax takes it the account opens",
     "idle": "is open: there is nothing to find out",
     "busy": "is {was}; a call is under way, and its answer tells whether the pause is over",
     "held": "is {was}: nothing was tried, because only an operator ends this pause",

@@ -38,7 +38,7 @@ READ_DEAD = "read what was set aside"
 READ_PROCESSES = "read the heartbeats of the daemon's processes"
 """The rights that an operator's Redis user has and a producer's lacks, as error messages name them."""
 _NOT_SETTLED = {
-    "sent_again": "job {job!r} was sent again since: attempt {attempt} is in doubt now; look that one up",
+    "sent_again": "of job {job!r} attempt {attempt} is in doubt, not the one named; look that one up",
     "other_number": "jobId {accepted} is of a fax to another number than that of job {job!r}",
     "told_failed": "jobId {accepted} is of an older call of job {job!r}, whose delivery failed",
     "word_waits": "a receipt that may settle job {job!r} is being matched; try again in a minute",

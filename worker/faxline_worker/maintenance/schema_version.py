@@ -34,6 +34,7 @@ from typing import Any
 import redis
 
 from faxline.contract.check import Check, Result
+from faxline.contract.wording import plural
 from faxline_worker.state.scan import scan_pages
 from faxline_worker.state.scripts import LAYOUT
 from faxline_worker.state.store import Store
@@ -131,6 +132,6 @@ def describe(done: Upgraded, *, look: bool) -> str:
         return f"up to date (layout {LAYOUT[0]}.{LAYOUT[1]})"
     verb = "to do" if look else "done"
     return (
-        f"{verb}: {done.records} records of an older layout, {done.counted} jobs to count towards "
-        f"the ceiling of bytes, {done.freed} sizes to subtract"
+        f"{verb}: {plural(done.records, 'record')} of an older layout, {plural(done.counted, 'job')} to "
+        f"count towards the ceiling of bytes, {plural(done.freed, 'size')} to subtract"
     )

@@ -75,7 +75,7 @@ def test_the_command_lets_a_probe_go_and_says_which_pause_it_is_about(
     closed(redis_client, "breaker")
     code, out, _ = cli(*order, "--by", "ada: iFax is back")
     assert (code, out.partition(" since")[0]) == (0, "account default is paused, breaker")
-    assert "its probe goes as soon as a fax waits" in out
+    assert "its probe goes now, or as soon as a fax waits" in out
     assert json.loads(cli(*order, "--json")[1]) == (
         {"account": "default", "paused": "breaker", "probe": "done"}
     )

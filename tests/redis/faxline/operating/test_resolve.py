@@ -128,7 +128,7 @@ def test_a_doubt_about_a_later_attempt_than_was_looked_up_stays(
         line.resolve("a", resend=True, attempt=seen, by="me@here", timeout=20)
     assert caught.value.why == "sent_again"
     refused = cli("resolve", "a", "--resend", "--attempt", "1", "--timeout", "20")
-    told = "job 'a' was sent again since: attempt 2 is in doubt now; look that one up; nothing was changed"
+    told = "of job 'a' attempt 2 is in doubt, not the one named; look that one up; nothing was changed"
     assert refused == (1, "", f"faxline: {told}\n")
     assert line.job("a").state is JobState.IN_DOUBT
     assert line.audit()[-1].about == "sent_again"
@@ -148,7 +148,7 @@ def test_doubts_that_were_sent_again_while_somebody_looked_at_the_list_are_not_s
     monkeypatch.setattr(doubts, "agree", lambda *_, **__: doubt_again("a"))
     code, out, err = cli("resolve", "--all", "--resend", "--timeout", "20")
     assert (code, out.splitlines()[-1]) == (1, "b: queued")
-    assert "job 'a' was sent again since" in err
+    assert "of job 'a' attempt 2 is in doubt" in err
     assert line.job("a").state is JobState.IN_DOUBT
 
 

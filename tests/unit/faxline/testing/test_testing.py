@@ -207,6 +207,6 @@ def test_an_operators_orders_are_answered_as_a_dispatcher_answers_them() -> None
     line.send(to=TO, files=[URL], id="a")
     assert line.reveal(["a"], by="me") == {"a": TO}
     line.doubt("a")
-    with pytest.raises(NotSettled, match="was sent again since: attempt 1 is in doubt now"):
+    with pytest.raises(NotSettled, match="attempt 1 is in doubt, not the one named"):
         line.resolve("a", resend=True, attempt=7, by="me")
     assert line.resolve("a", resend=True, attempt=1, by="me").state is JobState.QUEUED
