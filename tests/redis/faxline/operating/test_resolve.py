@@ -124,7 +124,7 @@ def test_a_doubt_about_a_later_attempt_than_was_looked_up_stays(
     seen = line.job("a").attempt
     assert "a is in_doubt, attempt 1;" in cli("resolve", "a", "--reveal")[1]
     doubt_again("a")
-    with pytest.raises(NotSettled, match="attempt 2 is in doubt now") as caught:
+    with pytest.raises(NotSettled, match="attempt 2 is in doubt, not the one named") as caught:
         line.resolve("a", resend=True, attempt=seen, by="me@here", timeout=20)
     assert caught.value.why == "sent_again"
     refused = cli("resolve", "a", "--resend", "--attempt", "1", "--timeout", "20")
