@@ -46,6 +46,14 @@ def show_errors(visitor: Visitor) -> None:
     visitor.page.get_by_role("alert").wait_for()
 
 
+def show_settling(visitor: Visitor) -> None:
+    """The second step after a jobId was typed for a doubt."""
+    visitor.go("/faxes/north/lab.90311")
+    visitor.page.get_by_label("jobId at iFax").fill("7004601")
+    visitor.page.get_by_role("button", name="It is there: use this jobId").click()
+    visitor.page.get_by_text("7004601").first.wait_for()
+
+
 def show_preview(visitor: Visitor) -> None:
     """The preview of a mailing with bad rows."""
     upload_mailing(visitor)
@@ -61,6 +69,7 @@ VIEWS: Sequence[View] = (
     View("fax-waits", FAX, at("/faxes/south/court.118-3")),
     View("fax-failed", FAX, at("/faxes/north/clinic.4602")),
     View("fax-doubt", FAX, at("/faxes/north/lab.90311")),
+    View("settle", FAX, show_settling),
     View("attention", "/attention", at("/attention")),
     View("mailings", "/mailings", at("/mailings")),
     View("mailing", "/mailings/{account}/{name}", at("/mailings/north/autumn-letters")),
