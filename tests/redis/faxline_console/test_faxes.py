@@ -304,7 +304,7 @@ def test_usage_counts_by_day_account_and_member_and_leads_to_the_faxes(
         page = auditor.get(f"/usage?month=2026-10&{by}").text
         assert SCRIPT not in page
     day = auditor.get("/usage?month=2026-10&by=day").text
-    assert "“delivered” are also those of which only a part arrived" in day
+    assert "“delivered” includes those of which only a part arrived" in day
     assert "since%3A2026-10-27+until%3A2026-10-27" in day
     assert '<rect class="bad"' in day
     reasons = auditor.get("/usage?month=2026-10&by=reason").text
