@@ -163,6 +163,19 @@ def test_a_doubt_that_was_given_up_is_no_leave_to_send_it_again_where_the_older_
     assert accepted(scene, newer, "78") == "duplicate"
 
 
+def test_nor_is_the_older_ones_failure_where_an_operator_had_named_the_jobid_of_another_fax(
+    scene: Scene,
+) -> None:
+    older = sent_again(scene)
+    lost(scene)
+    assert scene.store.orders.resolve(scene.ordered("resolve"), JOB, "accepted", "90") == "done"
+    assert accepted(scene, older, "77") == "duplicate"
+    scene.receipt("90", to="+493012345678")
+    assert (scene.state(JOB), scene.record(JOB)["job_id"]) == ("submitted", "77")
+    scene.receipt("77", "failed", again="busy")
+    assert (scene.state(JOB), scene.record(JOB)["reason"]) == ("in_doubt", "other_failed")
+
+
 def give_up(scene: Scene, who: str) -> None:
     """The doubt about the newer one is over: the fax is not to be sent again."""
     scene.store.timers.run()

@@ -50,8 +50,7 @@ end
 local function keep_doubt(item, job)
   local member = doubt_of({ number = job.number, admitted_at = item.at }, item.job)
   redis.call('HSET', keys.job .. item.job, doubt_field(item.token), member)
-  redis.call('ZADD', keys.doubts, 0, member)
-  redis.call('ZADD', keys.doubts_until, int(steady + options.doubt + options.deadline), member)
+  enter_doubt(options, job, member)
 end
 
 local function put_in_order(item, field)

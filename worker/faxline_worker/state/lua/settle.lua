@@ -16,7 +16,7 @@ local token, id = ARGV[1], ARGV[2]
 local answer, options = cjson.decode(ARGV[3]), cjson.decode(ARGV[4])
 local decide = DECISIONS[answer.decision] -- first, because nothing that was written before an error is undone
 if not decide then error({ err = 'ERR unknown decision ' .. tostring(answer.decision) }) end
-local next_token, next_chance = ARGV[5], tonumber(ARGV[6])
+local next_token = ARGV[5]
 local job = read_record(keys.job .. id)
 local account = read_account(options, ARGV[7])
 keep_for_archive(options, account.archive)
@@ -62,7 +62,7 @@ if answer.call and result ~= 'repeated' and result ~= 'stale' and result ~= 'for
 end
 local following, wakes = nil, {}
 if result == 'settled' then
-  following, wakes = go_on(account, options, next_token, next_chance)
+  following, wakes = go_on(account, options, next_token, tonumber(ARGV[6]))
 elseif next_token ~= '' then
   following = admitted_before(options, next_token)
 end

@@ -7,6 +7,13 @@ end
 -- The field of the record that holds the doubt of one attempt, so that its late answer finds it.
 local function doubt_field(token) return 'doubt:' .. token end
 
+-- Until the deadline a receipt may tell; it is found by the number. Of a fax that iFax keeps for a date none comes before that.
+local function enter_doubt(options, job, member)
+  local until_date = math.max(0, (tonumber(job.send_at) or 0) - now)
+  redis.call('ZADD', keys.doubts, 0, member)
+  redis.call('ZADD', keys.doubts_until, int(steady + until_date + options.doubt + options.deadline), member)
+end
+
 local function forget_doubt(member)
   redis.call('ZREM', keys.doubts, member)
   redis.call('ZREM', keys.doubts_until, member)

@@ -68,15 +68,12 @@ local function give_up(options, id, job)
   finish(options, id, job)
 end
 
--- The request of this permit may have reached iFax. Until the deadline a receipt may tell; it is found by the number. Of a fax
--- that iFax keeps for a date none comes before that.
+-- The request of this permit may have reached iFax.
 local function doubt(account, options, id, job, said, token, more)
-  local member, until_date = doubt_of(job, id), math.max(0, (tonumber(job.send_at) or 0) - now)
-  local changes = with(said, more)
+  local member, changes = doubt_of(job, id), with(said, more)
   changes.state, changes.doubted, changes[doubt_field(token)] = 'in_doubt', token, member
   transition(options.cap, id, job, 'fax.in_doubt', changes, with(said, {}))
   redis.call('ZADD', keys.in_doubt, int(steady + options.doubt), id)
-  redis.call('ZADD', keys.doubts, 0, member)
-  redis.call('ZADD', keys.doubts_until, int(steady + until_date + options.doubt + options.deadline), member)
+  enter_doubt(options, job, member)
   ring_by(account, now + options.doubt)
 end
