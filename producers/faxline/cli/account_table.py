@@ -13,13 +13,14 @@ from faxline.reading.shared_settings import describe_differences, find_differenc
 _OPEN = ("queued", "submitting", "submitted", "in_doubt")
 
 
-def row_of(state: AccountState) -> list[str]:
-    """A line of the table."""
+def row_of(state: AccountState, *, drained: bool = False) -> list[str]:
+    """A line of the table. A drained account is not open, whatever its state says."""
     limits = [
         used_of(limit) if state.known else "-" for limit in (state.concurrency, state.window, state.burst)
     ]
     jobs = [f"{n} {name.replace('_', ' ')}" for name in _OPEN if (n := state.jobs[name])]
-    return [state.name, _status(state).partition(";")[0], *limits, ", ".join(jobs) or "-"]
+    status = "drained" if drained else _status(state).partition(";")[0]
+    return [state.name, status, *limits, ", ".join(jobs) or "-"]
 
 
 def notes_of(state: AccountState) -> list[str]:

@@ -1,6 +1,6 @@
 """`accounts`: limits, backlog and state; `pause`, `probe` and `resume`."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Annotated, Any
 
@@ -19,13 +19,17 @@ from faxline.cli.app import (
     app,
     examples,
     faxline_of,
+    line_of,
     operator,
 )
 from faxline.cli.output import complain, write, write_json, write_table
 from faxline.cli.presence import counted, processes_of
+from faxline.client.sync import FaxLine
 from faxline.contract.errors import NotAllowed, PauseChanged, QueueUnavailable, StateRolledBack
 from faxline.contract.wording import plural
+from faxline.doctor.draining_checks import read_drained
 from faxline.reading.account_state import OPERATOR, ROLLED_BACK, AccountState
+from faxline.reading.draining import Drained
 from faxline.reading.processes import Process, at_work
 
 accounts = typer.Typer(rich_markup_mode=None)
@@ -41,6 +45,8 @@ app.add_typer(
     ),
 )
 
+_Unanswered = tuple[str, QueueUnavailable]
+"""What Redis did not answer, and why."""
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The account.")]
 
 
@@ -53,7 +59,7 @@ def show_all(ctx: typer.Context, as_json: Json = False) -> None:
     if ctx.invoked_subcommand is not None:
         return
     chosen: Any = ctx.obj
-    away: list[str] = []
+    away: list[_Unanswered] = []
     known = set[str]()
     with faxline_of(ctx) as line, _away(away, "which accounts there are is not known"):
         known.update(line.accounts())
@@ -168,42 +174,62 @@ def _report(state: AccountState, *, as_json: bool, wanted: bool) -> None:
     write(f"account {state.name} is {is_so}, {plural(state.jobs['queued'], 'job')} queued{after}")
 
 
-def _show(ctx: typer.Context, names: Iterable[str], away: list[str], *, as_json: bool) -> None:
+def _show(ctx: typer.Context, names: Iterable[str], away: list[_Unanswered], *, as_json: bool) -> None:
     """Show what answers, and say what does not: of a cluster, one node may be away and the others not."""
     states: list[AccountState] = []
     for name in dict.fromkeys(names):
         with faxline_of(ctx, name) as line, _away(away, f"account {name}"):
             states.append(line.account_state())
-    if states or not away:
-        with faxline_of(ctx) as line:
-            processes = processes_of(line)
-        _write(states, processes, as_json=as_json)
-    for text in away:
-        complain(text)
+    if away and not states:
+        raise away[0][1]
+    drained: dict[str, Drained] = {}
+    with line_of(ctx, _Line) as line:
+        processes = processes_of(line)
+        try:
+            drained = line.drained()
+        except QueueUnavailable as error:
+            complain(f"which accounts are drained is not known: {error}")
+    _write(states, processes, drained, as_json=as_json)
+    for what, why in away:
+        complain(f"{what}: {why}")
     if away:
         raise typer.Exit(AWAY)
 
 
 @contextmanager
-def _away(away: list[str], what: str) -> Iterator[None]:
+def _away(away: list[_Unanswered], what: str) -> Iterator[None]:
     """Note what Redis does not answer, and go on."""
     try:
         yield
     except NotAllowed:
         raise
     except QueueUnavailable as error:
-        away.append(f"{what}: {error}")
+        away.append((what, error))
 
 
-def _write(states: Sequence[AccountState], processes: list[Process] | None, *, as_json: bool) -> None:
+class _Line(FaxLine):
+    def drained(self) -> dict[str, Drained]:
+        """The accounts that were removed and are drained."""
+        return self._run(read_drained())
+
+
+def _write(
+    states: Sequence[AccountState],
+    processes: list[Process] | None,
+    drained: Mapping[str, Drained],
+    *,
+    as_json: bool,
+) -> None:
     if as_json:
         for state in states:
             counts = at_work(processes, state.name) if processes is not None else None
             write_json(state.to_dict() | {"at_work": counts})
         return
     columns = ["account", "status", "calls", "window", "burst", "jobs"]
-    write_table(columns, [row_of(state) for state in states])
+    write_table(columns, [row_of(state, drained=state.name in drained) for state in states])
     for state in states:
+        if gone := drained.get(state.name):
+            write(f"{state.name}: its folder is gone since {gone.since:%Y-%m-%d %H:%M} UTC: nothing new goes")
         if more := notes_of(state):
             write(f"{state.name}: {'; '.join(more)}")
     if processes is not None:

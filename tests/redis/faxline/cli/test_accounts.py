@@ -10,8 +10,9 @@ import pytest
 import redis
 
 from faxline.cli.running import run
-from faxline.contract.redis_keys import ACCOUNTS, RedisKeys
+from faxline.contract.redis_keys import ACCOUNTS, DRAINING, RedisKeys
 from faxline.reading.account_state import OPERATOR
+from faxline.reading.draining import note_of
 from tests.stage.command_line import KEYS, Cli
 from tests.stage.heartbeats import beat
 
@@ -128,3 +129,14 @@ def test_a_pause_is_asked_about_at_a_terminal(
     monkeypatch.setattr(sys, "stdin", Terminal(answer and f"{answer}\n"))
     assert run(["--redis", redis_url, "accounts", "pause", "default", "--timeout", "0.05"]) == code
     assert redis_client.xlen(KEYS.orders) == orders
+
+
+def test_an_account_that_was_removed_is_shown_as_drained_and_not_as_open(
+    cli: Cli, redis_client: redis.Redis
+) -> None:
+    for name in ("acme", "globex"):
+        redis_client.hset(RedisKeys(name).account_state, "requests", 1000)
+    redis_client.hset(DRAINING, "globex", note_of(1_795_000_000_000, "/run/accounts"))
+    rows = cli("accounts", "show", "acme", "globex").out.splitlines()
+    assert [row.split()[:2] for row in rows[1:3]] == [["acme", "open"], ["globex", "drained"]]
+    assert "globex: its folder is gone since 2026-11-18 11:06 UTC: nothing new goes" in rows
