@@ -1,6 +1,7 @@
 """Doubts: what a late answer does, when the policy applies. On our own clock."""
 
 import json
+import math
 
 import pytest
 
@@ -20,6 +21,30 @@ def test_a_job_that_was_to_be_sent_again_is_not_once_a_receipt_says_it_was_deliv
     assert scene.state("a") == "delivered"
     assert isinstance(scene.store.submission.admit("again", ""), Idle)
     assert scene.told("a") == ["queued", "in_doubt", "retrying", "delivered"]
+
+
+@pytest.mark.parametrize(("policy", "end"), [("resend", "queued"), ("fail", "failed")])
+def test_no_policy_applies_before_a_scheduled_fax_in_doubt_could_have_its_receipt(
+    make: Make, policy: str, end: str
+) -> None:
+    scene = make(IN_DOUBT__WAIT="100")
+    scene.doubt("a", in_doubt=policy, schedule="provider", send_at=str((BEGIN + 500) * 1000))
+    for wait in (101, 490):
+        scene.go(wait)
+        assert not scene.store.timers.run().changes
+        assert scene.state("a") == "in_doubt"
+    assert 0 < scene.store.timers.run().next < 10
+    scene.go(10)
+    assert scene.store.timers.run().changes
+    assert scene.state("a") == end
+
+
+def test_an_operator_is_asked_about_a_scheduled_fax_in_doubt_before_its_date(make: Make) -> None:
+    scene = make(IN_DOUBT__WAIT="100")
+    scene.doubt("a", schedule="provider", send_at=str((BEGIN + 500) * 1000))
+    scene.go(101)
+    scene.store.timers.run()
+    assert scene.client.zscore(scene.keys.in_doubt, "a") == math.inf
 
 
 def test_a_job_that_was_to_be_sent_again_is_though_a_receipt_says_that_it_failed_before(make: Make) -> None:

@@ -55,12 +55,12 @@ def test_of_the_attempts_of_one_job_the_nearest_in_time_is_meant(make: Make) -> 
 
 
 @pytest.mark.parametrize("begins", [0, 10_000])
-def test_the_receipt_of_a_scheduled_fax_finds_its_doubt_long_after_the_policy_gave_it_up(
+def test_the_receipt_of_a_scheduled_fax_finds_its_doubt_after_the_policy_gave_it_up(
     make: Make, begins: int
 ) -> None:
     scene = make(IN_DOUBT__WAIT="100", RECEIPT_DEADLINE="100")
     scene.doubt("a", in_doubt="fail", schedule="provider", send_at=str((BEGIN + 10_000) * 1000))
-    for wait in (101, 9700, 200):
+    for wait in (101, 9800, 200):
         scene.go(wait)
         scene.store.timers.run()
     assert scene.state("a") == "failed"

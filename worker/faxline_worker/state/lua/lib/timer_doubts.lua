@@ -20,7 +20,8 @@ local function run_held(run)
   end
 end
 
--- The wait of a doubt is over, so the job's policy applies.
+-- The wait of a doubt is over, so the job's policy applies. Of a fax that iFax keeps for a date no receipt comes before that: a
+-- policy that sends it again, or fails it, waits as long after the date.
 local function run_doubts(run)
   local options, account = run.options, run.account
   for _, id in ipairs(run.old and {} or due(run, keys.in_doubt, steady)) do
@@ -28,7 +29,11 @@ local function run_doubts(run)
     local open = job and job.state == 'in_doubt'
     local policy = open and (job.in_doubt or options.then_)
     if policy == 'resend' and job.tries >= options.tries then policy = 'hold' end
-    if open and policy ~= 'hold' and word_waits(run, job, id) then
+    local over = open and policy ~= 'hold' and (tonumber(job.send_at) or 0) + options.doubt or now
+    if over > now then
+      redis.call('ZADD', keys.in_doubt, int(steady + over - now), id)
+      ring_by(account, over)
+    elseif open and policy ~= 'hold' and word_waits(run, job, id) then
       run.put_off = true
     else
       redis.call('ZREM', keys.in_doubt, id)
