@@ -7,6 +7,7 @@ is wrong.
 import json
 from collections import Counter
 from dataclasses import dataclass, field
+from math import inf
 from typing import Any
 
 from faxline_worker.state.results import Admitted
@@ -223,7 +224,7 @@ class Ledger:
         assert record, f"{name} is lost"
         stands = {index for index, members in now.indexes.items() if name in members}
         assert stands <= PLACES.get(state, set()), (name, state, stands)
-        over = state == "queued" and name in now.expiring and int(record["expires_at"]) <= self.scene.now
+        over = state == "queued" and now.expiring.get(name, inf) <= self.scene.now  # it is due
         assert len(stands) == (state in PLACES) or (over and not stands), (name, state, stands)
         holders = [permit for permit, held in now.holders.items() if held == name]
         assert holders == ([record["permit"]] if state == "submitting" else []), (name, state, holders)
@@ -253,8 +254,9 @@ class Contents:
         keys = scene.keys
         indexes = {name: getattr(keys, name) for name in ("ready", "delayed", "submitted", "in_doubt")}
         with scene.client.pipeline(transaction=False) as pipe:
-            for key in (*indexes.values(), keys.expiring, keys.permits):
+            for key in (*indexes.values(), keys.permits):
                 pipe.zrange(key, 0, -1)
+            pipe.zrange(keys.expiring, 0, -1, withscores=True)
             pipe.zcount(
                 keys.answers,
                 round(scene.true * 1000 - scene.store.limits.window.total_seconds() * 1_000_000),
@@ -269,7 +271,8 @@ class Contents:
                 pipe.pttl(keys.job(job))
             replies = iter(pipe.execute())
         self.indexes = {name: [m for m in _texts(next(replies)) if m[0] != "!"] for name in indexes}
-        self.expiring, self.permits = _texts(next(replies)), _texts(next(replies))
+        self.permits = _texts(next(replies))
+        self.expiring = {job.decode(): due for job, due in next(replies)}
         self.holders = dict(permit.split("|", 1) for permit in self.permits if not permit.endswith("|"))
         self.answers: int = next(replies)
         self.waiting: list[int] = [next(replies) for _ in range(3)]

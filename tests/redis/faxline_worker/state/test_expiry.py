@@ -24,7 +24,7 @@ def rung(scene: Scene) -> int:
 def ended(scene: Scene, job: str) -> bool:
     scene.store.timers.run()
     record = scene.record(job)
-    return (record["state"], record["reason"]) == ("failed", "expired")
+    return (record["state"], record.get("reason")) == ("failed", "expired")
 
 
 def test_a_fax_that_has_expired_when_it_is_registered_fails_and_no_call_is_made_for_it(scene: Scene) -> None:
@@ -85,3 +85,44 @@ def test_a_fax_that_ifax_would_keep_for_a_date_expires_too(scene: Scene) -> None
 def test_a_fax_that_expires_in_a_moment_is_called_for_until_then(scene: Scene) -> None:
     scene.push("a", expires_at=str(scene.now + 2))
     assert isinstance(scene.store.submission.admit(scene.permit(), ""), Admitted)
+
+
+@pytest.mark.parametrize("ahead", ["when it is registered", "when it would be called for"])
+@pytest.mark.parametrize("kept", [False, True], ids=["now", "kept by iFax for a date"])
+def test_a_fax_that_has_expired_by_a_clock_that_steps_back_before_a_look_is_called_for_after_all(
+    scene: Scene, ahead: str, kept: bool
+) -> None:
+    more = {"expires_at": str(scene.now + 50_000)}
+    more |= {"send_at": str(scene.now + 900_000), "schedule": "provider"} if kept else {}
+    if ahead == "when it is registered":
+        scene.step(600)
+    scene.push("a", **more)
+    if ahead == "when it would be called for":
+        scene.step(600)
+    assert isinstance(scene.store.submission.admit(scene.permit(), ""), Idle)
+    scene.step(-600)
+    scene.store.timers.run(step=-600)
+    assert scene.admit().job == "a"
+    assert scene.names() == ["fax.queued"]
+
+
+def test_a_fax_that_is_back_in_its_place_since_the_clock_stepped_back_expires_in_its_time(
+    scene: Scene,
+) -> None:
+    scene.push("a", expires_at=str(scene.now + 50_000))
+    scene.step(600)
+    assert isinstance(scene.store.submission.admit(scene.permit(), ""), Idle)
+    scene.step(-600)
+    assert not ended(scene, "a")
+    scene.go(50)
+    assert ended(scene, "a")
+
+
+def test_a_fax_that_waits_here_for_its_date_waits_on_when_the_clock_steps_back(scene: Scene) -> None:
+    more = {"expires_at": str(scene.now + 50_000), "send_at": str(scene.now + 900_000), "schedule": "local"}
+    scene.step(600)
+    scene.push("a", **more)
+    scene.step(-600)
+    assert not ended(scene, "a")
+    assert scene.client.zscore(scene.keys.delayed, "a")
+    assert not scene.client.exists(scene.keys.ready)

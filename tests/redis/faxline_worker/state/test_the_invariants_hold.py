@@ -9,7 +9,7 @@ everything to an end; the backlog is counted exactly. The mutations show that th
 import pytest
 import redis
 
-from tests.stage.courses import AGAIN, DEADLINE, LEASE, POLLING, SETTINGS, WAIT, Courses, run
+from tests.stage.courses import AGAIN, DEADLINE, LEASE, POLLING, SETTINGS, WAIT, WRONG, Courses, run
 from tests.stage.ledger import Attempt
 from tests.stage.mutants import mutate
 from tests.stage.scene import Scene
@@ -71,6 +71,19 @@ def test_it_holds_where_the_older_request_fails_and_the_newer_is_in_doubt(course
     course._answer(older, "accepted")
     failed(course, older)
     assert course.scene.state(older.admitted.job) == "in_doubt"
+    course.teardown()
+
+
+def test_it_holds_where_a_fax_has_expired_by_a_clock_that_then_steps_back(redis_client: redis.Redis) -> None:
+    course = Courses(Scene(redis_client, **SETTINGS))
+    course._push("normal", "resend", 50, "")
+    course.scene.step(WRONG)
+    assert course._admit() is None
+    course.holds()
+    course.clock(0.0)
+    course.holds()
+    sent(course)
+    course.holds()
     course.teardown()
 
 

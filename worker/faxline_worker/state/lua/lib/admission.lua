@@ -45,10 +45,11 @@ do
     return nil, false, #permits
   end
 
-  -- Whether the job's expires_at has passed. It is not sent then, and run_timers ends it.
+  -- Whether the job's expires_at has passed. It is not sent then: the next run of run_timers decides about it (0), even if the
+  -- clock has stepped back by then.
   local function too_late(id, job)
     if not is_over(job) then return false end
-    redis.call('ZADD', keys.expiring, job.expires_at, id)
+    redis.call('ZADD', keys.expiring, 0, id)
     return true
   end
 
@@ -71,7 +72,7 @@ do
       local job = read_record(keys.job .. id, 'request')
       local late = job and job.state == 'queued' and too_late(id, job)
       if late and not rung then
-        ring() -- the dispatchers end it
+        ring() -- the dispatchers look
         rung = true
       end
       if job and job.state == 'queued' and not late and take_line(options, id, job) then

@@ -22,12 +22,13 @@ local function place_job(batch, job)
   if job.send_at and job.send_at <= now then job.send_at = nil end -- at once
   if job.send_at then due = job.send_at * 1000 + now_us - TIME_US end
   fields.place = int(job.rank * STRIDE + due - EPOCH_US + job.turn)
-  if not job.send_at and not is_over(fields) then
+  local left_out = not job.send_at and is_over(fields)
+  if not job.send_at and not left_out then
     batch.ready[#batch.ready + 1], batch.ready[#batch.ready + 2] = fields.place, job.id
   end
-  if fields.expires_at then -- run_timers ends it then, or now
+  if fields.expires_at then -- run_timers ends it then, or decides about it at its next run (0)
     batch.first_expiry = math.min(batch.first_expiry or math.huge, tonumber(fields.expires_at))
-    table.insert(batch.expiring, fields.expires_at)
+    table.insert(batch.expiring, left_out and 0 or fields.expires_at)
     table.insert(batch.expiring, job.id)
   end
 end

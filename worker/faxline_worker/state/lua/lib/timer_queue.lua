@@ -39,18 +39,23 @@ local function run_lines(run)
   end
 end
 
--- Jobs that were not submitted by their expires_at fail.
+-- Jobs that were not submitted by their expires_at fail. One that was left out of the queue by a clock that stepped back since
+-- returns to its place.
 local function run_expiring(run)
   local options = run.options
   for _, id in ipairs(run.old and {} or due(run, keys.expiring, now)) do
     local job = read_record(keys.job .. id)
-    if job and job.state == 'queued' then
+    if job and job.state == 'queued' and job.expires_at and not is_over(job) then
+      enter_ready(id, job)
+      may_expire(id, job)
+      run.look = true
+    elseif job and job.state == 'queued' then
       leave_queue(options, id, job)
       fail(options, id, job, { reason = 'expired' }, {})
       tell(run, id, 'fax.failed', 'expired')
     elseif job and job.state == 'submitting' then
       redis.call('ZADD', keys.expiring, int(now + 1000), id) -- it may come back to its place
     end
-    if not job or job.state ~= 'submitting' then redis.call('ZREM', keys.expiring, id) end
+    if not job or job.state ~= 'submitting' and job.state ~= 'queued' then redis.call('ZREM', keys.expiring, id) end
   end
 end
