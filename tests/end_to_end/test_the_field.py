@@ -3,12 +3,13 @@
 import base64
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Any
 
 import httpx
 import pytest
 
-from faxline import Event, Fax, FaxLine, JobState
+from faxline import Event, Fax, FaxLine, JobNotFound, JobState
 from faxline_local.stack import TOKEN, Local
 
 pytestmark = pytest.mark.slow
@@ -137,14 +138,20 @@ def test_an_account_whose_plan_is_not_active_is_paused_by_that_name(
 
 @pytest.mark.parametrize(("digits", "others"), [("0719", 9400), ("0720", 9410)])
 def test_a_refusal_that_nobody_knows_fails_its_fax_alone_with_ifaxs_words(
-    local: Local, digits: str, others: int
+    local: Local, wait_until: Callable[..., Any], digits: str, others: int
 ) -> None:
     name = f"default-{digits}"
     push(local, "default", f"+1202555{digits}")
-    push(local, "default", *(f"+1202555{others + i}" for i in range(3)))
     with FaxLine(local.url_of("producer")) as line:
+
+        def is_refused() -> bool:
+            with suppress(JobNotFound):  # intake has not taken it yet
+                return line.job(name).reason == "unknown_refusal"
+            return False
+
+        wait_until(is_refused, timeout=30)  # what iFax accepts from now on shows that it is about this fax
+        push(local, "default", *(f"+1202555{others + i}" for i in range(4)))
         assert line.wait(f"default-{others}", timeout=30).state is JobState.DELIVERED
-        push(local, "default", f"+1202555{others + 3}")
         job = line.wait(name, timeout=60)
     assert (job.state, job.reason, job.code) == (JobState.FAILED, "unknown_refusal", 12099)
     (event,) = [event for event in events_of(local, "fax.failed") if event.job == name]

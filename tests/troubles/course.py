@@ -133,10 +133,10 @@ def _cancel(line: FaxLine) -> None:
     line.send(to="+12025550113", files=[URL], id="kept", subject="kept", send_at=date.isoformat())
     assert any(
         event.job == "kept" and event.name == EventName.SUBMITTED
-        for event in line.events(after="0", timeout=30)
+        for event in line.events(after="0", timeout=90)
     )
     line.cancel("kept")
-    line.wait("normal", timeout=30)
+    line.wait("normal", timeout=90)
     line.resend("normal", to="+12025550114", id="again")
     line.cancel("normal")
 
