@@ -1,8 +1,8 @@
 """The names of an account's keys in Redis.
 
 Every key of an account carries its hash tag (``fax:{default}:…``), so that a script touches one slot only
-and the same code runs on one server, on Sentinel and on a cluster. ARCHITECTURE.md has the table of what
-each key holds, who writes it and when it goes.
+and the same code runs on one server, on Sentinel and on a cluster. docs/architecture/storage.md has the
+table of what each key holds and when it goes.
 """
 
 import re

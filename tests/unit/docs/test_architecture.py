@@ -1,4 +1,4 @@
-"""ARCHITECTURE.md maps the folders that there are, and its hunt table leads where it says."""
+"""ARCHITECTURE.md maps the folders that there are, its hunt table leads where it says, and it stays short."""
 
 import re
 from pathlib import Path
@@ -7,6 +7,9 @@ import pytest
 
 ROOT = Path(__file__).parents[3]
 TEXT = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
+CHAPTERS = ROOT / "docs/architecture"
+BYTES = 45_000
+"""What can be read in twenty minutes."""
 PACKAGES = ("producers/faxline", "worker/faxline_worker")
 _HUNT = TEXT.split("\n## Where is …?\n")[1].split("\n## ")[0]
 HUNT = re.findall(r"^\| (.+?) \| (.+) \|$", _HUNT, re.MULTILINE)[1:]
@@ -32,6 +35,16 @@ def test_the_hunt_leads_to_a_file_that_has_what_it_names(asked: str, answer: str
     for path, names in found:
         text = (ROOT / path).read_text(encoding="utf-8")
         assert all(name in text for name in re.findall(r"\w+", names)), path
+
+
+def test_the_architecture_can_be_read_in_twenty_minutes() -> None:
+    assert len(TEXT.encode()) <= BYTES, "details belong in a chapter of docs/architecture"
+
+
+def test_the_architecture_links_every_chapter() -> None:
+    chapters = {path.name for path in CHAPTERS.glob("*.md")}
+    assert chapters
+    assert chapters == set(re.findall(r"^\| \[\w+\]\(docs/architecture/([\w-]+\.md)\)", TEXT, re.MULTILINE))
 
 
 def test_the_hunt_has_what_newcomers_look_for() -> None:

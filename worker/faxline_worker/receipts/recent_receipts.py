@@ -1,9 +1,10 @@
 """Remembers the webhooks stored lately, and stores them again if Redis may have lost them.
 
 iFax was answered 204 and does not send a webhook again. If Redis goes back to an older state before a worker
-has applied the receipt, nobody else knows it (ARCHITECTURE.md, "A Redis that goes back"). The webhook's Redis
-user may only add, so it cannot look. Instead, when a connection was lost and made again, the last minute's
-webhooks are stored again. That does no harm, because a receipt is applied once, however often it comes.
+has applied the receipt, nobody else knows it (docs/architecture/redis.md, "A Redis that goes back"). The
+webhook's Redis user may only add, so it cannot look. Instead, when a connection was lost and made again, the
+last minute's webhooks are stored again. That does no harm, because a receipt is applied once, however often
+it comes.
 """
 
 import time

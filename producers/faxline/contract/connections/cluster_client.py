@@ -1,7 +1,7 @@
 """A Redis client for a cluster: each command goes to the node that owns the slot of its key.
 
 redis-py's own RedisCluster is not used: it refuses TIME in a pipeline and returns the replies of a
-transaction unparsed, and all its threads ask all nodes anew when one is away (ARCHITECTURE.md).
+transaction unparsed, and all its threads ask all nodes anew when one is away (docs/architecture/redis.md).
 
 - MOVED, ASK, TRYAGAIN, CLUSTERDOWN, READONLY and a lost connection are followed as `Course` says. What was
   sent may run twice after a lost connection, as with every client of ours.
