@@ -19,8 +19,8 @@ PIECES = [piece.name.removesuffix(".lua") for piece in (LUA / "lib").iterdir()]
 UNREAD = re.compile(r"""'(?:[^'\\\n]|\\.)*'|"(?:[^"\\\n]|\\.)*"|--[^\n]*""")
 """Strings and comments."""
 NAME = re.compile(r"(?<![\w.:])[A-Za-z_]\w*")
-AHEAD = {"apply_receipt", "await_other", "take_named"}
-"""Declared ahead of their definitions, because they and `meet_job` call each other."""
+AHEAD = {"meet_job"}
+"""Declared ahead of its definition, because it and `accept` call each other."""
 
 
 @dataclass

@@ -1,6 +1,6 @@
 -- match: receipts whose jobId no answer claimed in time are matched with doubts, with the oldest doubt that fits.
--- include: clock bell record events endings lines numbers unmatched redeliveries redials receipts doubts matching offers
--- include: account_hash wakes outcomes control_calls other_requests
+-- include: clock bell record events endings lines numbers unmatched redeliveries redials doubts matching offers
+-- include: account_hash wakes other_words outcomes control_calls other_requests receipts meetings
 -- ARGV  JSON options, most receipts in one call, the steady clock as the caller knows it (ms, or empty)
 -- reply JSON list of {result = resolved_doubt | held | duplicate, job, attempt, receipt (`applied`: of a duplicate, it
 --       delivered the job; `after`: how the job had ended that turns out to be delivered)}

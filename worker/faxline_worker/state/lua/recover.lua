@@ -2,8 +2,8 @@
 -- order: a call becomes a doubt, or submitted if its jobId is known, so that its job is not sent again; a cancellation is carried out again. What became of an
 -- entry stays with it in `lost` until the operator is told of all (`complete_order`).
 -- include: clock bell record events endings lines permits offers account_hash limits answered wakes numbers unmatched
--- include: redeliveries redials receipts doubts outcomes control_calls other_requests lineage audit past stand_ins
--- include: lost_cancellations
+-- include: redeliveries redials doubts other_words outcomes control_calls other_requests receipts meetings lineage
+-- include: audit past stand_ins lost_cancellations
 -- ARGV  JSON list of fields of `lost`, those of one job in the order of their attempts, JSON options, JSON list of those
 --       fields that are calls after which the job was called again, who orders it
 -- reply JSON list, one a field, of {became = in_doubt | submitted | settled (a receipt had come before) | known (it is in

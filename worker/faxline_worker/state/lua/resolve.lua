@@ -1,6 +1,7 @@
 -- resolve: an operator settles a doubt. The order leaves its stream.
 -- include: clock bell record events endings lines offers account_hash wakes numbers unmatched redeliveries redials
--- include: receipts doubts outcomes control_calls other_requests returns timer_words orders audit
+-- include: doubts other_words outcomes control_calls other_requests receipts meetings returns timer_words orders
+-- include: audit
 -- ARGV  stream entry, job id, accepted, resend or fail, jobId (of accepted), who orders it, JSON options,
 --       who orders it (for the event, or empty), the attempt that this person saw in doubt (or empty)
 -- reply JSON {result = done | refused (the job is not in doubt, or `why`) | taken (the jobId belongs to another job) | lost (it

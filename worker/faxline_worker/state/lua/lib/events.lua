@@ -30,6 +30,12 @@ local function cause_of(started, took)
   return { started_at = started, ended_at = started + took }
 end
 
+-- What an event tells of the receipt that led to it: its digest, and when the fax's own call began and ended (ms).
+local function receipt_facts(receipt)
+  return { receipt = receipt.digest, call_started_at = receipt.started and receipt.started * 1000,
+    call_ended_at = receipt.ended and receipt.ended * 1000 }
+end
+
 -- Writes an event, and returns its id.
 local function emit(cap, name, id, text)
   return redis.call('XADD', keys.events, 'MAXLEN', '~', cap, '*', 'event', name, 'job', id, 'at', int(now), 'data', text)

@@ -15,8 +15,7 @@ local NAMES = {
   forgotten = 'forgotten:',
 }
 -- A key is named when a script first asks for it, since most use a few of them. A name that is not in the list raises.
-local prefix = KEYS[1]
 local keys = setmetatable({ account_state = KEYS[2] }, { __index = function(known, name)
-  known[name] = prefix .. NAMES[name]
+  known[name] = KEYS[1] .. NAMES[name]
   return known[name]
 end })

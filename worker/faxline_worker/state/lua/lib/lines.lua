@@ -1,8 +1,7 @@
 -- One line for each number: a fax on its way holds its number's line for a lease, and queued jobs to the same number wait
 -- for it in the order of their places. `lines` has an entry for a number whose line is held or waited for: `*` if jobs
 -- wait, then each holder as job@end of its lease (ms).
-local SCHEDULED_RANK = 4
-local POLL_PLACE = SCHEDULED_RANK * STRIDE -- of questions how a fax stands: behind all jobs that are due
+local POLL_PLACE = 4 * STRIDE -- of questions how a fax stands: behind all jobs that are due
 
 -- Whether iFax keeps the fax until a date that is still to come.
 local function ahead(job) return job.schedule == 'provider' and job.send_at and tonumber(job.send_at) > now end
@@ -11,7 +10,7 @@ local function ahead(job) return job.schedule == 'provider' and job.send_at and 
 local function enter_ready(id, job)
   local place = job.place
   if ahead(job) then
-    place = int(SCHEDULED_RANK * STRIDE + now_us - EPOCH_US)
+    place = int(POLL_PLACE + now_us - EPOCH_US)
     redis.call('ZADD', keys.scheduled, job.send_at, id)
   end
   redis.call('ZADD', keys.ready, place, id)

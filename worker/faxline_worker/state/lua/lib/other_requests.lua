@@ -1,4 +1,5 @@
 -- What becomes of a job that iFax may have twice: it waits for the word on one request while there is one on the other.
+
 -- If an older attempt turned out to be accepted while this one was under way, and this one fails, the job is not sent
 -- again: it ends by the receipt of the older one. spent: this one counts as an attempt. Returns true, and the receipt that
 -- had come before and was applied; or false.
@@ -11,7 +12,7 @@ end
 
 -- iFax took the request in doubt: its unclear answer had named the receipt's jobId. So no other receipt is about that doubt. If
 -- iFax may call again, the job waits for that, and no policy sends it.
-function take_named(options, id, job, receipt)
+local function take_named(options, id, job, receipt)
   forget_doubt(doubt_of(job, id))
   if not may_redial(options, receipt) then return end
   redis.call('ZREM', keys.in_doubt, id)
@@ -21,7 +22,7 @@ end
 -- One request failed or was canceled. Where iFax has another one of the job, that may still be delivered, or canceled for a wish
 -- that came: the job waits for its word. So it does before another delivery (after `wait`) where nobody decided a doubt about a
 -- newer one. changes: what the end of the first changes.
-function await_other(options, id, job, receipt, changes, wait)
+local function await_other(options, id, job, receipt, changes, wait)
   local other = job.also ~= receipt.job_id and job.also
   local member = wait and job.undecided and redis.call('HGET', keys.job .. id, doubt_field(job.undecided))
   if not other and not (member and redis.call('ZSCORE', keys.doubts, member)) then return false end

@@ -13,6 +13,7 @@ local function ask_about(account, options, id, since)
   ring_by(account, now + at - steady)
 end
 
+local meet_job -- in meetings.lua, where a job may be accepted, too
 local accept
 do
   -- Receipts that came before the acceptance: one of an older attempt that ended as delivered, whatever comes of this one, and
