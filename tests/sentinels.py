@@ -153,7 +153,7 @@ class Watched:
             client.execute_command("SENTINEL", "FAILOVER", SERVICE)
 
     def hand_over(self) -> None:
-        """The same as docs/production.md has it, so that the old primary takes nothing that is lost."""
+        """The same as docs/redis.md has it, so that the old primary takes nothing that is lost."""
         old = self.primary
         with redis.Redis.from_url(old.url()) as client:
             client.execute_command("CLIENT", "PAUSE", 15_000, "WRITE")

@@ -23,7 +23,7 @@ from faxline_worker.state.redis_clients import check_reachable, state_client, un
 
 ROOT = Path(__file__).parents[3]
 TEMPLATE = ROOT / "ops/redis/users.acl"
-PAGE = (ROOT / "docs/production.md").read_text()
+PAGE = (ROOT / "docs/redis.md").read_text()
 USERS = ("producer", "webhook", "dispatcher", "worker", "operator", "archive", "console")
 ROWS = re.findall(r"^\| ([^|]+) \| `([^`]+)`" + r" \| (yes|no)" * len(USERS) + r" \|$", PAGE, re.MULTILINE)
 CASES = [

@@ -90,7 +90,7 @@ def broker_beside(redis_url: str) -> str:
     if cluster_url(redis_url) is not None:
         raise ValueError(
             "BROKER_URL must be set, because FAXLINE_REDIS_URL is a cluster's and a cluster has one database "
-            "only: give the broker a small Redis server of its own (docs/production.md)"
+            "only: give the broker a small Redis server of its own (docs/redis.md)"
         )
     if (sentinels := sentinel_url(redis_url)) is not None:
         place = redis_url.split("/")

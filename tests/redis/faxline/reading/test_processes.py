@@ -218,7 +218,7 @@ def test_producers_and_operators_see_who_is_at_work_and_a_webhook_does_not(guard
 
 
 def one_account(admin: redis.Redis, account: str) -> str:
-    """Make a producer's user of one account, as docs/production.md says, and return its name."""
+    """Make a producer's user of one account, as docs/redis.md says, and return its name."""
     rule = next(line for line in USERS.read_text().splitlines() if line.startswith("user producer "))
     words = re.findall(r"\([^)]*\)|\S+", rule.replace("{*}", f"{{{account}}}").partition("#<producer>")[2])
     admin.execute_command("ACL", "SETUSER", account, "reset", "on", "nopass", *words)  # type: ignore[no-untyped-call]
