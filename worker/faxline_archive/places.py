@@ -38,6 +38,12 @@ def latest_first(table: FromClause) -> tuple[ColumnElement[Any], ColumnElement[A
     return table.c.queued_at.desc(), _ByCodePoints(table.c.job).desc()
 
 
+def latest_of_all(table: FromClause) -> tuple[ColumnElement[Any], ...]:
+    """What a table with faxes of several accounts is sorted by: those of a millisecond by account."""
+    pushed, job = latest_first(table)
+    return pushed, _ByCodePoints(table.c.account), job
+
+
 def behind(table: FromClause, place: Place) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
     """The conditions for the faxes that follow a place."""
     # The first says nothing new; with it PostgreSQL sees the bounds of the index at once.

@@ -30,7 +30,7 @@ from sqlalchemy import (
 from faxline.contract.errors import KeyMissing, SealBroken
 from faxline.reading.archived import ArchivedFax, Numbers, Wanted
 from faxline_archive.intersection import bounds, find_intersection, needs_intersection
-from faxline_archive.places import Place, latest_first
+from faxline_archive.places import Place, latest_first, latest_of_all
 from faxline_archive.privacy import NUMBER, Privacy, member
 from faxline_archive.records import plain
 from faxline_archive.schema import JOB, fax_metadata, faxes
@@ -38,7 +38,7 @@ from faxline_archive.schema import JOB, fax_metadata, faxes
 PAGE = 100
 BRANCHES = 500
 """The most searches that one statement joins: SQLite's limit."""
-_PLACE = ("account", "job", "reuse", "queued_at")
+PLACE = ("account", "job", "reuse", "queued_at")
 _TIMES = ("queued_at", "submitted_at", "call_started_at", "call_ended_at", "ended_at", "send_at")
 _SAME = (
     *(
@@ -81,37 +81,6 @@ def find(
         if len(found) < page:
             return
         after = (found[-1]["queued_at"], found[-1]["job"])
-
-
-def find_joined(
-    connection: Connection,
-    account: str,
-    searches: Sequence[tuple[Wanted, Sequence[ColumnElement[bool]]]],
-    privacy: Privacy,
-    *,
-    after: Place | None,
-    limit: int,
-) -> list[RowMapping]:
-    """The pages of several searches, of which no two find the same fax; those of an index each in one page.
-
-    Args:
-        connection: to the database.
-        account: whose faxes.
-        searches: what must hold, and further conditions on the table.
-        privacy: the account's.
-        after: the place behind which all begin.
-        limit: the most rows of each.
-    """
-    found: list[RowMapping] = []
-    pages: list[Select[Any]] = []
-    for wanted, also in searches:
-        if connection.dialect.name == "postgresql" and needs_intersection(as_stored(wanted)):
-            found += find_page(connection, account, wanted, privacy, after=after, limit=limit, also=also)
-        else:
-            pages.append(page_query(account, wanted, privacy, after=after, limit=limit, also=also))
-    if pages:
-        found += connection.execute(_joined(pages, limit)).mappings()
-    return found
 
 
 def find_page(
@@ -168,18 +137,24 @@ def page_query(
         for numbers in itertools.product(*(found for found in lookups if found))
         for values in itertools.product(*(values for _, values in members))
     ]
-    return _joined(branches, limit)
+    if len(branches) == 1:
+        return branches[0]
+    return joined(
+        [branch.with_only_columns(*(faxes.c[name] for name in PLACE)) for branch in branches], limit
+    )
 
 
-def _joined(pages: Sequence[Select[Any]], limit: int) -> Select[Any]:
-    """One page of several: the places of the last of all, and their rows."""
-    if len(pages) == 1:
-        return pages[0]
-    narrow = (page.with_only_columns(*(faxes.c[name] for name in _PLACE)) for page in pages)
-    places = union_all(*(select(page.subquery()) for page in narrow)).subquery()
-    last = select(places).order_by(*latest_first(places)).limit(limit).subquery()
-    same = and_(*(faxes.c[name] == last.c[name] for name in _PLACE[:3]))
-    return select(faxes).join(last, same).order_by(*latest_first(faxes))
+def joined(places: Sequence[Select[Any]], limit: int) -> Select[Any]:
+    """One page of several: the rows of the last faxes of all.
+
+    Args:
+        places: where the faxes of each page stand, the columns PLACE. No two pages have the same fax.
+        limit: the most rows.
+    """
+    every = union_all(*(select(place.subquery()) for place in places)).subquery()
+    last = select(every).order_by(*latest_of_all(every)).limit(limit).subquery()
+    same = and_(*(faxes.c[name] == last.c[name] for name in PLACE[:3]))
+    return select(faxes).join(last, same).order_by(*latest_of_all(faxes))
 
 
 def as_stored(wanted: Wanted) -> Wanted:
@@ -213,9 +188,9 @@ def _branch(
     told = {name: value for name, value in outcome.items() if value is not None}
     conditions = [faxes.c.account == account, *numbers]
     for table, (key, value) in zip(tables, members.items(), strict=True):
-        conditions += _has(table, {"account": account, "key": key, "value": value, **told})
+        conditions += has(table, {"account": account, "key": key, "value": value, **told})
     if not members:
-        conditions += _has(faxes, told)
+        conditions += has(faxes, told)
     if wanted.group is not None:
         conditions.append(faxes.c.group_name == wanted.group)
     return query.where(*conditions, *bounds(tables[0] if tables else faxes, wanted, after))
@@ -231,7 +206,8 @@ def _of_members(count: int) -> tuple[Select[Any], Sequence[FromClause]]:
     return query.order_by(*latest_first(tables[0] if tables else faxes)), tables
 
 
-def _has(table: FromClause, values: Mapping[str, Any]) -> list[ColumnElement[bool]]:
+def has(table: FromClause, values: Mapping[str, Any]) -> list[ColumnElement[bool]]:
+    """The conditions that columns of a table have these values."""
     return [table.c[name] == value for name, value in values.items()]
 
 

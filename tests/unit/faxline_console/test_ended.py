@@ -60,14 +60,15 @@ def found(staged: StagedArchive, line: str, person: Person = ANYBODY) -> str:
     return "".join(job.id for job in jobs)
 
 
-def test_the_faxes_of_one_millisecond_are_found_page_by_page_in_the_order_of_their_letters(
+def test_the_faxes_of_one_millisecond_are_found_page_by_page_by_account_in_the_order_of_their_letters(
     staged: StagedArchive,
 ) -> None:
     names = sorted(
         {f"{first}{second}{third}" for first in "aB_" for second in "-.:1b" for third in "A_a"}, reverse=True
     )
-    odd = StagedFax("", "north", at=9, state="failed", reason="odd", metadata={"box": "7"})
-    staged.add_all([replace(odd, job=name) for name in names])
+    odd = StagedFax("", at=9, state="failed", reason="odd", metadata={"box": "7"})
+    every = [(account, name) for account in BOTH for name in names]
+    staged.add_all(replace(odd, account=account, job=name) for account, name in every)
     ended = Ended(staged.engine, staged.keyring)
     for line in (
         "meta.box:7",
@@ -75,11 +76,11 @@ def test_the_faxes_of_one_millisecond_are_found_page_by_page_in_the_order_of_the
         "reason:odd state:failed,canceled",
         "meta.box:7 reason:odd,busy",
     ):
-        query, seen, mark = parse_query(line, UTC), list[str](), None
-        while page := find_page(ended, ["north"], query, ANYBODY, after=mark, limit=7):
-            seen += [job.id for job in page]
+        query, seen, mark = parse_query(line, UTC), list[tuple[str, str]](), None
+        while page := find_page(ended, BOTH, query, ANYBODY, after=mark, limit=7):
+            seen += [(job.account, job.id) for job in page]
             mark = Mark.of(page[-1])
-        assert [name for name in seen if name != "b"] == names
+        assert [one for one in seen if one[1] != "b"] == every
 
 
 def test_a_line_with_what_no_database_takes_finds_nothing(staged: StagedArchive) -> None:

@@ -3,14 +3,12 @@
 A person's accounts and department are conditions of each statement, so pages are full and show nothing else.
 """
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Sequence
-from typing import Any
-
-from sqlalchemy import RowMapping, Select, func, select, union_all
 
 from faxline.reading.job import Job
-from faxline_archive.search import fax_of, find_joined, page_query
+from faxline_archive.joined_search import Part, count_states, find_joined
+from faxline_archive.search import fax_of
 from faxline_console.access.people import Person
 from faxline_console.archive.ended import Ended, told
 from faxline_console.archive.jobs import job_of
@@ -30,46 +28,35 @@ def find_page(
     Raises:
         ArchiveUnavailable: the database is away or refuses.
     """
-    found: list[tuple[Mark, RowMapping]] = []
+    parts: list[Part] = []
     with told(), ended.engine.connect() as connection:
         for account in names:
-            privacy = ended.privacy(account)
-            place = after.place(account) if after else None
+            privacy, place = ended.privacy(account), after.place(account) if after else None
             pushed = named(connection, account, query)
             also = () if pushed is None else (pushed,)
-            asked = [(one.wanted, (*one.also, *also)) for one in searches(query, person, privacy)]
-            rows = find_joined(connection, account, asked, privacy, after=place, limit=limit)
-            found += [(Mark(row["queued_at"], account, row["job"]), row) for row in rows]
-    found.sort(key=lambda one: one[0].order)
-    jobs = [job_of(fax_of(row, ended.privacy(row["account"]))) for _, row in found[:limit]]
+            parts += [
+                Part(account, privacy, one.wanted, (*one.also, *also), place)
+                for one in searches(query, person, privacy)
+            ]
+        rows = find_joined(connection, parts, limit)
+    rows.sort(key=lambda row: Mark(row["queued_at"], row["account"], row["job"]).order)
+    jobs = [job_of(fax_of(row, ended.privacy(row["account"]))) for row in rows[:limit]]
     return [job for job in jobs if person.sees(job.account, job.metadata)]
 
 
-def count_faxes(
-    ended: Ended, names: Sequence[str], query: Query, person: Person, most: int
-) -> dict[str, Counter[bool]]:
-    """How many faxes `find_page` would find of each state of the archive: in part, and others.
+def count_faxes(ended: Ended, names: Sequence[str], query: Query, person: Person, most: int) -> Counter[str]:
+    """How many faxes `find_page` would find of each state of the archive.
 
-    Of each state no more than `most` are counted. It waits for the database: call it in a thread.
+    Of a state no more are counted once there are `most`. It waits for the database: call it in a thread.
 
     Raises:
         ArchiveUnavailable: the database is away or refuses.
     """
-    found = defaultdict[str, Counter[bool]](Counter)
+    found = Counter[str]()
     with told(), ended.engine.connect() as connection:
         for account in names:
             privacy = ended.privacy(account)
-            parts: list[Select[Any]] = []
-            for search in searches(query, person, privacy):
-                if (left := most - found[search.wanted.state or ""].total()) > 0:
-                    rows = page_query(
-                        account, search.wanted, privacy, after=None, limit=left, also=search.also
-                    )
-                    columns = rows.selected_columns
-                    parts.append(select(rows.with_only_columns(columns.state, columns.partial).subquery()))
-            if parts:
-                those = union_all(*parts).subquery()
-                by = those.c.state, those.c.partial
-                for state, partial, count in connection.execute(select(*by, func.count()).group_by(*by)):
-                    found[state][bool(partial)] += count
+            asked = (one for one in searches(query, person, privacy) if found[one.wanted.state or ""] < most)
+            parts = (Part(account, privacy, one.wanted, one.also) for one in asked)
+            found.update(count_states(connection, parts, most))
     return found

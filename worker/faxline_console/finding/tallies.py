@@ -98,18 +98,15 @@ def count_ended(
 
     def count() -> dict[str, Tally]:
         counts = count_faxes(ended, accounts, rest, person, MOST + 1)
-        totals = Counter({state: some.total() for state, some in counts.items()})
-        found = {state: _tally(totals[state]) for state in ("unconfirmed", "canceled")}
-        found["failed"] = _tally(totals["failed"] + totals["rejected"])
-        more, partial = totals["delivered"] > MOST, counts["delivered"][True]
-        found["delivered"] = Tally(min(totals["delivered"] - partial, MOST), more)
-        if not more:
-            found["partial"] = Tally(partial)
-        elif not named:  # these have an index of their own
+        found = {state: _tally(counts[state]) for state in ("delivered", "unconfirmed", "canceled")}
+        found["failed"] = _tally(counts["failed"] + counts["rejected"])
+        if not (named and found["delivered"].more):  # of a whole account these have an index of their own
             asked = replace(rest, terms={**rest.terms, "state": Term(("partial",))})
-            partly = count_faxes(ended, accounts, asked, person, MOST + 1)["delivered"]
-            found["partial"] = _tally(partly.total())
-        return {"": _tally(totals.total()), **found}
+            partial = count_faxes(ended, accounts, asked, person, MOST + 1)["delivered"]
+            found["partial"] = _tally(partial)
+            if not found["delivered"].more:
+                found["delivered"] = Tally(counts["delivered"] - partial)
+        return {"": _tally(counts.total()), **found}
 
     search = repr((accounts, rest.terms, rest.metadata, rest.since, rest.until, person.department))
     try:
