@@ -113,7 +113,7 @@ class Inquiries:
 
         kept = find(self._engine, account, Wanted(reason=reason), self._privacy(account), page=1)
         if (why := why_unknown(reason)) and next(kept, None) is None:
-            raise ValueError(why)
+            raise ValueError(f"{why} docs/causes.md has those of a delivery.")
 
     def _check_url(self) -> None:
         try:

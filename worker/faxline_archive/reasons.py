@@ -17,10 +17,10 @@ def why_unknown(reason: str) -> str:
 
     Example:
         >>> why_unknown("bussy")
-        'there is no reason bussy; did you mean busy? docs/causes.md has those of a delivery'
+        'There is no reason bussy. Did you mean busy?'
     """
     if reason in REASONS:
         return ""
     near = get_close_matches(reason, sorted(REASONS))
-    meant = f"did you mean {' or '.join(near)}? " if near else ""
-    return f"there is no reason {reason}; {meant}docs/causes.md has those of a delivery"
+    meant = f" Did you mean {' or '.join(near)}?" if near else ""
+    return f"There is no reason {reason}.{meant}"

@@ -125,6 +125,13 @@ def test_what_makes_no_sense_is_named(line: str, said: str) -> None:
         parse(line)
 
 
+def test_a_reason_that_no_fax_has_is_named_with_what_it_resembles() -> None:
+    assert misread(parse("reason:bussy")) == "There is no reason bussy. Did you mean busy?"
+    assert misread(parse("reason:busy,zzzz")) == "There is no reason zzzz."
+    assert not misread(parse("reason:busy"))
+    assert not misread(parse("-reason:bussy"))
+
+
 @pytest.mark.parametrize(
     ("line", "said"),
     [

@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 
+from faxline_archive.reasons import why_unknown
 from faxline_console.asking.number_words import digits
 from faxline_console.asking.parsing import FEWEST
 from faxline_console.asking.query import STATES, Query, Term
@@ -38,12 +39,17 @@ def in_words(query: Query, times: Times) -> str:
 
 
 def misread(query: Query) -> str:
-    """What a word alone was read as, and how to write what else it may be; empty if there is none.
+    """What the line says that its writer may not have meant; empty if there is nothing of the kind.
+
+    That is a reason that no fax has, or what a word alone was read as, and how to write what else it may be.
 
     Example:
         >>> misread(parse_query("failed", UTC))
         'The word “failed” alone was read as an id. For faxes in that state write state:failed.'
     """
+    reason = query.terms.get("reason")
+    if reason and not reason.without and (unknown := [*filter(None, map(why_unknown, reason.values))]):
+        return unknown[0]
     term = query.terms.get("id")
     if term is None or _ID.search(query.text):
         return ""

@@ -130,7 +130,7 @@ def test_find_refuses_a_reason_that_no_fax_can_have_and_names_those_that_are_lik
 ) -> None:
     staged.add("old", state="failed", reason="of_an_older_version")
     assert run(["find", "--reason", "bussy"]) == 2
-    assert "there is no reason bussy; did you mean busy? docs/causes.md" in capsys.readouterr().err
+    assert "There is no reason bussy. Did you mean busy? docs/causes.md" in capsys.readouterr().err
     assert run(["find", "--reason", "\udcff"]) == 2
     for found, *words in (
         ("old", "of_an_older_version"),
