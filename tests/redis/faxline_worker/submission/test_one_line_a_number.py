@@ -12,6 +12,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_stat
 from faxline_worker.state.results import Admitted, Idle
 from tests.stage.mutants import mutate
 from tests.stage.scene import NUMBER, Scene
+from tests.stage.states import JOB
+from tests.stage.two_requests import taken_twice
 
 OTHER = "+12345678902"
 LEASE = 60.0
@@ -56,6 +58,18 @@ def test_a_fax_that_waits_again_and_then_expires_leaves_the_line_to_the_one_that
     assert idle(scene)
     scene.receipt("1")
     assert scene.admit().job == "third"
+
+
+def test_a_fax_that_waits_for_its_older_request_leaves_the_line_once(scene: Scene) -> None:
+    taken_twice(scene)
+    scene.receipt("78", "failed", again="busy")
+    assert scene.state(JOB) == "submitted"
+    scene.push("second")
+    assert scene.submit("79").job == "second"
+    scene.receipt("77")
+    assert scene.state(JOB) == "delivered"
+    scene.push("third")
+    assert idle(scene)
 
 
 def test_a_fax_whose_number_is_unknown_holds_no_line(scene: Scene) -> None:

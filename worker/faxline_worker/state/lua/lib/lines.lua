@@ -94,7 +94,7 @@ end
 -- The job's fax is no longer on its way. batch: of lib/endings.lua, or nil.
 local function leave_line(options, id, job, batch)
   if options.numbers == 0 or job.line ~= '1' then return end
-  if job.state == 'queued' then redis.call('HSET', keys.job .. id, 'line', '') end -- until it is admitted again
+  if not FINAL[job.state] then redis.call('HSET', keys.job .. id, 'line', '') end -- it may be another's when this one ends
   if options.numbers == 1 and tonumber(job.admitted_at) + options.number_lease > now and nobody_waits(batch) then
     take_out(batch, 'HDEL', keys.lines, job.number) -- its lease runs, so nobody else holds it
     return
