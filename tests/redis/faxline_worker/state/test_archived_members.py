@@ -222,7 +222,7 @@ def test_a_receipt_that_waits_is_kept_as_it_came(scene: Scene, before: str) -> N
         call(scene, ACCEPTED)
         failed |= {"redial": 1} if before == "its last word" else {"again": "busy"}
         come(scene, **failed)
-    scene.go(1500)
+    scene.go(2500)
     scene.store.timers.run()
     record = scene.record("a")
     assert [value.encode() for field, value in record.items() if field.startswith("r:")] == [RAW]

@@ -106,6 +106,7 @@ def test_a_failure_after_which_ifax_may_call_again_is_held_and_asked_for_before_
     assert answer(scene, ask(scene), receipt=failed(1)) == "held"
     assert scene.names() == []
     scene.go(601)
+    assert answer(scene, ask(scene), "refuse") == "later"
     assert len(scene.store.timers.run().failures) == 1
     assert scene.names() == ["fax.retrying"]
 

@@ -8,7 +8,7 @@ import redis
 
 from faxline import FaxLine
 from faxline.reading.shared_settings import find_differences
-from faxline_worker.state.results import Idle
+from faxline_worker.state.results import Admitted, Idle
 from faxline_worker.state.store import Store
 from tests.stage.polling import JOB, JOB_ID, answer, ask, begin, questions, submit, take
 from tests.stage.scene import CLOCK, Scene, receipt, settings
@@ -422,3 +422,36 @@ def test_a_question_that_an_operator_ordered_enters_no_schedule(redis_client: re
     failed = receipt(JOB_ID, "failed", redial=1)
     assert answer(scene, ask(scene), receipt=failed) == "held"
     assert scene.client.exists(scene.keys.polls) == 0
+
+
+def failed_and_asked(client: redis.Redis) -> tuple[Scene, Admitted]:
+    """iFax may call again by itself, and nobody could ask in time what came of it."""
+    scene = begin(client, RETRIES__DELIVERY__REDIAL_WAIT="50")
+    submit(scene, JOB)
+    scene.go(119)
+    assert scene.receipt(JOB_ID, "failed", redial=0, again="busy").result == "held"
+    scene.go(51)
+    scene.store.timers.run()
+    assert scene.state(JOB) == "submitted"
+    return scene, ask(scene)
+
+
+def test_a_failure_is_not_the_last_one_while_ifax_is_still_to_be_asked(redis_client: redis.Redis) -> None:
+    scene, question = failed_and_asked(redis_client)
+    scene.store.timers.run()
+    assert answer(scene, question, receipt=receipt(JOB_ID)) == "applied"
+    assert scene.state(JOB) == "delivered"
+
+
+def test_a_failure_is_the_last_one_once_ifax_tells_nothing_else(redis_client: redis.Redis) -> None:
+    scene, question = failed_and_asked(redis_client)
+    assert answer(scene, question, "refuse") == "later"
+    scene.store.timers.run()
+    assert scene.state(JOB) == "queued"
+
+
+def test_a_failure_is_the_last_one_where_ifax_could_not_be_asked_for_long(redis_client: redis.Redis) -> None:
+    scene, _ = failed_and_asked(redis_client)
+    scene.go(2 * 2000)
+    scene.store.timers.run()
+    assert scene.state(JOB) == "queued"

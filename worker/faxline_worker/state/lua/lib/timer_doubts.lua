@@ -1,10 +1,15 @@
--- iFax did not call again, so a failure that was held is the last.
+-- iFax did not call again, so a failure that was held is the last. Where iFax is asked how faxes stand, the next word may be the
+-- answer: it is waited for, though not for ever.
 local function run_held(run)
   local options = run.options
+  local function asks(id, job)
+    local long = steady > asked_since(job) + 2 * options.deadline
+    return options.asks == 1 and job.state == 'submitted' and not long and question_waits(id)
+  end
   for _, id in ipairs(run.old and {} or due(run, keys.held, steady)) do
     local job = read_record(keys.job .. id, 'held')
     local receipt = job and job.held and job.held ~= '' and cjson.decode(job.held)
-    local waits = receipt and unread(run, tonumber(redis.call('ZSCORE', keys.held, id))) -- the next word may be there
+    local waits = receipt and (unread(run, tonumber(redis.call('ZSCORE', keys.held, id))) or asks(id, job))
     if waits then
       run.put_off = true
     else

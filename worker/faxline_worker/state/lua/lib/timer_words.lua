@@ -60,10 +60,15 @@ do
   end
 end
 
+-- Whether iFax is being asked about the job, or is due to be.
+local function question_waits(id)
+  local at = tonumber(redis.call('ZSCORE', keys.polls, id) or nil)
+  return at and (at <= steady or is_asked(id))
+end
+
 -- Whether a receipt about a doubt may have come in time, and was not read, or not compared with the doubts.
 local function word_waits(run, job, id)
   if unread(run, tonumber(redis.call('ZSCORE', keys.in_doubt, id))) then return true end
-  local asked_at = job.named and tonumber(redis.call('ZSCORE', keys.polls, id) or nil)
-  if asked_at and (asked_at <= steady or is_asked(id)) then return true end
+  if job.named and question_waits(id) then return true end
   return untried(run, job.number)
 end
