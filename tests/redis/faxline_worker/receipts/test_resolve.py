@@ -49,6 +49,28 @@ def accepted_late(scene: Doubts, order: Order) -> None:
     assert scene.answer(newer, "in_doubt").state == "in_doubt"
 
 
+@pytest.mark.parametrize("known", ["answer", "named"])
+def test_the_jobid_of_an_older_request_is_no_word_on_the_one_in_doubt(
+    scene: Doubts, order: Order, known: str
+) -> None:
+    if known == "answer":
+        accepted_late(scene, order)
+    else:
+        scene.push("a")
+        scene.answer(scene.call(), "in_doubt", named="71")
+        assert order("a", "resend") == "done"
+        scene.go(1)
+        scene.answer(scene.call(), "in_doubt")
+    assert order("a", "accepted", "71") == "done"
+    assert (scene.state("a"), scene.record("a")["job_id"]) == ("submitted", "71")
+    scene.receipt("71", "failed", again="busy")
+    assert (scene.state("a"), scene.record("a")["reason"]) == ("in_doubt", "other_failed")
+    assert order("a", "accepted", "71") == "refused told_failed"
+    assert scene.receipt("72", to=TO).result == "unmatched"
+    assert scene.match() == [("resolved_doubt", "a")]
+    assert (scene.state("a"), scene.record("a")["job_id"]) == ("delivered", "72")
+
+
 @pytest.mark.parametrize("how", ["accepted", "resend", "fail"])
 def test_an_order_about_an_attempt_settles_no_later_one(scene: Doubts, order: Order, how: str) -> None:
     scene.doubt("a")

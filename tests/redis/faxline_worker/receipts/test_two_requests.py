@@ -3,7 +3,7 @@
 import pytest
 import redis
 
-from tests.stage.scene import Scene
+from tests.stage.scene import NUMBER, Scene
 from tests.stage.states import DEADLINE, JOB, LEASE
 from tests.stage.two_requests import accepted, lost, resend, sent_again, sent_twice, taken_twice
 
@@ -174,6 +174,43 @@ def test_nor_is_the_older_ones_failure_where_an_operator_had_named_the_jobid_of_
     assert (scene.state(JOB), scene.record(JOB)["job_id"]) == ("submitted", "77")
     scene.receipt("77", "failed", again="busy")
     assert (scene.state(JOB), scene.record(JOB)["reason"]) == ("in_doubt", "other_failed")
+
+
+def test_what_was_said_of_the_older_one_is_not_forgotten_while_the_newer_is_in_doubt(scene: Scene) -> None:
+    older, _ = sent_twice(scene)
+    accepted(scene, older, "77")
+    scene.go(LEASE)
+    scene.store.timers.run()
+    assert scene.receipt("77", "failed", again="busy", redial=0).result == "held"
+    retention = scene.settings.retention.total_seconds() * 1000
+    assert scene.client.pttl(scene.keys.job_ids + "77") >= retention
+
+
+@pytest.mark.parametrize("how", ["answer", "named", "lease"])
+def test_a_request_that_may_have_reached_ifax_after_the_older_one_was_delivered_settles_no_other_faxs_doubt(
+    scene: Scene, how: str
+) -> None:
+    older, newer = sent_twice(scene)
+    accepted(scene, older, "77")
+    scene.push("other")
+    never_taken = scene.call()
+    assert scene.receipt("77").result == "held"
+    if how == "lease":
+        scene.go(LEASE)
+        scene.store.timers.run()
+    else:
+        named = {"named": "78"} if how == "named" else {}
+        for call in (newer, never_taken):
+            answer = {"decision": "in_doubt", "reason": "timeout"} | (named if call is newer else {})
+            scene.store.submission.settle(call, answer)
+    assert (scene.state(JOB), scene.state("other")) == ("delivered", "in_doubt")
+    scene.news()
+    scene.receipt("78", to=NUMBER)
+    scene.go(LEASE + 2)
+    scene.store.receipts.match()
+    assert scene.state("other") == "in_doubt"
+    [told] = scene.news()
+    assert (told.name, told.job, told.data["jobId"]) == ("fax.duplicate", JOB, 78)
 
 
 def give_up(scene: Scene, who: str) -> None:

@@ -46,13 +46,6 @@ local function pass_over(item)
   if is_receipt(early) then leave_unmatched(cjson.decode(early)) end
 end
 
--- The job does not wait for this call's end, and iFax may have the fax all the same: its receipt finds it by the number.
-local function keep_doubt(item, job)
-  local member = doubt_of({ number = job.number, admitted_at = item.at }, item.job)
-  redis.call('HSET', keys.job .. item.job, doubt_field(item.token), member)
-  enter_doubt(options, job, member)
-end
-
 local function put_in_order(item, field)
   if redis.call('ZSCORE', keys.answers, item.token) == false then answered(account, limits, item.token) end
   if NOT_TAKEN[item.decision] or knows_call(keys.job .. item.job, item.token) then return 'known' end
@@ -65,7 +58,11 @@ local function put_in_order(item, field)
   job = job or stand_in(options, item)
   job.cause = { by = ARGV[4] ~= '' and ARGV[4] or nil, started_at = item.at }
   if not take_up(item, job) then
-    if item.job_id then duplicate(options, item.job, job, item.job_id) else keep_doubt(item, job) end
+    if item.job_id then
+      duplicate(options, item.job, job, item.job_id)
+    else
+      keep_doubt(options, item.job, { number = job.number, send_at = job.send_at, admitted_at = item.at }, item.token)
+    end
     return 'ended'
   end
   job.admitted_at, job.attempt = int(item.at), math.max(job.attempt, item.attempt)

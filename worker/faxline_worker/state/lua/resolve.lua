@@ -26,10 +26,11 @@ local function refuse(reason)
   if why == 'word_waits' then token = '' end -- the same order may be carried out in a moment
   return done('refused', 'state', job.state, 'why', why, 'attempt', int(job.attempt))
 end
--- Whether the jobId is of an older delivery of this fax, which failed. It is no word on the attempt in doubt.
+-- Whether the jobId is of an older request of this fax, whose delivery failed. It is no word on the attempt in doubt.
 local function has_failed()
   local flat = redis.call('HGETALL', keys.job .. id)
   for i = 1, #flat, 2 do
+    if flat[i] == 'also:' .. job_id and flat[i + 1] ~= '1' then return true end
     local past = string.sub(flat[i], 1, 2) == 'h:' and flat[i + 1]
     if past and string.find(past, '"fax.retrying"', 1, true) and string.match(past, '"jobId":(%d+)') == job_id then
       return true
@@ -45,6 +46,7 @@ job.cause = { by = ARGV[7] ~= '' and ARGV[7] or nil }
 -- an operator for ever.
 local waits = redis.call('XLEN', keys.status) > 0 or untried({ options = options }, job.number)
 if how ~= 'accepted' and waits then return refuse('word_waits') end
+local older = how ~= 'accepted' and job.also
 if how == 'accepted' then
   local known = redis.call('GET', keys.job_ids .. job_id)
   local receipt = is_receipt(known) and cjson.decode(known)
@@ -54,14 +56,18 @@ if how == 'accepted' then
     return refuse('other_number')
   end
   if owner and has_failed() then return refuse('told_failed') end
+  older = owner and not is_named(job, job_id) and job_id
+end
+if older then -- iFax has an older attempt: that one's result ends the job, as when this one comes to nothing
+  redis.call('ZREM', keys.in_doubt, id)
+  job_id, job.also = older, older
+  local more = { undecided = how ~= 'resend' and job.doubted or nil, -- as where a policy gives it up (timer_doubts.lua)
+    claimed = how == 'accepted' and older or nil }
+  applied = select(2, taken_before(account, options, id, job, more, true))
+elseif how == 'accepted' then
   forget_doubt(doubt_of(job, id))
   redis.call('ZREM', keys.in_doubt, id)
   applied = accept(account, options, id, job, job_id, { claimed = job_id })
-elseif job.also then -- iFax has an older attempt: that one's result ends the job, as when this one comes to nothing
-  redis.call('ZREM', keys.in_doubt, id)
-  job_id = job.also
-  local undecided = how == 'fail' and job.doubted or nil -- as where a policy gives it up (timer_doubts.lua)
-  applied = select(2, taken_before(account, options, id, job, { undecided = undecided }, true))
 elseif how == 'resend' and job.digest == LOST_DIGEST then
   return done('lost')
 elseif how == 'resend' then

@@ -14,6 +14,13 @@ local function enter_doubt(options, job, member)
   redis.call('ZADD', keys.doubts_until, int(steady + until_date + options.doubt + options.deadline), member)
 end
 
+-- Of a request for whose word the job does not wait, although iFax may have it: its receipt is about no other fax.
+local function keep_doubt(options, id, job, token)
+  local member = doubt_of(job, id)
+  redis.call('HSET', keys.job .. id, doubt_field(token), member)
+  enter_doubt(options, job, member)
+end
+
 local function forget_doubt(member)
   redis.call('ZREM', keys.doubts, member)
   redis.call('ZREM', keys.doubts_until, member)

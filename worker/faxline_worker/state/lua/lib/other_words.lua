@@ -42,7 +42,7 @@ end
 -- comes to nothing; if it says delivered, whatever that one comes to.
 local function keep_word(options, id, job, receipt)
   receipt.of, job.also = id, receipt.job_id
-  redis.call('SET', keys.job_ids .. receipt.job_id, cjson.encode(receipt), 'PX', options.keep)
+  redis.call('SET', keys.job_ids .. receipt.job_id, cjson.encode(receipt), 'PX', int(options.retention + options.deadline))
   redis.call('HSET', keys.job .. id, 'also', receipt.job_id)
   return 'held'
 end

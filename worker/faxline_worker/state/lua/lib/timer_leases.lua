@@ -46,6 +46,7 @@ do
         if id then lost_control_call(run, id, token) end
         answered(account, run.limits, token)
         if lost and is_delivered_before(id, job) then
+          keep_doubt(options, id, job, token)
           taken_before(account, options, id, job, {}, true)
           tell(run, id, 'fax.submitted', 'worker_lost')
         elseif lost then
