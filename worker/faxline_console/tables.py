@@ -1,6 +1,8 @@
 """The tables of the console's own database."""
 
-from sqlalchemy import BigInteger, Column, Engine, ForeignKey, MetaData, String, Table, Text
+import zlib
+
+from sqlalchemy import BigInteger, Column, Engine, ForeignKey, MetaData, String, Table, Text, text
 from sqlalchemy.schema import DropTable
 
 metadata = MetaData()
@@ -59,11 +61,18 @@ mailings = Table(
 
 FORMER = ("failures",)
 """Tables of earlier versions that nothing reads any more."""
+_LOCK = zlib.crc32(b"faxline console schema")
+"""PostgreSQL's advisory lock under which the tables are made."""
 
 
 def migrate(engine: Engine) -> None:
-    """Make the tables that are not there yet, and drop those that nothing reads any more."""
-    metadata.create_all(engine)
+    """Make the tables that are not there yet, and drop those that nothing reads any more.
+
+    Consoles may start at once: one waits for the other.
+    """
     with engine.begin() as database:
+        if engine.dialect.name == "postgresql":
+            database.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
+        metadata.create_all(database)
         for name in FORMER:
             database.execute(DropTable(Table(name, MetaData()), if_exists=True))

@@ -3,6 +3,7 @@
 import asyncio
 import re
 import threading
+from collections.abc import AsyncIterator
 from pathlib import Path
 from unittest.mock import Mock
 from urllib.parse import quote
@@ -98,6 +99,42 @@ def test_without_a_session_every_page_leads_to_the_sign_in_and_nothing_is_done(c
     assert answer.status_code == 403
     assert "Your session has ended. Nothing was sent or changed." in answer.text
     assert '<a class="btn primary" href="/sign-in?back=/faxes">Sign in</a>' in answer.text
+
+
+FORM = {"content-type": "application/x-www-form-urlencoded"}
+
+
+def test_a_form_that_takes_longer_than_its_session_does_nothing(console: Console) -> None:
+    console.sign_in("operator")
+    token = console.form_token()
+
+    async def slowly(ends: bool) -> AsyncIterator[bytes]:
+        yield f"form_token={token}".encode()
+        if ends:
+            console.store.end_sessions("operator")
+        yield b"&why=because"
+
+    assert console.client.post("/act", content=slowly(ends=False), headers=FORM).text == "done"
+    answer = console.client.post("/act", content=slowly(ends=True), headers=FORM)
+    assert answer.status_code == 403
+    assert "Your session has ended. Nothing was sent or changed." in answer.text
+
+
+@pytest.mark.parametrize("path", ["/act", "/sign-in"])
+@pytest.mark.parametrize("charset", ["unicode_escape", "undefined"])
+def test_a_form_that_is_no_text_is_refused(console: Console, charset: str, path: str) -> None:
+    console.sign_in("operator")
+    fields = {"form_token": console.form_token(), "user": r"\ud800..", "password": "x"}
+    parts = [
+        f'--x\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{text}\r\n'
+        for name, text in fields.items()
+    ]
+    answer = console.client.post(
+        path,
+        content="".join([*parts, "--x--\r\n"]),
+        headers={"content-type": f"multipart/form-data; boundary=x; charset={charset}"},
+    )
+    assert (answer.status_code, "no text in UTF-8" in answer.text) == (400, True)
 
 
 def test_what_an_open_page_asks_for_by_itself_keeps_no_session_alive(console: Console) -> None:

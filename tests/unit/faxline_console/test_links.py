@@ -1,14 +1,12 @@
 """Links that sign in: once, soon, and only known by their hash."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 import structlog
 from argon2 import PasswordHasher
-from sqlalchemy import select
+from sqlalchemy import Engine, select
 
-from faxline_archive.database import open_database
 from faxline_console.access.guard import COOKIE
 from faxline_console.access.links import LASTS, Links
 from faxline_console.access.passwords import UserInvalid
@@ -21,12 +19,10 @@ QUICK = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[ConsoleStore]:
-    engine = open_database(f"sqlite:///{tmp_path / 'console.db'}", writes=True)
+def store(engine: Engine) -> ConsoleStore:
     store = ConsoleStore(engine, hasher=QUICK)
     store.add_user(Person("ada", Role.CLERK))
-    yield store
-    engine.dispose()
+    return store
 
 
 def test_a_link_signs_its_user_in_once(store: ConsoleStore) -> None:

@@ -1,16 +1,13 @@
 """What a session leaves ends with it, whether or not anybody comes."""
 
 import asyncio
-from collections.abc import Iterator
-from pathlib import Path
 from unittest.mock import Mock
 
 import pytest
-from sqlalchemy import Table, func, select
+from sqlalchemy import Engine, Table, func, select
 from sqlalchemy.exc import OperationalError
 
 from faxline.contract.sealing.keyring import Keyring, new_key
-from faxline_archive.database import open_database
 from faxline_console.access.links import LASTS, Links
 from faxline_console.access.people import Person, Role
 from faxline_console.access.sessions import Lifetimes, Session
@@ -31,9 +28,8 @@ DRAFT = Draft("june.csv", b"to\n+12025550147\n", {"a.pdf": b"%PDF-1"}, "north", 
 class Kept:
     """A session with a searched line and an upload."""
 
-    def __init__(self, folder: Path) -> None:
-        self.at = 1_800_000_000.0
-        self.engine = open_database(f"sqlite:///{folder / 'console.db'}", writes=True)
+    def __init__(self, engine: Engine) -> None:
+        self.at, self.engine = 1_800_000_000.0, engine
         self.store = ConsoleStore(self.engine, Lifetimes(idle=100), lambda: self.at, QUICK)
         self.lines = KeptLines(self.engine, None, lambda: self.at)
         self.store.add_user(Person("ada", Role.CLERK))
@@ -53,10 +49,8 @@ class Kept:
 
 
 @pytest.fixture
-def kept(tmp_path: Path) -> Iterator[Kept]:
-    kept = Kept(tmp_path)
-    yield kept
-    kept.engine.dispose()
+def kept(engine: Engine) -> Kept:
+    return Kept(engine)
 
 
 @pytest.mark.parametrize("how", ["sign_out", "end_sessions", "remove_user", "purge"])

@@ -2,11 +2,10 @@
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import pytest
 from argon2 import PasswordHasher
-from sqlalchemy import inspect, update
+from sqlalchemy import Engine, inspect, update
 
 from faxline_archive.database import open_database
 from faxline_console.access.passwords import UserInvalid
@@ -15,6 +14,7 @@ from faxline_console.access.sessions import Lifetimes
 from faxline_console.access.store import MOST_SESSIONS, ConsoleStore
 from faxline_console.access.tries import TooManyTries
 from faxline_console.tables import users
+from tests.archives import contents
 
 QUICK = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
 PASSWORD = "correct horse battery"
@@ -35,18 +35,30 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def store(tmp_path: Path, clock: Clock) -> ConsoleStore:
-    engine = open_database(f"sqlite:///{tmp_path / 'console.db'}", writes=True)
+def store(engine: Engine, clock: Clock) -> ConsoleStore:
     return ConsoleStore(engine, Lifetimes(longest=1000, idle=100, window=60, attempts=3), clock, QUICK)
 
 
-def test_a_table_of_an_earlier_version_is_dropped_and_the_users_stay(tmp_path: Path) -> None:
-    engine = open_database(f"sqlite:///{tmp_path / 'console.db'}", writes=True)
+def test_a_table_of_an_earlier_version_is_dropped_and_the_users_stay(engine: Engine) -> None:
     ConsoleStore(engine, hasher=QUICK).add_user(ADA)
     with engine.begin() as database:
         database.exec_driver_sql("CREATE TABLE failures (about VARCHAR(128), at BIGINT)")
     assert ConsoleStore(engine, hasher=QUICK).people() == [ADA]
     assert "failures" not in inspect(engine).get_table_names()
+
+
+def test_consoles_that_start_at_once_make_the_tables_once(engine: Engine) -> None:
+    begin = threading.Barrier(4)
+
+    def start(_: int) -> list[Person]:
+        own = open_database(str(engine.url), writes=True)
+        begin.wait(timeout=30)
+        found = ConsoleStore(own, hasher=QUICK).people()
+        own.dispose()
+        return found
+
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(start, range(4))) == [[]] * 4
 
 
 def sign_in(
@@ -201,12 +213,23 @@ def test_many_names_at_one_address_and_one_name_from_many_have_to_wait_later(sto
     assert sign_in(store, address="203.0.113.1") is not None
 
 
+def test_a_name_has_the_same_tries_however_it_is_written(store: ConsoleStore) -> None:
+    store.add_user(ADA, PASSWORD)
+    for zeros in range(3):  # which PostgreSQL takes for no letters
+        assert sign_in(store, "wrong", name="ada" + "\0" * zeros) is None
+    assert refused(store, "ada", "a")
+    assert refused(store, "a\0da", "a")
+
+
 @pytest.mark.parametrize(
     ("one", "other", "same"),
     [
         ("2001:db8:1:2::1", "2001:db8:1:2:ffff::9", True),
         ("2001:db8:1:2::1", "2001:db8:1:3::1", False),
         ("192.0.2.1", "::ffff:192.0.2.1", True),
+        ("192.0.2.1:4711", "192.0.2.1:4712", True),
+        ("192.0.2.1:4711", "192.0.2.2:4711", False),
+        ("[2001:db8:1:2::1]:4711", "2001:db8:1:2::9", True),
         ("x" * 100, "x" * 99, True),
     ],
 )
@@ -216,15 +239,7 @@ def test_an_address_is_what_one_household_has(store: ConsoleStore, one: str, oth
     assert refused(store, "eve", other, "wrong") is same
 
 
-@pytest.mark.parametrize("database", ["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)])
-def test_tries_at_once_are_no_way_around_the_limit(
-    request: pytest.FixtureRequest, tmp_path: Path, database: str
-) -> None:
-    url = f"sqlite:///{tmp_path / 'console.db'}"
-    engine = open_database(
-        url if database == "sqlite" else request.getfixturevalue("postgres").url(), writes=True
-    )
-    store = ConsoleStore(engine, Lifetimes(attempts=3), hasher=QUICK)
+def test_tries_at_once_are_no_way_around_the_limit(store: ConsoleStore) -> None:
     store.add_user(ADA, PASSWORD)
     begin = threading.Barrier(12)
 
@@ -234,7 +249,6 @@ def test_tries_at_once_are_no_way_around_the_limit(
 
     with ThreadPoolExecutor(12) as pool:
         assert sorted(pool.map(guess, range(12))) == [False] * 3 + [True] * 9
-    engine.dispose()
 
 
 @pytest.mark.parametrize("password", ["short", "x" * 257])
@@ -255,10 +269,12 @@ def test_a_name_is_given_once_and_an_unknown_user_is_an_error(store: ConsoleStor
         store.change_user("eve", {"role": Role.ADMIN})
 
 
-def test_neither_password_nor_session_is_in_the_database(store: ConsoleStore, tmp_path: Path) -> None:
+def test_neither_password_nor_session_is_in_the_database(
+    store: ConsoleStore, request: pytest.FixtureRequest
+) -> None:
     store.add_user(ADA, PASSWORD)
-    token = store.begin_session("ada")
-    held = b"".join(path.read_bytes() for path in tmp_path.iterdir())
-    assert b"ada" in held
-    assert PASSWORD.encode() not in held
-    assert token.encode() not in held
+    token, url = store.begin_session("ada"), str(store.engine.url)
+    held = contents(url, None if url.startswith("sqlite") else request.getfixturevalue("postgres"))
+    assert "ada" in held
+    assert PASSWORD not in held
+    assert token not in held

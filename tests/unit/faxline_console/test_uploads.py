@@ -1,12 +1,9 @@
 """Uploads wait in the console's own database: for their session, on any console, and not for long."""
 
-from pathlib import Path
-
 import pytest
 from sqlalchemy import Engine, func, select
 
 from faxline.contract.sealing.keyring import Keyring, new_key
-from faxline_archive.database import open_database
 from faxline_console.access.people import Person, Role
 from faxline_console.access.store import ConsoleStore
 from faxline_console.mailings.rows import Draft
@@ -23,13 +20,6 @@ from tests.consoles import QUICK
 DRAFT = Draft(
     "june.csv", b"to\n+12025550147\n", {"a.pdf": b"%PDF-1", "b.pdf": b""}, "north", "US", ("a", "b")
 )
-
-
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)])
-def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Engine:
-    if request.param == "sqlite":
-        return open_database(f"sqlite:///{tmp_path / 'console.db'}", writes=True)
-    return open_database(request.getfixturevalue("postgres").url(), writes=True)
 
 
 @pytest.fixture

@@ -18,6 +18,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Match, Route
 
+from faxline_console.access.forms import read_form
 from faxline_console.access.people import Person, Right
 from faxline_console.access.sessions import Session
 from faxline_console.access.store import ConsoleStore
@@ -27,6 +28,7 @@ from faxline_worker.config.console import Console
 COOKIE = "faxline-session"
 """Behind TLS with the prefix `__Host-`, so that no other host of the domain can plant one."""
 FORM_TOKEN = "form_token"  # noqa: S105 - the name of a field
+ENDED = "Your session has ended. Nothing was sent or changed."
 LOADED = "hx-request"
 """The header with which an open page loads itself again."""
 _USUAL = {"https": ":443", "http": ":80"}
@@ -105,6 +107,8 @@ class Guard:
             try:
                 if request.method == "POST":
                     await self.check_form(request, session.form_token)
+                    if not await run_in_threadpool(self.store.goes_on, session):  # a form may take minutes
+                        raise SessionEndedError(403, ENDED)
                 response = await page.endpoint(request)
             finally:
                 await request.close()  # the files of a form
@@ -117,10 +121,10 @@ class Guard:
         """Refuse a form that this session's pages did not make.
 
         Raises:
-            HTTPException: 403.
+            HTTPException: 403; 400: it is no text.
         """
         self.check_site(request)
-        sent = (await request.form()).get(FORM_TOKEN, "")
+        sent = (await read_form(request)).get(FORM_TOKEN, "")
         if not isinstance(sent, str) or not compare_digest(sent.encode(), expected.encode()):
             raise HTTPException(403, "The form is not from this session. Load the page again, and repeat it.")
 
@@ -197,7 +201,7 @@ class Guard:
     @staticmethod
     def _to_sign_in(request: Request) -> Response:
         if request.method != "GET":
-            raise SessionEndedError(403, "Your session has ended. Nothing was sent or changed.")
+            raise SessionEndedError(403, ENDED)
         back = request.url.path + (f"?{request.url.query}" if request.url.query else "")
         return RedirectResponse(f"/sign-in?back={quote(back, safe='')}", 303)
 

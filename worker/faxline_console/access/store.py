@@ -160,6 +160,7 @@ class ConsoleStore:
         Raises:
             TooManyTries: the password is not looked at.
         """
+        name = name.replace("\0", "")  # as PostgreSQL compares it: it has no tries of its own
         one = self._tries.begin(_digest(name), address)
         with self._reads.begin() as database:
             hashed = database.execute(select(users.c.password).where(users.c.name == name)).scalar()

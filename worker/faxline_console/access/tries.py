@@ -1,5 +1,6 @@
 """How often a sign-in is tried: nobody guesses a password, and nobody keeps another from signing in."""
 
+import re
 import secrets
 from collections.abc import Callable
 from ipaddress import IPv6Address, ip_address, ip_network
@@ -8,6 +9,8 @@ from sqlalchemy import Connection, Engine, delete, func, insert, select, text
 
 from faxline_console.tables import tries
 
+_WITH_PORT = re.compile(r"^(?:\[([^\]]*)\](?::\d+)?|([\d.]+):\d+)$")
+"""As some proxies write an address into X-Forwarded-For, with another port each time."""
 WIDER = 10
 """So many times the tries of both together has a name from all addresses, and an address with all names."""
 
@@ -80,9 +83,9 @@ def _alone(database: Connection) -> None:
 
 
 def _place(address: str) -> str:
-    """The address, or the network that one household has of IPv6."""
+    """The address without a port, or the network that one household has of IPv6."""
     try:
-        found = ip_address(address)
+        found = ip_address(_WITH_PORT.sub(r"\1\2", address))
     except ValueError:
         return address[:64]
     if not isinstance(found, IPv6Address):

@@ -36,7 +36,6 @@ class LeftAlone:
     def __init__(self, engine: Engine, now: Callable[[], float] = time) -> None:
         self._engine = engine
         self._now = now
-        metadata.create_all(engine)
 
     def leave(self, job: Job, who: str) -> None:
         """List a fax no more, as long as it stays as it is now."""

@@ -41,7 +41,6 @@ class KeptLines:
         self._engine = engine
         self._keyring = keyring
         self._now = now
-        metadata.create_all(engine)
 
     def keep(self, token: str, line: str) -> str:
         """Keep a line for a session, and return its key."""

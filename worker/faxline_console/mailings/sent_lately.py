@@ -70,7 +70,6 @@ class SentLately:
         self._engine = engine
         self._keyring = keyring
         self._now = now
-        metadata.create_all(engine)
 
     def marks(self, account: str, of: str, faxes: Iterable[tuple[str, Sequence[str]]]) -> list[str]:
         """By what each fax is found again: its number and its documents' digests.

@@ -138,7 +138,6 @@ class MailingStore:
         self._engine = engine
         self._now = now
         self._repeatable = repeatable
-        metadata.create_all(engine)
 
     def reserve(self, person: Person, mailing: Reserved) -> bool:
         """Note a mailing before it is pushed.

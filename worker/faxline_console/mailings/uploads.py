@@ -85,7 +85,6 @@ class Uploads:
         self._keyring = keyring
         self._now = now
         self._most_bytes = most_bytes
-        metadata.create_all(engine)
 
     def keep(self, token: str, draft: Draft) -> str:
         """Keep an upload, and return the name by which its session finds it.

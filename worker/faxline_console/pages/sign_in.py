@@ -9,6 +9,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 from structlog.typing import FilteringBoundLogger
 
+from faxline_console.access.forms import read_form
 from faxline_console.access.guard import Guard, Page, address_of, host_in, page_above, person_of
 from faxline_console.access.links import Links
 from faxline_console.access.tries import TooManyTries
@@ -59,7 +60,7 @@ class SignIn:
         if request.method != "POST":
             return self._page(request, "", back)
         self._guard.check_site(request)
-        form = await request.form()
+        form = await read_form(request)
         name, password = str(form.get("user", ""))[:64], str(form.get("password", ""))
         if self._under_way >= AT_ONCE + WAITING:
             return self._refuse(request, name, back, "busy", 429)
