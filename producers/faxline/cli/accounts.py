@@ -15,6 +15,7 @@ from faxline.cli.app import (
     By,
     Json,
     OrderTimeout,
+    UsageError,
     agree,
     app,
     examples,
@@ -22,12 +23,12 @@ from faxline.cli.app import (
     line_of,
     operator,
 )
+from faxline.cli.glance import Glance
 from faxline.cli.output import complain, write, write_json, write_table
 from faxline.cli.presence import counted, processes_of
-from faxline.client.sync import FaxLine
 from faxline.contract.errors import NotAllowed, PauseChanged, QueueUnavailable, StateRolledBack
+from faxline.contract.redis_keys import RedisKeys
 from faxline.contract.wording import plural
-from faxline.doctor.draining_checks import read_drained
 from faxline.reading.account_state import OPERATOR, ROLLED_BACK, AccountState
 from faxline.reading.draining import Drained
 from faxline.reading.processes import Process, at_work
@@ -59,13 +60,16 @@ def show_all(ctx: typer.Context, as_json: Json = False) -> None:
     if ctx.invoked_subcommand is not None:
         return
     chosen: Any = ctx.obj
-    away: list[_Unanswered] = []
-    known = set[str]()
-    with faxline_of(ctx) as line, _away(away, "which accounts there are is not known"):
-        known.update(line.accounts())
-    if chosen.account:
-        known.add(chosen.account)
-    _show(ctx, sorted(known) or [ACCOUNT], away, as_json=as_json)
+    with line_of(ctx, Glance) as line:
+        away: list[_Unanswered] = []
+        known = {chosen.account} if chosen.account else set[str]()
+        try:
+            known.update(line.accounts())
+        except NotAllowed:
+            raise
+        except QueueUnavailable as error:
+            away.append(("which accounts there are is not known", error))
+        _show(line, sorted(known) or [ACCOUNT], away, as_json=as_json)
 
 
 @accounts.command(epilog=examples("faxline accounts show acme", "faxline accounts show acme globex --json"))
@@ -75,7 +79,8 @@ def show(
     as_json: Json = False,
 ) -> None:
     """Show only these accounts."""
-    _show(ctx, names, [], as_json=as_json)
+    with line_of(ctx, Glance) as line:
+        _show(line, names, [], as_json=as_json)
 
 
 @accounts.command(epilog=examples("faxline accounts pause acme", "faxline accounts pause acme --yes --json"))
@@ -174,43 +179,31 @@ def _report(state: AccountState, *, as_json: bool, wanted: bool) -> None:
     write(f"account {state.name} is {is_so}, {plural(state.jobs['queued'], 'job')} queued{after}")
 
 
-def _show(ctx: typer.Context, names: Iterable[str], away: list[_Unanswered], *, as_json: bool) -> None:
+def _show(line: Glance, names: Iterable[str], away: list[_Unanswered], *, as_json: bool) -> None:
     """Show what answers, and say what does not: of a cluster, one node may be away and the others not."""
+    try:
+        keys = [RedisKeys(name) for name in dict.fromkeys(names)]
+    except ValueError as error:
+        raise UsageError(str(error)) from None
     states: list[AccountState] = []
-    for name in dict.fromkeys(names):
-        with faxline_of(ctx, name) as line, _away(away, f"account {name}"):
-            states.append(line.account_state())
+    for found in line.states(keys):
+        if isinstance(found, AccountState):
+            states.append(found)
+        else:
+            away.append((f"account {found[0]}", found[1]))
     if away and not states:
         raise away[0][1]
     drained: dict[str, Drained] = {}
-    with line_of(ctx, _Line) as line:
-        processes = processes_of(line)
-        try:
-            drained = line.drained()
-        except QueueUnavailable as error:
-            complain(f"which accounts are drained is not known: {error}")
+    processes = processes_of(line)
+    try:
+        drained = line.drained()
+    except QueueUnavailable as error:
+        complain(f"which accounts are drained is not known: {error}")
     _write(states, processes, drained, as_json=as_json)
     for what, why in away:
         complain(f"{what}: {why}")
     if away:
         raise typer.Exit(AWAY)
-
-
-@contextmanager
-def _away(away: list[_Unanswered], what: str) -> Iterator[None]:
-    """Note what Redis does not answer, and go on."""
-    try:
-        yield
-    except NotAllowed:
-        raise
-    except QueueUnavailable as error:
-        away.append((what, error))
-
-
-class _Line(FaxLine):
-    def drained(self) -> dict[str, Drained]:
-        """The accounts that were removed and are drained."""
-        return self._run(read_drained())
 
 
 def _write(

@@ -8,7 +8,8 @@ from typing import Annotated
 
 import typer
 
-from faxline.cli.app import ACCOUNT, ENDED_OTHERWISE, Json, Options, app, examples, faxline_of
+from faxline.cli.app import ACCOUNT, ENDED_OTHERWISE, Json, Options, app, examples, line_of
+from faxline.cli.glance import Glance
 from faxline.cli.output import write_json, write_table
 from faxline.contract.check import Check, Result
 from faxline.contract.errors import QueueUnavailable
@@ -42,7 +43,7 @@ def doctor(
 ) -> None:
     """Check Redis, the daemon and its way to iFax, and say what to fix. Exit code 1 if a check fails."""
     chosen: Options = ctx.obj
-    with faxline_of(ctx, chosen.account or _first_account(ctx)) as line:
+    with line_of(ctx, Glance, chosen.account or _first_account(ctx)) as line:
         try:
             checks = line.checks()
         except QueueUnavailable as error:
@@ -66,7 +67,7 @@ def doctor(
 def _first_account(ctx: typer.Context) -> str:
     """Where none is named: `default`, unless Redis has accounts and it is none of them."""
     names: list[str] = []
-    with faxline_of(ctx) as line, suppress(QueueUnavailable):  # the checks say why
+    with line_of(ctx, Glance) as line, suppress(QueueUnavailable):  # the checks say why
         names = line.accounts()
     return ACCOUNT if ACCOUNT in names or not names else names[0]
 

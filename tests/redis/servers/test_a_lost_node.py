@@ -2,11 +2,14 @@
 
 import itertools
 import re
+import time
 from collections.abc import Callable, Iterator
 
 import pytest
 
 from faxline.cli.running import run
+from faxline.contract.connections import cluster_client
+from faxline.contract.connections.cluster_slots import PATIENCE
 from faxline.contract.connections.redis_url import connect
 from faxline.contract.redis_keys import ACCOUNTS, PROCESSES, RedisKeys
 from faxline_local.redis_cluster import RedisCluster
@@ -35,8 +38,14 @@ def command(cluster: RedisCluster, capsys: pytest.CaptureFixture[str]) -> Comman
 
 def account_on(cluster: RedisCluster, server: RedisServer) -> str:
     """An account whose keys lie on a server."""
+    return accounts_on(cluster, server, 1)[0]
+
+
+def accounts_on(cluster: RedisCluster, server: RedisServer, n: int) -> list[str]:
+    """Accounts whose keys lie on a server."""
     names = map("account-{}".format, itertools.count())
-    return next(name for name in names if cluster.owner_of(RedisKeys(name).account_state) is server)
+    there = (name for name in names if cluster.owner_of(RedisKeys(name).account_state) is server)
+    return list(itertools.islice(there, n))
 
 
 def test_the_living_accounts_are_shown_and_the_dead_node_is_named(
@@ -89,3 +98,46 @@ def test_an_account_is_shown_without_the_node_of_the_list(cluster: RedisCluster,
     assert code == 1
     assert re.search(rf"^accounts +fail +only {living} is looked at", out, re.MULTILINE)
     assert re.search(rf"^account {living} +ok +open", out, re.MULTILINE)
+
+
+class Clock:
+    """The module `time` for a client of a cluster: it notes for how long the client would pause."""
+
+    def __init__(self) -> None:
+        self.paused = 0.0
+        self.monotonic = time.monotonic
+
+    def sleep(self, seconds: float) -> None:
+        self.paused += seconds
+        time.sleep(seconds)
+
+
+def test_a_dead_node_is_waited_for_once_and_not_for_each_of_its_accounts(
+    cluster: RedisCluster, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dead = next(server for server in cluster.servers if server is not cluster.owner_of(ACCOUNTS))
+    lost = accounts_on(cluster, dead, 100)
+    living = accounts_on(cluster, cluster.owner_of(ACCOUNTS), 10)
+    with connect(cluster.url(), protocol=2) as client:
+        client.sadd(ACCOUNTS, *living, *lost)
+    for name in lost[:5]:
+        monkeypatch.setenv(f"FAXLINE_ACCOUNTS__{name.upper()}__TOKEN", f"a-token-of-{name}")
+    monkeypatch.setenv("FAXLINE_BROKER_URL", cluster.servers[0].url())
+    monkeypatch.setenv("FAXLINE_IFAX_URL", "http://127.0.0.1:9")
+    dead.kill()
+    monkeypatch.setattr(cluster_client, "time", clock := Clock())
+    code, out, err = command("accounts")
+    assert code == 3
+    assert all(re.search(rf"^{name} ", out, re.MULTILINE) for name in living)
+    node = f"127.0.0.1:{dead.port}"
+    assert all(f"account {name}: Redis at {node} refused the connection" in err for name in lost)
+    assert clock.paused <= PATIENCE
+    clock.paused = 0.0
+    code, out, _ = command("--account", living[0], "doctor")
+    assert code == 1
+    assert all(re.search(rf"^account {name} +ok", out, re.MULTILINE) for name in living)
+    assert all(
+        re.search(rf"^account {name} +fail +Redis at {node} refused", out, re.MULTILINE) for name in lost
+    )
+    assert len(re.findall("^(?:layout|key) of .* +fail +", out, re.MULTILINE)) == 10
+    assert clock.paused <= 3 * PATIENCE  # for the checks of accounts and of settings; and to ask another node

@@ -6,11 +6,13 @@
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
+from typing import Any
 
 import httpx
 import redis
 
 from faxline.contract.check import Check, Result
+from faxline.contract.connections.cluster_client import wait_once
 from faxline.contract.environment import PREFIX
 from faxline.contract.redis_keys import RedisKeys
 from faxline_worker.config.account_folders import AccountFolders
@@ -83,12 +85,14 @@ def _read_folders(settings: Settings) -> tuple[Settings, list[Check]]:
 def _check_all(settings: Settings, *, call: bool, clock: Callable[[], float]) -> Iterator[Check]:
     yield _check_broker(settings)
     with ExitStack() as stack:
-        yield from _check_stored(stack, settings)
+        state = stack.enter_context(state_client(settings.redis_url, name="faxline-doctor"))
+        wait_once(state)
+        yield from _check_stored(state, settings)
         client = stack.enter_context(
             httpx.Client(timeout=settings.http_timeout.total_seconds(), trust_env=False)
         )
         yield from check_route(settings, clock)
-        yield from _check_tokens(stack, settings, call=call)
+        yield from _check_tokens(stack, state, settings, call=call)
         yield from _check_webhooks(client, settings)
 
 
@@ -104,9 +108,8 @@ def _check_broker(settings: Settings) -> Check:
     return Check("broker", Result.OK, "it answers")
 
 
-def _check_stored(stack: ExitStack, settings: Settings) -> Iterator[Check]:
+def _check_stored(state: Any, settings: Settings) -> Iterator[Check]:
     """Compare the layout and the keys that the dispatchers noted with this version and these settings."""
-    state = stack.enter_context(state_client(settings.redis_url, name="faxline-doctor"))
     for name in settings.accounts:
         try:
             layout, keys = state.hmget(RedisKeys(name).account_state, "layout", "keys")
@@ -145,7 +148,7 @@ def _check_sealing(name: str, settings: Settings, noted: bytes | None) -> Check:
     return Check(name, Result.OK, f"{ours[0]} seals, {len(ours)} open")
 
 
-def _check_tokens(stack: ExitStack, settings: Settings, *, call: bool) -> Iterator[Check]:
+def _check_tokens(stack: ExitStack, state: redis.Redis, settings: Settings, *, call: bool) -> Iterator[Check]:
     if not call:
         yield from (
             Check(f"key of {name}", Result.SKIP, "not checked, as requested") for name in settings.accounts
@@ -159,7 +162,6 @@ def _check_tokens(stack: ExitStack, settings: Settings, *, call: bool) -> Iterat
             trust=settings.trust,
         )
     )
-    state = stack.enter_context(state_client(settings.redis_url, name="faxline-doctor"))
     for name, account in settings.accounts.items():
         token = account.token.get_secret_value() if account.token is not None else PLACEHOLDER_TOKEN
         if token.startswith(PLACEHOLDER_TOKEN):

@@ -114,6 +114,7 @@ class ClusterClient(redis.Redis):
             topology.ensure()
         elif slots.doubted:
             topology.refresh()
+        slots.refuse_lost(slot)
         there, asking = slots.seeds[0], False
         while True:
             try:
@@ -126,6 +127,19 @@ class ClusterClient(redis.Redis):
                 topology.refresh()
             if pause:
                 time.sleep(pause)
+
+
+def wait_once(client: redis.Redis) -> None:
+    """Let a client of a cluster wait for lost nodes once, and not with each command.
+
+    Once a command was given up, the others are sent once, and to that node not at all. This is for a tool
+    that looks at many accounts and ends, and not for what has to outlast a failover.
+
+    Example:
+        >>> wait_once(client)
+    """
+    if isinstance(client, ClusterClient):
+        client.topology.slots.given_up = {}
 
 
 def clock_of(client: redis.Redis, key: str) -> int:

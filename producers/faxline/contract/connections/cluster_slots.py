@@ -116,6 +116,8 @@ class SlotMap:
         """Whether a command was given up at a node that may have lost its slots, and nobody asked since."""
         self.changes = 0
         """How often a slot was found to have moved."""
+        self.given_up: dict[Address, Exception] | None = None
+        """Where `wait_once` holds: the nodes at which commands were given up, with their errors."""
 
     def owner(self, slot: int | None) -> Address:
         """Where a command of this slot goes.
@@ -146,6 +148,17 @@ class SlotMap:
         nodes = [*self.primaries, *self.replicas]
         first = next(self._turns) % len(nodes) if nodes else 0
         return list(dict.fromkeys([*nodes[first:], *nodes[:first], *self.seeds]))
+
+    def refuse_lost(self, slot: int | None) -> None:
+        """Let no command wait for a node for which another one waited in vain, where `wait_once` holds.
+
+        Raises:
+            redis.RedisError: what the other command met.
+        """
+        found = self.find(slot) if self.given_up else None
+        error = self.given_up.get(found) if self.given_up and found else None
+        if isinstance(error, redis.ConnectionError | redis.TimeoutError):
+            raise error
 
     def moved(self, slot: int, owner: Address) -> None:
         """A node said that this slot is another's."""
@@ -186,7 +199,8 @@ class Course:
     def __init__(self, slots: SlotMap, slot: int | None, patience: float) -> None:
         self._slots = slots
         self._slot = slot
-        self._until = time.monotonic() + (within(patience) or 0.0)
+        lasts = slot is None or not slots.given_up  # without a slot, another node may be tried
+        self._until = time.monotonic() + ((within(patience) or 0.0) if lasts else 0.0)
         self._redirections = 0
         self._lost = 0
         self._ask: Address | None = None
@@ -220,6 +234,8 @@ class Course:
             self._lost += 1
         if time.monotonic() + pause > self._until:
             self._slots.doubted |= self.lost
+            if self.lost and self._slots.given_up is not None:
+                self._slots.given_up[there] = error
             raise error
         return pause
 
