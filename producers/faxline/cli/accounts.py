@@ -193,7 +193,7 @@ def _show(line: Glance, names: Iterable[str], away: list[_Unanswered], *, as_jso
             away.append((f"account {found[0]}", found[1]))
     if away and not states:
         raise away[0][1]
-    drained: dict[str, Drained] = {}
+    drained: dict[str, Drained] | None = None
     processes = processes_of(line)
     try:
         drained = line.drained()
@@ -209,15 +209,17 @@ def _show(line: Glance, names: Iterable[str], away: list[_Unanswered], *, as_jso
 def _write(
     states: Sequence[AccountState],
     processes: list[Process] | None,
-    drained: Mapping[str, Drained],
+    drained: Mapping[str, Drained] | None,
     *,
     as_json: bool,
 ) -> None:
     if as_json:
         for state in states:
             counts = at_work(processes, state.name) if processes is not None else None
-            write_json(state.to_dict() | {"at_work": counts})
+            is_drained = None if drained is None else state.name in drained
+            write_json(state.to_dict() | {"at_work": counts, "drained": is_drained})
         return
+    drained = drained or {}
     columns = ["account", "status", "calls", "window", "burst", "jobs"]
     write_table(columns, [row_of(state, drained=state.name in drained) for state in states])
     for state in states:

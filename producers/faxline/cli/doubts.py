@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from difflib import get_close_matches
 from typing import Annotated, Any
 
 import typer
@@ -31,6 +32,8 @@ from faxline.reading.job import Job
 
 _ALL = 10_000_000
 """More doubts than there ever are."""
+_ALIKE = 0.82
+"""How alike two reasons are of which one is mistyped. Of those that there are no two are."""
 
 
 @app.command(
@@ -95,14 +98,18 @@ def resolve(
             what = f"{plural(len(found), 'doubt is', 'doubts are')} {'sent again' if resend else 'given up'}"
             refusal = f"{what} then: add --yes where nobody can be asked; nothing was done"
             agree(f"{what}. Go on?", refusal, yes=yes)
-        _settle(line, {one.id: attempt or one.attempt for one in found}, how, timeout, as_json=as_json)
+        _settle(line, found, attempt, how, timeout, as_json=as_json)
 
 
 def _fitting(line: FaxLine, reason: str | None, group: str | None, before: str | None) -> Sequence[Job]:
     until = moment_of("--before", before, datetime.now(UTC))
+    doubts = line.jobs(state=JobState.IN_DOUBT, limit=_ALL)
+    reasons = {job.reason for job in doubts if job.reason}
+    if reason and reason not in reasons and (meant := get_close_matches(reason, reasons, cutoff=_ALIKE)):
+        raise UsageError(f"no doubt has the reason {reason}; did you mean {meant[0]}?")
     return [
         job
-        for job in line.jobs(state=JobState.IN_DOUBT, limit=_ALL)
+        for job in doubts
         if reason in {None, job.reason}
         and group in {None, job.group}
         and (until is None or (job.updated_at is not None and job.updated_at <= until))
@@ -145,18 +152,25 @@ def _preview(
 
 
 def _settle(
-    line: FaxLine, attempts: Mapping[str, int], how: Mapping[str, Any], timeout: float, *, as_json: bool
+    line: FaxLine,
+    found: Sequence[Job],
+    attempt: int | None,
+    how: Mapping[str, Any],
+    timeout: float,
+    *,
+    as_json: bool,
 ) -> None:
-    """Settle the doubts about these attempts, and about no later ones."""
+    """Settle the doubts that were found, and none about a later attempt or another fax of the same id."""
     refused = False
-    for job, attempt in attempts.items():
+    for job in found:
+        seen: dict[str, Any] = {"attempt": attempt or job.attempt, "created_at": job.created_at}
         try:
-            settled = line.resolve(job, **how, attempt=attempt, timeout=timeout)
+            settled = line.resolve(job.id, **how, **seen, timeout=timeout)
         except (NotInDoubt, NotSettled, JobIdTaken, ContentLost) as error:
             complain(f"{error}; nothing was changed")
             refused = True
         else:
-            write_json(settled.to_dict()) if as_json else write(f"{job}: {_became(settled)}")
+            write_json(settled.to_dict()) if as_json else write(f"{job.id}: {_became(settled)}")
     if refused:
         raise typer.Exit(ENDED_OTHERWISE)
 

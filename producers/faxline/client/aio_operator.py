@@ -1,6 +1,7 @@
 """The methods of `AsyncFaxLine` with which operators act: each gives a dispatcher an order and waits."""
 
 from collections.abc import Iterable
+from datetime import datetime
 
 from faxline.client.aio_base import Asynchronous, twin_of
 from faxline.client.sync_operator import DataProtection, Operator
@@ -23,11 +24,12 @@ class AsyncOperator(Asynchronous):
         resend: bool = False,
         fail: bool = False,
         attempt: int | None = None,
+        created_at: datetime | None = None,
         by: str,
         timeout: float = 5.0,
     ) -> Job:
         how = parse_resolution(accepted, resend=resend, fail=fail)
-        steps = resolve(self._context, job, accepted, how, attempt, by, timeout)
+        steps = resolve(self._context, job, accepted, how, attempt, created_at, by, timeout)
         return await self._run(steps, GIVE_ORDERS)
 
     async def ask(self, job: str, *, by: str, timeout: float = 5.0) -> bool:

@@ -1,6 +1,7 @@
 """The methods of `FaxLine` with which operators act: each gives a dispatcher an order and waits."""
 
 from collections.abc import Iterable
+from datetime import datetime
 
 from faxline.client.base import Blocking
 from faxline.contract.orders import Order
@@ -24,6 +25,7 @@ class Operator(Blocking):
         resend: bool = False,
         fail: bool = False,
         attempt: int | None = None,
+        created_at: datetime | None = None,
         by: str,
         timeout: float = 5.0,
     ) -> Job:
@@ -38,6 +40,8 @@ class Operator(Blocking):
             resend: send the fax again: iFax did not take it, or a second copy does no harm.
             fail: give the fax up.
             attempt: the attempt that you looked up (`Job.attempt`). A later one is not settled.
+            created_at: when the fax that you looked up was registered (`Job.created_at`). Another fax whose
+                id is the same, because the first was forgotten, is not settled.
             by: who decides, for the audit.
             timeout: seconds to wait for a dispatcher.
 
@@ -52,7 +56,8 @@ class Operator(Blocking):
             ValueError: none or several of the three were given, or the jobId is invalid.
         """
         how = parse_resolution(accepted, resend=resend, fail=fail)
-        return self._run(resolve(self._context, job, accepted, how, attempt, by, timeout), GIVE_ORDERS)
+        steps = resolve(self._context, job, accepted, how, attempt, created_at, by, timeout)
+        return self._run(steps, GIVE_ORDERS)
 
     def ask(self, job: str, *, by: str, timeout: float = 5.0) -> bool:
         """Have iFax asked how a fax stands, ahead of all jobs. Return False if it is being asked already.

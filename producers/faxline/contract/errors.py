@@ -152,10 +152,10 @@ class NotSettled(FaxlineError):
     """The order does not fit what Faxline knows of the doubt: the message says what. Nothing was changed.
 
     Attributes:
-        why: `sent_again` (another attempt is in doubt by now), `word_waits` (a receipt that may settle the
-            doubt is being matched: try again in a minute), `other_number` (the receipt of this jobId is
-            about a fax to another number), or `told_failed` (this jobId is of an older call, whose delivery
-            failed).
+        why: `sent_again` (another attempt is in doubt by now), `pushed_again` (the id is another fax's by
+            now), `word_waits` (a receipt that may settle the doubt is being matched: try again in a minute),
+            `other_number` (the receipt of this jobId is about a fax to another number), or `told_failed`
+            (this jobId is of an older call, whose delivery failed).
     """
 
     def __init__(self, message: str, why: str) -> None:

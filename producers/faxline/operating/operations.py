@@ -1,6 +1,7 @@
 """What operators do: pause and resume, settle doubts, ask iFax, reveal numbers, list accounts, run checks."""
 
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from functools import partial
 from typing import Any
 
@@ -39,6 +40,7 @@ READ_PROCESSES = "read the heartbeats of the daemon's processes"
 """The rights that an operator's Redis user has and a producer's lacks, as error messages name them."""
 _NOT_SETTLED = {
     "sent_again": "of job {job!r} attempt {attempt} is in doubt, not the one named; look that one up",
+    "pushed_again": "job {job!r} is another fax by now: the id was pushed again since; look that one up",
     "other_number": "jobId {accepted} is of a fax to another number than that of job {job!r}",
     "told_failed": "jobId {accepted} is of an older call of job {job!r}, whose delivery failed",
     "word_waits": "a receipt that may settle job {job!r} is being matched; try again in a minute",
@@ -85,7 +87,14 @@ def ask(context: Context, job: str, by: str, timeout: float) -> Steps[bool]:
 
 
 def resolve(  # noqa: PLR0917 - the arguments of the line's method
-    context: Context, job: str, accepted: int | None, how: str, attempt: int | None, by: str, timeout: float
+    context: Context,
+    job: str,
+    accepted: int | None,
+    how: str,
+    attempt: int | None,
+    created_at: datetime | None,
+    by: str,
+    timeout: float,
 ) -> Steps[Job]:
     """Settle a doubt, and return the job after that.
 
@@ -93,8 +102,10 @@ def resolve(  # noqa: PLR0917 - the arguments of the line's method
     """
     more = {"job": job, "how": how} | ({"jobId": str(accepted)} if accepted is not None else {})
     more |= {"attempt": str(attempt)} if attempt is not None else {}
+    more |= {"created_at": str(round(created_at.timestamp() * 1000))} if created_at is not None else {}
     token, found = None, (yield from read_record(context, job))
-    if found is not None and found.state is JobState.IN_DOUBT and attempt in {None, found.attempt}:
+    same = found is not None and attempt in {None, found.attempt} and created_at in {None, found.created_at}
+    if found is not None and same and found.state is JobState.IN_DOUBT:
         token = token_of(Order.RESOLVE, job, found.created_at, found.attempt, how, accepted)
     reply = yield from issue_order(context, Order.RESOLVE, by, timeout, token, **more)
     match reply["result"]:

@@ -255,6 +255,9 @@ def _resolve(daemon: Daemon, client: Any, keys: RedisKeys, order: Mapping[str, s
     attempt = daemon.record(name).get("attempt", "0")
     if order.get("attempt", attempt) != attempt:
         return {"result": "refused", "state": state, "why": "sent_again", "attempt": attempt}
+    created_at = daemon.record(name).get("created_at", "")
+    if order.get("created_at", created_at) != created_at:
+        return {"result": "refused", "state": state, "why": "pushed_again", "attempt": attempt}
     if other := client.get(keys.job_ids + job_id) if job_id else None:
         return {"result": "taken", "job": other.decode()}
     by = clean_actor(order.get("user"), order.get("by")) or None

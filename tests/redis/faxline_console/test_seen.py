@@ -300,7 +300,7 @@ def test_an_answer_to_the_doubt_about_one_attempt_does_not_settle_that_about_the
     assert "was sent again since" in shown(answer)
 
 
-@pytest.mark.parametrize("why", ["sent_again", "word_waits", "other_number", "told_failed"])
+@pytest.mark.parametrize("why", ["sent_again", "pushed_again", "word_waits", "other_number", "told_failed"])
 @pytest.mark.parametrize("path", ["/faxes/north/f/resolve", "/attention/north/doubts/f"])
 def test_an_answer_to_a_doubt_names_the_attempt_and_its_page_says_why_it_was_refused(
     console: Console, redis_client: redis.Redis, redis_url: str, path: str, why: str

@@ -10,6 +10,7 @@ NOT_WHOLE = "The form is not whole: use the one below."
 ANOTHER = "The id was used again: this is another fax than the one that you saw."
 NOT_SETTLED = {
     "sent_again": "This fax was sent again since. Look the new attempt up at iFax.",
+    "pushed_again": ANOTHER,
     "other_number": "This jobId is of a fax to another number. Compare the number at iFax.",
     "told_failed": "This jobId is of an older call, whose delivery failed. Find the last one at iFax.",
     "word_waits": "A receipt that may settle this doubt is being matched. Try again in a minute.",

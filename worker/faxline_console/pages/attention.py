@@ -101,6 +101,7 @@ class AttentionPages:
                 resend=how == "resend",
                 fail=how == "fail",
                 attempt=job.attempt,
+                created_at=job.created_at,
                 by=by,
             )
         except JobIdTaken as error:

@@ -141,7 +141,7 @@ class FaxPages:
         else:
             return await self._page(request, line, job, wrong="Choose one of the three answers.")
         try:
-            await line.resolve(job.id, **order, attempt=job.attempt, by=by)
+            await line.resolve(job.id, **order, attempt=job.attempt, created_at=job.created_at, by=by)
         except JobIdTaken as error:
             named = await name_of(self._lines, person_of(request), job.account, error.job)
             return await self._page(request, line, job, wrong=f"This jobId belongs to {named}.")

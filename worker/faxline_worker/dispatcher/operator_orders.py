@@ -75,6 +75,7 @@ class OperatorOrders:
             *(entry, order.get("job", ""), order["how"], job_id_of(order), order.get("by", "")),
             user=order.get("user", ""),
             attempt=order.get("attempt", ""),
+            created_at=order.get("created_at", ""),
             applied=partial(count_end, metrics, account),
             failed=failed,
         )
@@ -131,13 +132,12 @@ def fields_of(fields: Mapping[bytes, bytes]) -> dict[str, str]:
 
 
 def is_resolution(order: Mapping[str, str]) -> bool:
-    """Whether an order says how a doubt is settled: by a jobId where it needs one. An attempt is optional."""
-    how, attempt = order.get("how"), order.get("attempt", "0")
+    """Whether an order says how a doubt is settled: by a jobId where it needs one."""
+    how, seen = order.get("how"), (order.get("attempt", "0"), order.get("created_at", "0"))
     return (
         how in HOW
         and (how != "accepted" or bool(job_id_of(order)))
-        and attempt.isascii()
-        and attempt.isdigit()
+        and all(one.isascii() and one.isdigit() for one in seen)
     )
 
 

@@ -89,6 +89,7 @@ class OrderStore:
         *,
         user: str = "",
         attempt: str = "",
+        created_at: str = "",
         applied: Callable[[dict[str, Any]], None] = lambda _: None,
         failed: Callable[[], None] = lambda: None,
     ) -> OrderResult:
@@ -102,10 +103,13 @@ class OrderStore:
             by: who orders it, for the audit.
             user: that person's Redis user, for the event.
             attempt: the attempt that this person saw in doubt; another one is not settled. "": any.
+            created_at: when the fax that this person saw was registered (ms); another one with its id is not
+                settled. "": any.
             applied: called with a receipt that had come before and was applied with the order.
             failed: called if the job failed by the order.
         """
-        args = (entry, job, how, job_id, by, self._context.options, clean_actor(user, by), attempt)
+        seen = (clean_actor(user, by), attempt, created_at)
+        args = (entry, job, how, job_id, by, self._context.options, *seen)
         reply = json.loads(self._context.run("resolve", *args))
         if "receipt" in reply:
             applied(reply["receipt"])

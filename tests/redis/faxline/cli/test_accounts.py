@@ -1,6 +1,7 @@
 """`faxline accounts`: the table, pause and resume."""
 
 import io
+import json
 import re
 import sys
 from collections.abc import Callable
@@ -140,3 +141,5 @@ def test_an_account_that_was_removed_is_shown_as_drained_and_not_as_open(
     rows = cli("accounts", "show", "acme", "globex").out.splitlines()
     assert [row.split()[:2] for row in rows[1:3]] == [["acme", "open"], ["globex", "drained"]]
     assert "globex: its folder is gone since 2026-11-18 11:06 UTC: nothing new goes" in rows
+    found = cli("accounts", "show", "acme", "globex", "--json").out.splitlines()
+    assert [json.loads(row)["drained"] for row in found] == [False, True]

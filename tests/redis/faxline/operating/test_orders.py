@@ -212,6 +212,9 @@ def test_many_doubts_are_settled_at_once_after_a_look_at_which(
     assert "--yes" in err
     none = cli("resolve", "--all", "--reason", "other", "--fail", "--yes")
     assert none == (0, "no doubt of account default fits of 3, with read_timeout\n", "")
+    mistyped = cli("resolve", "--all", "--reason", "red_timeout", "--fail", "--yes")
+    told = "no doubt has the reason red_timeout; did you mean read_timeout?"
+    assert mistyped == (2, "", f"faxline: {told}\n")
     assert cli("resolve", "--all", "--accepted", "7", "--yes")[0] == 2
     assert cli("resolve", "--all")[0] == 0  # a look only
     assert cli("resolve", "a", "--all", "--fail", "--yes")[0] == 2

@@ -152,13 +152,44 @@ def test_doubts_that_were_sent_again_while_somebody_looked_at_the_list_are_not_s
     assert line.job("a").state is JobState.IN_DOUBT
 
 
+@pytest.mark.usefixtures("dispatcher")
+def test_a_doubt_about_another_fax_that_was_pushed_with_the_id_meanwhile_stays(
+    cli: Callable[..., tuple[int, str, str]],
+    line: FaxLine,
+    store: Store,
+    doubt: Callable[..., Admitted],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def pushed_again(*_: object, **__: object) -> None:
+        line.resolve("a", fail=True, by="another@desk", timeout=20)
+        assert store.maintenance.forget("a") == "done"
+        doubt("a")
+
+    doubt("a")
+    seen = line.job("a")
+    monkeypatch.setattr(doubts, "agree", pushed_again)
+    code, _, err = cli("resolve", "--all", "--resend", "--timeout", "20")
+    told = (
+        "job 'a' is another fax by now: the id was pushed again since; look that one up; nothing was changed"
+    )
+    assert (code, err) == (1, f"faxline: {told}\n")
+    assert (line.job("a").state, line.job("a").attempt) == (JobState.IN_DOUBT, seen.attempt)
+    with pytest.raises(NotSettled, match="is another fax by now") as caught:
+        line.resolve("a", fail=True, attempt=1, created_at=seen.created_at, by="me@here", timeout=20)
+    assert caught.value.why == "pushed_again"
+    now = line.job("a").created_at
+    assert line.resolve("a", fail=True, created_at=now, by="me@here", timeout=20).state is JobState.FAILED
+
+
 def test_an_order_that_stayed_settles_no_later_attempt_than_its_command_read(
     cli: Callable[..., tuple[int, str, str]], doubt: Callable[..., Admitted], redis_client: Any, line: FaxLine
 ) -> None:
     doubt("a")
     assert cli("resolve", "a", "--resend", "--timeout", "0")[0] == 3
     ((_, word),) = redis_client.xrange(line.keys.orders)
-    assert word[b"attempt"] == b"1"
+    created_at = line.job("a").created_at
+    assert created_at is not None
+    assert (word[b"attempt"], int(word[b"created_at"]) / 1000) == (b"1", created_at.timestamp())
 
 
 @pytest.mark.usefixtures("dispatcher")

@@ -3,13 +3,15 @@
 -- include: doubts other_words outcomes control_calls other_requests receipts meetings returns timer_words orders
 -- include: audit
 -- ARGV  stream entry, job id, accepted, resend or fail, jobId (of accepted), who orders it, JSON options,
---       who orders it (for the event, or empty), the attempt that this person saw in doubt (or empty)
+--       who orders it (for the event, or empty), the attempt that this person saw in doubt, and when the fax that was seen was
+--       registered (ms; each or empty)
 -- reply JSON {result = done | refused (the job is not in doubt, or `why`) | taken (the jobId belongs to another job) | lost (it
 --       cannot be sent again: Redis went back, and nothing is left of its content) | gone, receipt (that had come before
 --       and was applied), failed (the job failed by this)}; unless it is gone, the result is also in the stream `reply`, with
---       the job's `state` or the other `job`. why: sent_again (another attempt is in doubt by now: `attempt`) | word_waits (a
---       receipt is to be read, or one to its number to be matched, first) | other_number (the receipt that came under the jobId is
---       about a fax to another number) | told_failed (iFax told of this jobId that its delivery failed)
+--       the job's `state` or the other `job`. why: sent_again (another attempt is in doubt by now: `attempt`) | pushed_again (the
+--       id is another fax's by now) | word_waits (a receipt is to be read, or one to its number to be matched, first) |
+--       other_number (the receipt that came under the jobId is about a fax to another number) | told_failed (iFax told of
+--       this jobId that its delivery failed)
 local id, how, job_id, options, seen = ARGV[2], ARGV[3], ARGV[4], cjson.decode(ARGV[6]), tonumber(ARGV[8])
 local job = read_record(keys.job .. id, 'digest') -- first, for it may refuse
 local order = take_order(ARGV[1])
@@ -38,6 +40,7 @@ local function has_failed()
   end
 end
 if not job or job.state ~= 'in_doubt' then return done('refused', 'state', job and job.state or '') end
+if (ARGV[9] or '') ~= '' and ARGV[9] ~= job.created_at then return refuse('pushed_again') end
 if seen and seen ~= job.attempt then return refuse('sent_again') end
 local account, said = read_account(options), { reason = 'operator' }
 keep_for_archive(options, account.archive)
