@@ -1,6 +1,6 @@
 -- acquire_check_permit: takes a permit for the call that asks whether iFax accepts the key. The call is about no job; its
 -- answer goes to `report`.
--- include: clock permits offers account_hash limits room closing
+-- include: clock permits offers account_hash limits room probes
 -- ARGV  permit token (the caller's own: asked again with it, the answer is the same), control call, JSON options, the
 --       steady clock as the caller knows it (ms, or empty)
 -- reply JSON {result = admitted, linger} or {result = held, limit}

@@ -1,6 +1,6 @@
 -- admit: takes the best job and a permit in one step, just before the call.
--- include: clock bell record lines permits offers account_hash limits room wakes closing control_calls polling choice
--- include: admission
+-- include: clock bell record ready_set lines permits offers account_hash limits room wakes probes control_calls
+-- include: polling choice admission
 -- ARGV  permit token (the caller's own: asked again with it, the answer is the same), wake-up token, JSON options, chance
 --       (0 to 1, of this permit): below the starvation share, the oldest job is taken if it has starved, the steady clock
 --       as the caller knows it (ms, or empty)

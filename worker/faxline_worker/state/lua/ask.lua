@@ -1,5 +1,5 @@
 -- ask: an operator has iFax asked now how a fax stands, ahead of all jobs. The order leaves its stream.
--- include: clock bell record offers account_hash control_calls polling orders audit
+-- include: clock bell record offers account_hash control_calls polling question_times orders audit
 -- ARGV  stream entry of the order, job id, who orders it, JSON options
 -- reply done, idle (it is asked already), refused (there is no such job, or no jobId to ask about, or its end is known) or gone;
 --       unless it is gone, the result is also in the stream `reply`, with the job's `state`

@@ -1,6 +1,6 @@
 -- check_streams: whether a stream to which others add is out of ids, or one that was put aside must be emptied; and how
 -- much waits in intake.
--- include: clock streams
+-- include: clock streams streams_aside
 -- ARGV  consumer group of intake
 -- reply JSON {now (ms), replace = [names], entries (of intake), oldest (ms: when the oldest of them came)}
 local NAMES = { 'intake', 'status', 'orders' }

@@ -1,6 +1,6 @@
 -- forget: erases a job that has ended, and what only it left behind. A jobId that stood for the job stands for none, and a
 -- call whose answer may still come is noted: neither finds another fax that has the id by then.
--- include: clock record doubts streams unmatched
+-- include: clock record doubts streams_aside unmatched
 -- ARGV  job id
 -- reply done, gone (there is no such job), or the state of one that has not come to its end: it stays
 local NOBODY = '!' -- no id can be that

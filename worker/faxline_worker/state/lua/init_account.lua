@@ -1,6 +1,6 @@
 -- init_account: a dispatcher starts work on an account. It stores the layout and the ids of its sealing keys, and counts
 -- the open jobs anew, because an older version that ran beside this one did not count the jobs that it registered.
--- include: clock record lines permits backlog control_calls
+-- include: clock record ready_set permits backlog control_calls
 -- ARGV  layout of the caller, ids of its keys with spaces between them, the one that seals first; for the doctor; how many
 --       control calls wait among the delayed jobs (counted in pieces, for those may be many)
 -- reply done, or the layout that is stored, where the caller cannot know it; nothing is changed then

@@ -1,6 +1,6 @@
 -- poll: decides about which jobs iFax is asked now. Their questions enter the ready set: as many as the share of each limit
 -- has room for beside all submissions that are due. The last question about a fax waits only for its share.
--- include: clock record lines offers account_hash limits room control_calls polling
+-- include: clock record ready_set offers account_hash limits room control_calls polling question_times
 -- ARGV  JSON options, most questions in one call, the steady clock as the caller knows it (ms, or empty)
 -- reply JSON {asked (how many), next (ms until the next look; none: nothing is to be asked about), steady (ms)}
 local options, most = cjson.decode(ARGV[1]), tonumber(ARGV[2])

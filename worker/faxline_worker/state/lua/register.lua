@@ -1,6 +1,6 @@
 -- register: a batch of intake entries becomes jobs, rejections or nothing (a repeat), and leaves the stream.
--- include: clock bell record events lines doubts backlog groups audit pending_entries refusals rejections new_jobs
--- include: known_again
+-- include: clock bell record events ready_set doubts backlog groups audit pending_entries refusals rejections
+-- include: new_jobs known_again
 -- ARGV  consumer group, JSON options, JSON list of items: {entry, reject = {job, member, reason, message}, metadata (JSON),
 --       unless = [{id, digest}] (if all of these jobs are known, the entry is a repeat)} or {entry, name, jobs = [{id,
 --       digest, rank, fields…}]}; each with the entry's group and its size, if it has them, and order = {who, user (for the

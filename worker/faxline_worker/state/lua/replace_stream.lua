@@ -1,7 +1,7 @@
 -- replace_stream: puts a stream that is out of ids aside and makes a new one; what was put aside is moved into it, some
 -- entries in each call. An entry that another process works on is no longer where it was: for that process's script it is
 -- gone, and it comes again. So no entry is lost, and none is applied twice.
--- include: clock streams audit
+-- include: clock streams streams_aside audit
 -- ARGV  the stream (intake, status or orders), consumer group (empty: none), most entries and most bytes in one call, JSON
 --       options
 -- reply JSON {replaced (the id that was ahead, where it was put aside now), moved (entries), left (whether more wait)}

@@ -1,7 +1,7 @@
 -- resolve: an operator settles a doubt. The order leaves its stream.
--- include: clock bell record events endings lines offers account_hash wakes numbers unmatched redeliveries redials
--- include: doubts other_words outcomes control_calls other_requests receipts meetings returns timer_words orders
--- include: audit
+-- include: clock bell record events endings ready_set lines line_ends offers account_hash numbers unmatched
+-- include: redeliveries redials doubts other_words outcomes control_calls other_requests receipts meetings returns
+-- include: timer_words orders audit
 -- ARGV  stream entry, job id, accepted, resend or fail, jobId (of accepted), who orders it, JSON options,
 --       who orders it (for the event, or empty), the attempt that this person saw in doubt, and when the fax that was seen was
 --       registered (ms; each or empty)
@@ -25,7 +25,7 @@ local function done(result, ...)
 end
 local function refuse(reason)
   why = reason
-  if why == 'word_waits' then token = '' end -- the same order may be carried out in a moment
+  if why == 'word_waits' then let_copies_run() end -- a copy may be carried out in a moment
   return done('refused', 'state', job.state, 'why', why, 'attempt', int(job.attempt))
 end
 -- Whether the jobId is of an older request of this fax, whose delivery failed. It is no word on the attempt in doubt.

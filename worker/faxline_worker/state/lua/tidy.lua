@@ -1,5 +1,5 @@
 -- tidy: deletes what has outlived its time after the end of jobs: documents that no job needs, and requests.
--- include: clock streams
+-- include: clock streams_aside
 -- ARGV  the most items of each kind
 -- reply how many went, and 1 where more of a kind may be due
 local most, gone, more = tonumber(ARGV[1]), 0, 0

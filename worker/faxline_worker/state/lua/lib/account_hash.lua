@@ -1,9 +1,5 @@
 -- The account's hash: how a script reads and writes what is known of the account as a whole.
 
--- Fields whose stored names are older than the names used here, because older versions read them too.
-local STORED_AS = { cooldown_until = 'gate', cooldown_at = 'gated_at', cooldowns = 'gates', limit_factor = 'share',
-  limit_factor_at = 'share_at', concurrency_backoff = 'strain' }
-
 -- options: the caller's, or nil; they become as strict as any that is offered. estimate: the steady clock as the caller knows
 -- it (lib/steady.lua), or nothing; this sets the clock.
 local function read_account(options, estimate)
@@ -22,23 +18,33 @@ local function read_account(options, estimate)
     archive = values[27] }
 end
 
--- Writes some fields of the account.
-local function save(account, ...)
-  local fields = {}
-  for _, name in ipairs({ ... }) do
-    local value = account[name]
-    table.insert(fields, STORED_AS[name] or name)
-    table.insert(fields, type(value) == 'number' and (name == 'limit_factor' and string.format('%.4f', value) or int(value))
-      or value)
+local save
+do
+  -- Fields whose stored names are older than the names used here, because older versions read them too.
+  local STORED_AS = { cooldown_until = 'gate', cooldown_at = 'gated_at', cooldowns = 'gates', limit_factor = 'share',
+    limit_factor_at = 'share_at', concurrency_backoff = 'strain' }
+
+  -- Writes some fields of the account.
+  function save(account, ...)
+    local fields = {}
+    for _, name in ipairs({ ... }) do
+      local value = account[name]
+      table.insert(fields, STORED_AS[name] or name)
+      table.insert(fields, type(value) == 'number' and (name == 'limit_factor' and string.format('%.4f', value) or int(value))
+        or value)
+    end
+    redis.call('HSET', keys.account_state, unpack(fields))
   end
-  redis.call('HSET', keys.account_state, unpack(fields))
 end
 
--- Until when (us) the account waits for every process to look at a new server. Not if a step of the clock showed only after
--- that was set, and made it too long.
-local LONGEST_LOOK_US = 120000000
-local function verify_until(account)
-  return account.verify_until <= now_us + LONGEST_LOOK_US and account.verify_until or 0
+local verify_until
+do
+  -- Until when (us) the account waits for every process to look at a new server. Not if a step of the clock showed only after
+  -- that was set, and made it too long.
+  local LONGEST_LOOK_US = 120000000
+  function verify_until(account)
+    return account.verify_until <= now_us + LONGEST_LOOK_US and account.verify_until or 0
+  end
 end
 
 -- Pauses that only an operator ends: no probe goes, and no answer of iFax's ends them.

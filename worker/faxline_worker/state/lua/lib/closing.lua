@@ -3,16 +3,6 @@
 -- said about the key, the balance or the permission. paused_at (us) is when it began. paused_by and paused_why begin with the
 -- same time, because an older version may begin a pause without them. All times are by the steady clock.
 
--- How long (ms) after one probe the next may follow.
-local function probe_wait(account, options, answer)
-  local away = account.paused == 'unreachable'
-  local first, most = options.probe_first, options.probe_max
-  if away then first, most = options.unreachable_first, options.unreachable_max end
-  local wait = first * 2 ^ math.min(30, account.probes)
-  if away then wait = math.max(wait * (answer.jitter or 1), answer.cooldown or 0) end
-  return math.min(most, wait)
-end
-
 local function begin_pause(account, reason, by, why)
   account.paused, account.paused_at, account.probes = reason, now_us, 0
   account.paused_by = int(now_us) .. ' ' .. (by or '')
@@ -35,17 +25,6 @@ local function pause(account, options, reason, answer, admitted_at)
   end
   account.probed = true
   ring_for_room()
-end
-
--- A probe goes. The next waits until this one is answered or its lease has run out.
-local function probing(account, options)
-  local wait = options.lease
-  if account.paused ~= '' then
-    account.probes = account.probes + 1
-    wait = math.max(wait, probe_wait(account, options, {}))
-  end
-  account.probe_at = now_us + wait * 1000
-  save(account, 'probes', 'probe_at')
 end
 
 -- A probe came back, and the account is still closed: the next goes in its time, or at once if this one asked nothing.

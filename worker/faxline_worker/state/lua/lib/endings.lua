@@ -1,9 +1,5 @@
 -- The end of a job: what it takes with it, and what is counted.
 
--- A script that ends many jobs passes a batch. What leaves an index, and how many jobs ended how, is collected in it and
--- written in one go after the last job (write_batch); until then the script reads none of it again.
-local function new_batch_of_ends() return { removed = {}, ended = {}, nobody_waits = nil } end
-
 -- Removes a member from an index: now, or with the batch.
 local function take_out(batch, command, key, member)
   if not batch then return redis.call(command, key, member) end
@@ -19,13 +15,6 @@ local function count_ended(batch, state, n)
   batch.ended[state] = (batch.ended[state] or 0) + n
 end
 
-local function write_batch(batch)
-  for state, n in pairs(batch.ended) do redis.call('HINCRBY', keys.account_state, 'done:' .. state, n) end
-  for command, members_of in pairs(batch.removed) do
-    for key, members in pairs(members_of) do redis.call(command, key, unpack(members)) end
-  end
-end
-
 -- What the write that ends a job also changes: the request with its cover texts goes, unless it is kept for a while; what was
 -- counted for it under the ceiling of bytes; and the claim on its documents, whose digests are in `freed` from then on.
 local function ended(options, job, changes)
@@ -33,22 +22,6 @@ local function ended(options, job, changes)
   if job.documents then job.freeing, changes.freed, changes.documents = job.documents, job.documents, '' end
   if job.bytes then job.counted, changes.bytes = job.bytes, '' end
   return changes
-end
-
--- Documents that no job needs any more go after the grace (`tidy`), because an entry that is still to come may name them.
--- Returns how many of their bytes were counted under the ceiling, if there is one.
-local function release_documents(options, job)
-  local freed, uses = 0, keys.document_uses
-  local counted = options.ceiling_bytes > 0 or job.counted
-  for digest in string.gmatch(job.freeing, '[^,]+') do
-    if redis.call('HINCRBY', uses, digest, -1) <= 0 then
-      if counted then freed = freed + (tonumber(redis.call('HGET', uses, digest .. ':bytes')) or 0) end
-      redis.call('HDEL', uses, digest, digest .. ':bytes')
-      redis.call('PEXPIRE', keys.document .. digest, options.document_ttl) -- should nobody tidy
-      redis.call('ZADD', keys.released, int(now + options.document_grace), digest)
-    end
-  end
-  return freed
 end
 
 -- A cancellation that was asked for is answered, however the job ends.
@@ -61,19 +34,38 @@ local function answer_cancel(options, id, job, said)
   job.event = emit(options.cap, 'fax.cancel_refused', id, to_json(said, job.job_id, job.metadata))
 end
 
--- The job has ended: it is counted, and its record lives on for the retention (ms), its group as long.
-local function finish(options, id, job, batch)
-  count_ended(batch, job.state, 1)
-  if job.expires_at then redis.call('ZREM', keys.expiring, id) end
-  if job.canceling and job.state ~= 'canceled' then answer_cancel(options, id, job, { reason = 'final' }) end
-  local freed = (tonumber(job.counted) or 0) + (job.freeing and release_documents(options, job) or 0)
-  if freed > 0 then redis.call('HINCRBY', keys.account_state, 'bytes', int(-freed)) end
-  job.freeing, job.documents, job.counted, job.bytes = nil, nil, nil, nil
-  if options.request_retention > 0 then
-    redis.call('ZADD', keys.outdated, int(now + options.request_retention), id)
+local finish
+do
+  -- Documents that no job needs any more go after the grace (`tidy`), because an entry that is still to come may name them.
+  -- Returns how many of their bytes were counted under the ceiling, if there is one.
+  local function release_documents(options, job)
+    local freed, uses = 0, keys.document_uses
+    local counted = options.ceiling_bytes > 0 or job.counted
+    for digest in string.gmatch(job.freeing, '[^,]+') do
+      if redis.call('HINCRBY', uses, digest, -1) <= 0 then
+        if counted then freed = freed + (tonumber(redis.call('HGET', uses, digest .. ':bytes')) or 0) end
+        redis.call('HDEL', uses, digest, digest .. ':bytes')
+        redis.call('PEXPIRE', keys.document .. digest, options.document_ttl) -- should nobody tidy
+        redis.call('ZADD', keys.released, int(now + options.document_grace), digest)
+      end
+    end
+    return freed
   end
-  redis.call('PEXPIRE', keys.job .. id, options.retention)
-  for _, suffix in ipairs(job.group and { '', '!size', '!rejected' } or {}) do
-    redis.call('PEXPIRE', keys.group .. job.group .. suffix, options.retention)
+
+  -- The job has ended: it is counted, and its record lives on for the retention (ms), its group as long.
+  function finish(options, id, job, batch)
+    count_ended(batch, job.state, 1)
+    if job.expires_at then redis.call('ZREM', keys.expiring, id) end
+    if job.canceling and job.state ~= 'canceled' then answer_cancel(options, id, job, { reason = 'final' }) end
+    local freed = (tonumber(job.counted) or 0) + (job.freeing and release_documents(options, job) or 0)
+    if freed > 0 then redis.call('HINCRBY', keys.account_state, 'bytes', int(-freed)) end
+    job.freeing, job.documents, job.counted, job.bytes = nil, nil, nil, nil
+    if options.request_retention > 0 then
+      redis.call('ZADD', keys.outdated, int(now + options.request_retention), id)
+    end
+    redis.call('PEXPIRE', keys.job .. id, options.retention)
+    for _, suffix in ipairs(job.group and { '', '!size', '!rejected' } or {}) do
+      redis.call('PEXPIRE', keys.group .. job.group .. suffix, options.retention)
+    end
   end
 end

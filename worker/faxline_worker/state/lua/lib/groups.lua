@@ -1,43 +1,47 @@
 -- What is stored of a group besides the ids of its jobs, each in a set of its own: how many faxes its producer pushes (one
 -- member, the last that was told), and those that were rejected. A group's name has no `!`. Both live as long as the group.
-local SIZE, REJECTED = '!size', '!rejected'
+local thin_out, note_rejection, note_size, live_together
+do
+  local SIZE, REJECTED = '!size', '!rejected'
 
--- A group's name that is used for ever must not keep ended jobs: at every tenth addition twenty members are looked at, so
--- that at most about half of a group are jobs without a record.
-local SOME, EVERY = 20, 10
+  -- A group's name that is used for ever must not keep ended jobs: at every tenth addition twenty members are looked at, so
+  -- that at most about half of a group are jobs without a record.
+  local SOME, EVERY = 20, 10
 
-local function thin_out(group)
-  local members, keys_of = redis.call('SRANDMEMBER', group, SOME), {}
-  for i, id in ipairs(members) do keys_of[i] = keys.job .. id end
-  if redis.call('EXISTS', unpack(keys_of)) == #members then return end
-  for i, id in ipairs(members) do
-    if redis.call('EXISTS', keys_of[i]) == 0 then redis.call('SREM', group, id) end
+  function thin_out(group, turn)
+    if (now + turn) % EVERY > 0 then return end
+    local members, keys_of = redis.call('SRANDMEMBER', group, SOME), {}
+    for i, id in ipairs(members) do keys_of[i] = keys.job .. id end
+    if redis.call('EXISTS', unpack(keys_of)) == #members then return end
+    for i, id in ipairs(members) do
+      if redis.call('EXISTS', keys_of[i]) == 0 then redis.call('SREM', group, id) end
+    end
+    redis.call('DEL', group .. SIZE) -- it counted those, too
   end
-  redis.call('DEL', group .. SIZE) -- it counted those, too
-end
 
-local function note_rejection(retention, name, rejection)
-  local rejected = keys.group .. name .. REJECTED
-  redis.call('SADD', rejected, cjson.encode(rejection))
-  if now % EVERY > 0 then return end
-  for _, text in ipairs(redis.call('SRANDMEMBER', rejected, SOME)) do
-    if cjson.decode(text).at < now - retention then redis.call('SREM', rejected, text) end
+  function note_rejection(retention, name, rejection)
+    local rejected = keys.group .. name .. REJECTED
+    redis.call('SADD', rejected, cjson.encode(rejection))
+    if now % EVERY > 0 then return end
+    for _, text in ipairs(redis.call('SRANDMEMBER', rejected, SOME)) do
+      if cjson.decode(text).at < now - retention then redis.call('SREM', rejected, text) end
+    end
   end
-end
 
-local function note_size(name, size)
-  local key = keys.group .. name .. SIZE
-  if redis.call('SISMEMBER', key, int(size)) == 1 then return end
-  redis.call('DEL', key)
-  redis.call('SADD', key, int(size))
-end
-
--- A group's time to live begins when one of its jobs ends; if no job was registered, now.
-local function live_together(retention, name)
-  local group = keys.group .. name
-  local left = redis.call('PTTL', group)
-  for _, key in ipairs({ group .. SIZE, group .. REJECTED }) do
-    if left == -1 then redis.call('PERSIST', key) else redis.call('PEXPIRE', key, retention) end
+  function note_size(name, size)
+    local key = keys.group .. name .. SIZE
+    if redis.call('SISMEMBER', key, int(size)) == 1 then return end
+    redis.call('DEL', key)
+    redis.call('SADD', key, int(size))
   end
-  if left >= 0 then redis.call('PEXPIRE', group, retention) end
+
+  -- A group's time to live begins when one of its jobs ends; if no job was registered, now.
+  function live_together(retention, name)
+    local group = keys.group .. name
+    local left = redis.call('PTTL', group)
+    for _, key in ipairs({ group .. SIZE, group .. REJECTED }) do
+      if left == -1 then redis.call('PERSIST', key) else redis.call('PEXPIRE', key, retention) end
+    end
+    if left >= 0 then redis.call('PEXPIRE', group, retention) end
+  end
 end

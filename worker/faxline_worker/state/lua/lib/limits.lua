@@ -8,14 +8,14 @@ local function bucket_level(account, limits)
 end
 
 -- The part of the limits that is used: less than 1 after a 429 that our own traffic did not cause. It recovers in steps,
--- six in a window, each twice the one before.
-local STEP, STEPS = 0.01, 6
+-- six in a window, each twice the one before; the first is 0.01.
+local STEPS = 6
 local function steps_since(account, limits)
   return math.max(0, math.floor((now_us - account.limit_factor_at) * STEPS / limits.window))
 end
 local function limit_factor_of(account, limits)
   if account.limit_factor >= 1 then return 1 end
-  return math.min(1, account.limit_factor + STEP * (2 ^ math.min(30, steps_since(account, limits)) - 1))
+  return math.min(1, account.limit_factor + 0.01 * (2 ^ math.min(30, steps_since(account, limits)) - 1))
 end
 
 -- The limits as they are in force now.

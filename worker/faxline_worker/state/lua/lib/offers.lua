@@ -4,15 +4,18 @@
 -- ended may need, the longest wait of a doubt; and doubts are held where the policies differ. Beyond what older processes
 -- offer: the smallest share of the calls for questions (a millionth), and whether any process asks for results (1).
 local OFFERED = { 'requests', 'window', 'concurrency', 'burst', 'lease', 'doubt', 'then_', 'linger', 'poll_share', 'asks' }
-local ALL_OFFER = 8 -- the first of them
+local read_offer
+do
+  local ALL_OFFER = 8 -- the first of them
 
-local function read_offer(text)
-  local settings, i = {}, 0
-  for word in string.gmatch(text, '%S+') do
-    i = i + 1
-    if OFFERED[i] then settings[OFFERED[i]] = tonumber(word) or word end
+  function read_offer(text)
+    local settings, i = {}, 0
+    for word in string.gmatch(text, '%S+') do
+      i = i + 1
+      if OFFERED[i] then settings[OFFERED[i]] = tonumber(word) or word end
+    end
+    return i >= ALL_OFFER and settings or nil
   end
-  return i >= ALL_OFFER and settings or nil
 end
 
 -- Makes `settings` as strict as `other` in each member.

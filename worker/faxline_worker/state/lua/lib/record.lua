@@ -1,33 +1,38 @@
 -- A job's record: which fields there are, and how a script reads them.
 local FINAL = { delivered = true, failed = true, canceled = true, unconfirmed = true }
-local RECORD = { 'state', 'attempt', 'n', 'metadata', 'place', 'permit', 'marked', 'job_id', 'priority',
-  'created_at', 'number', 'tries', 'in_doubt', 'kind', 'submitted_at', 'expires_at', 'admitted_at', 'granted_at', 'settled',
-  'doubted', 'sender', 'known_pages', 'cover', 'asked', 'also', 'group', 'attempts', 'deliveries',
-  'resend_of', 'line', 'send_at', 'schedule', 'canceling', 'documents', 'bytes', 'v', 'refused_at', 'refusals',
-  'quality', 'lowered', 'named', 'undecided', 'claimed', 'unsent',
-  'redial' }
+
 local LOST_DIGEST = '*'
 -- A place in the ready set is the rank of the priority, then the time (us) of the registration since 2020, so that it stays
 -- an exact double.
 local EPOCH_US = 1577836800000000
 local STRIDE = 2000000000000000
 
--- more: one further field to read, or nil. Raises if a newer layout than ours wrote the record. With `leave`, for the middle
--- of a script, it returns nil and true instead.
-local function read_record(key, more, leave)
-  local values = redis.call('HMGET', key, more or 'state', unpack(RECORD))
-  local job = {}
-  for i, name in ipairs(RECORD) do
-    if values[i + 1] ~= '' then job[name] = values[i + 1] or nil end
+local read_record
+do
+  local RECORD = { 'state', 'attempt', 'n', 'metadata', 'place', 'permit', 'marked', 'job_id', 'priority',
+    'created_at', 'number', 'tries', 'in_doubt', 'kind', 'submitted_at', 'expires_at', 'admitted_at', 'granted_at', 'settled',
+    'doubted', 'sender', 'known_pages', 'cover', 'asked', 'also', 'group', 'attempts', 'deliveries',
+    'resend_of', 'line', 'send_at', 'schedule', 'canceling', 'documents', 'bytes', 'v', 'refused_at', 'refusals',
+    'quality', 'lowered', 'named', 'undecided', 'claimed', 'unsent',
+    'redial' }
+
+  -- more: one further field to read, or nil. Raises if a newer layout than ours wrote the record. With `leave`, for the middle
+  -- of a script, it returns nil and true instead.
+  function read_record(key, more, leave)
+    local values = redis.call('HMGET', key, more or 'state', unpack(RECORD))
+    local job = {}
+    for i, name in ipairs(RECORD) do
+      if values[i + 1] ~= '' then job[name] = values[i + 1] or nil end
+    end
+    if more then job[more] = values[1] or nil end
+    if leave and newer(job.v) then return nil, true end
+    refuse_newer(job.v)
+    if not job.state then return nil end
+    job.attempt = tonumber(job.attempt) or 0
+    job.tries = tonumber(job.tries) or 0
+    job.n = tonumber(job.n) or 0
+    return job
   end
-  if more then job[more] = values[1] or nil end
-  if leave and newer(job.v) then return nil, true end
-  refuse_newer(job.v)
-  if not job.state then return nil end
-  job.attempt = tonumber(job.attempt) or 0
-  job.tries = tonumber(job.tries) or 0
-  job.n = tonumber(job.n) or 0
-  return job
 end
 
 -- Whether its next call is a resend of iFax's job. A fax of lowered quality is sent as a whole: fax-resend takes no quality.

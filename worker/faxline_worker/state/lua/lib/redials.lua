@@ -5,13 +5,6 @@ local function may_redial(options, receipt)
   return receipt.outcome == 'failed' and receipt.redial and not receipt.last and options.redial_wait > 0
 end
 
--- Whether a receipt tells more of its fax than an earlier one: that was delivered, or the earlier one may not be the last.
-local function is_later(options, receipt, earlier)
-  if receipt.outcome == 'delivered' and earlier.outcome ~= 'delivered' then return true end
-  return may_redial(options, earlier)
-    and (receipt.outcome ~= 'failed' or not receipt.redial or receipt.redial > earlier.redial)
-end
-
 local function hold_failure(options, id, receipt)
   local held = redis.call('HGET', keys.job .. id, 'held')
   held = held and held ~= '' and cjson.decode(held)

@@ -4,18 +4,22 @@
 -- is added to TIME. A step back shows in TIME itself; a step forward shows in the caller's estimate of the steady clock,
 -- which it makes with a clock of its own (steady_clock.py). This piece follows `clock` wherever that is included. Until an
 -- account is read both clocks agree.
-local TIME_US, STEP_US = now_us, 1000000
-local steady = now
+local TIME_US, steady = now_us, now
 
--- seen, skew: as the hash has them. estimate: the caller's (ms), or nothing. A step is stored.
-local function keep_steady(seen, skew, estimate)
-  seen, skew, estimate = tonumber(seen), tonumber(skew) or 0, (tonumber(estimate) or 0) * 1000
-  local at = TIME_US + skew
-  if seen and TIME_US < seen or estimate > 0 and at > estimate + STEP_US then
-    at = math.max(estimate, seen and seen + skew or 0) -- never back; and without an estimate on from what was seen
-    redis.call('HSET', keys.account_state, 'seen', int(TIME_US), 'skew', int(at - TIME_US))
+local keep_steady
+do
+  local STEP_US = 1000000 -- so much more than the estimate is a step
+
+  -- seen, skew: as the hash has them. estimate: the caller's (ms), or nothing. A step is stored.
+  function keep_steady(seen, skew, estimate)
+    seen, skew, estimate = tonumber(seen), tonumber(skew) or 0, (tonumber(estimate) or 0) * 1000
+    local at = TIME_US + skew
+    if seen and TIME_US < seen or estimate > 0 and at > estimate + STEP_US then
+      at = math.max(estimate, seen and seen + skew or 0) -- never back; and without an estimate on from what was seen
+      redis.call('HSET', keys.account_state, 'seen', int(TIME_US), 'skew', int(at - TIME_US))
+    end
+    now_us, steady = at, math.floor(at / 1000)
   end
-  now_us, steady = at, math.floor(at / 1000)
 end
 
 -- For a script that reads nothing else of the account but one more field. Returns that field.
@@ -23,15 +27,6 @@ local function read_steady(estimate, more)
   local values = redis.call('HMGET', keys.account_state, 'seen', 'skew', more or 'seen')
   keep_steady(values[1], values[2], estimate)
   return values[3]
-end
-
--- A dispatcher saw TIME step by so much (ms). The doctor tells of it. For `memory` ms, while receipts may come of calls
--- that were made before the step, their times get so much more slack (`stepped`, the sum of all such steps).
-local function note_step(step, memory)
-  local noted = redis.call('HMGET', keys.account_state, 'stepped', 'stepped_until')
-  local before = (tonumber(noted[2]) or 0) > steady and tonumber(noted[1]) or 0
-  redis.call('HSET', keys.account_state, 'step', int(step), 'step_at', int(now), 'stepped',
-    int(before + math.abs(step)), 'stepped_until', int(steady + memory))
 end
 
 -- A reply with the steady clock, from which the caller's next estimate starts.

@@ -6,20 +6,6 @@ local function is_receipt(value) return value and string.sub(value, 1, 1) == '{'
 -- digits of their recipient, so that a doubt need not look through all of them. That key does not outlive the last of them.
 local function untried_of(number) return keys.untried .. tail_of(number) end
 
--- When (ms) no answer can claim a receipt any more that came now: when each call that is under way has ended, also one with a
--- large document, whose lease is longer.
-local function claimed_by(options)
-  local last = redis.call('ZREVRANGE', keys.permits, 0, 0, 'WITHSCORES')[2]
-  return int(math.max(steady + options.lease, tonumber(last) or 0) + options.sweep)
-end
-
-local function await_match(options, receipt)
-  redis.call('ZADD', keys.unmatched, receipt.due, receipt.job_id)
-  if not receipt.to then return end
-  redis.call('SADD', untried_of(receipt.to), receipt.job_id)
-  redis.call('PEXPIRE', untried_of(receipt.to), options.keep)
-end
-
 local function tried(receipt)
   if receipt.to then redis.call('SREM', untried_of(receipt.to), receipt.job_id) end
 end

@@ -32,9 +32,3 @@ local function await_answer(account, waits)
   if account.waits ~= waits then redis.call('HSET', keys.account_state, 'waits', waits) end
   account.waits = waits
 end
-
--- Tells the dispatchers of a timer that is due (ms) before they would look. account: {} where a script read nothing of it.
-local function ring_by(account, at)
-  account.alarm = account.alarm or tonumber(redis.call('HGET', keys.account_state, 'alarm')) or 0
-  if account.alarm == 0 or at < account.alarm then ring() end
-end
