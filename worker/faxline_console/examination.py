@@ -4,7 +4,7 @@
 """
 
 from collections.abc import Iterator, Mapping
-from ipaddress import ip_address, ip_network
+from ipaddress import ip_network
 from pathlib import Path
 
 from sqlalchemy import func, inspect, select
@@ -18,6 +18,7 @@ from faxline_console.tables import metadata, users
 from faxline_worker.config.console import Console
 from faxline_worker.config.settings import read_settings
 from faxline_worker.config.source import SettingsError
+from faxline_worker.ifax.route import is_loopback
 
 OWN = f"{PREFIX}CONSOLE__"
 WIDEST = 256
@@ -58,14 +59,7 @@ def _address(settings: Console) -> Check:
         f"{OWN}URL is {settings.url or 'not set'}: cookies are sent without TLS as well; put a proxy with "
         "TLS before it, and set its https:// address"
     )
-    return Check(name, Result.WARN if _is_loopback(settings.host) else Result.FAIL, text)
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
+    return Check(name, Result.WARN if is_loopback(settings.host) else Result.FAIL, text)
 
 
 def _sign_in(settings: Console) -> Check:

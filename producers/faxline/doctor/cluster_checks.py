@@ -1,7 +1,6 @@
 """Check a Redis Cluster: its slots, each of its primaries, and whether their clocks agree."""
 
 import time
-from collections.abc import Callable
 from dataclasses import replace
 
 from faxline.contract.check import Check, Result
@@ -17,13 +16,10 @@ APART = 1.0
 """Seconds by which the clocks of two primaries may differ."""
 
 
-def cluster_checks(
-    clock: Callable[[], float] = time.time, confirmation: Confirmation = NOT_ASKED
-) -> Steps[list[Check]]:
+def cluster_checks(confirmation: Confirmation = NOT_ASKED) -> Steps[list[Check]]:
     """Look at all primaries of a cluster.
 
     Args:
-        clock: ours, Unix seconds.
         confirmation: how many replicas must have what is written.
     """
     slots: SlotMap = yield Command(lambda client: client.look_at_slots())
@@ -32,9 +28,9 @@ def cluster_checks(
     for address in slots.primaries:
         node = f"{address[0]}:{address[1]}"
         try:
-            found = yield from on_node(address, server_checks(clock, confirmation))
+            found = yield from on_node(address, server_checks(confirmation=confirmation))
             checks += [replace(check, name=f"{check.name} of {node}") for check in found]
-            ahead[node] = yield from on_node(address, _ahead(clock))
+            ahead[node] = yield from on_node(address, _ahead())
         except Exception as error:  # noqa: BLE001 - what is the matter is the check's answer
             if not is_refusal(error):  # without the right to TIME the check of the clock has said so
                 checks.append(Check(f"node {node}", Result.FAIL, trouble(error)))
@@ -51,11 +47,11 @@ def _slots(slots: SlotMap) -> Check:
     return Check("cluster", Result.OK, f"all slots are served by {servers}")
 
 
-def _ahead(clock: Callable[[], float]) -> Steps[float]:
+def _ahead() -> Steps[float]:
     """How far a node's clock is ahead of ours, in seconds."""
-    before = clock()
+    before = time.time()
     seconds, micros = yield Command(lambda client: client.time())
-    return int(seconds) + int(micros) / 1e6 - (before + clock()) / 2
+    return int(seconds) + int(micros) / 1e6 - (before + time.time()) / 2
 
 
 def _clocks(ahead: dict[str, float]) -> Check:

@@ -39,10 +39,9 @@ Progress: TypeAlias = Callable[[int, int], object]
 class PushedJobs(Sequence[Job]):
     """The jobs of a mailing. Each Job is made when it is asked for, which saves memory in large mailings."""
 
-    def __init__(self, jobs: Iterable[Job] = ()) -> None:
+    def __init__(self) -> None:
         self._pushed: list[tuple[Any, ...]] = []
         self._like: Job | None = None
-        self.add(jobs)
 
     def add(self, jobs: Iterable[Job]) -> None:
         """Append jobs of the same account."""

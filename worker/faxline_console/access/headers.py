@@ -32,9 +32,8 @@ class TooLargeError(Exception):
 class Headers:
     """Adds the headers, and refuses bodies that are too large. Pages are not cached; assets are."""
 
-    def __init__(self, app: ASGIApp, largest: int = LARGEST) -> None:
+    def __init__(self, app: ASGIApp) -> None:
         self._app = app
-        self._largest = largest
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
@@ -42,7 +41,7 @@ class Headers:
             await self._app(scope, receive, send)
             return
         asset = scope["path"].startswith("/static/")
-        largest = min(self._largest, SIGN_IN) if scope["path"].startswith("/sign-in") else self._largest
+        largest = SIGN_IN if scope["path"].startswith("/sign-in") else LARGEST
         read = 0
 
         async def add(message: Message) -> None:

@@ -1,6 +1,5 @@
 """What people chose to leave as it is: faxes that ended without certainty and are to be listed no more."""
 
-from collections.abc import Callable
 from time import time
 
 from sqlalchemy import BigInteger, Column, Engine, String, Table, delete, insert, select
@@ -30,16 +29,14 @@ class LeftAlone:
 
     Args:
         engine: of the console's own database.
-        now: the clock, in seconds since 1970.
     """
 
-    def __init__(self, engine: Engine, now: Callable[[], float] = time) -> None:
+    def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._now = now
 
     def leave(self, job: Job, who: str) -> None:
         """List a fax no more, as long as it stays as it is now."""
-        at, place = round(self._now()), _place(job)
+        at, place = round(time()), _place(job)
         same = [left_alone.c[name] == value for name, value in place.items()]
         with self._engine.begin() as database:
             database.execute(delete(left_alone).where(left_alone.c.at < at - KEPT))

@@ -28,16 +28,12 @@ class LivePages:
     Args:
         live: what has changed.
         store: the sessions.
-        longest: seconds that a stream lasts.
         alive: seconds after which a session is looked at again.
     """
 
-    def __init__(
-        self, live: Live, store: ConsoleStore, longest: float = LONGEST, alive: float = ALIVE
-    ) -> None:
+    def __init__(self, live: Live, store: ConsoleStore, alive: float = ALIVE) -> None:
         self._live = live
         self._store = store
-        self._longest = longest
         self._alive = alive
         self._open: dict[str, list[asyncio.Future[None]]] = {}
 
@@ -57,7 +53,7 @@ class LivePages:
     async def _events(self, changes: AsyncGenerator[int], session: Session) -> AsyncIterator[str]:
         loop = asyncio.get_running_loop()
         now = loop.time()
-        until, look = now + self._longest, now + self._alive
+        until, look = now + LONGEST, now + self._alive
         coming: asyncio.Future[int] = asyncio.ensure_future(anext(changes))
         ending = self._begin(session)
         yield "retry: 5000\n\n"

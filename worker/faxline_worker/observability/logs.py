@@ -73,7 +73,6 @@ def configure_logs(
     level: str = "info",
     stream: TextIO | None = None,
     secrets: Iterable[str] = (),
-    extra_keys: Iterable[str] = (),
 ) -> Redactor:
     """Send every log line of this process through one redacting pipeline to one stream.
 
@@ -86,7 +85,6 @@ def configure_logs(
         level: debug, info, warning, error or critical.
         stream: standard error by default.
         secrets: texts that no line may hold: API keys, webhook secrets, Redis passwords.
-        extra_keys: allowed in a line besides ALLOWED_KEYS.
 
     Returns:
         The redactor, which may be taught secrets that come later.
@@ -103,7 +101,7 @@ def configure_logs(
         event["role"] = role
         return event
 
-    redactor = Redactor(secrets, extra_keys)
+    redactor = Redactor(secrets)
     exceptions, renderer = _rendering(as_json=not stream.isatty() if json is None else json)
     structlog.configure(
         processors=[

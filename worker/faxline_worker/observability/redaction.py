@@ -50,11 +50,9 @@ class Redactor:
 
     Args:
         secrets: API keys, webhook secrets, passwords. Empty ones are ignored.
-        extra_keys: allowed besides ALLOWED_KEYS.
     """
 
-    def __init__(self, secrets: Iterable[str] = (), extra_keys: Iterable[str] = ()) -> None:
-        self._allowed = ALLOWED_KEYS | frozenset(extra_keys)
+    def __init__(self, secrets: Iterable[str] = ()) -> None:
         self._spellings: tuple[str, ...] = ()
         self._by_head: dict[str, list[str]] = {}
         self._sizes: set[int] = set()
@@ -81,12 +79,12 @@ class Redactor:
             return {**line, "event": NOT_WRITTEN, "error": type(error).__name__}
 
     def _redacted(self, event: EventDict) -> EventDict:
-        kept = [key for key in dict.fromkeys((*_FIRST, *event)) if key in event and key in self._allowed]
+        kept = [key for key in dict.fromkeys((*_FIRST, *event)) if key in event and key in ALLOWED_KEYS]
         line: EventDict = {key: self._value(event[key], key) for key in kept}
         if isinstance(event.get("to"), str):
             line["to"] = mask_number(event["to"])
         if len(kept) < len(event):
-            line["dropped"] = sorted(self.text(str(key)) for key in event if key not in self._allowed)
+            line["dropped"] = sorted(self.text(str(key)) for key in event if key not in ALLOWED_KEYS)
         return line
 
     def text(self, text: str, number: re.Pattern[str] = _NUMBER) -> str:

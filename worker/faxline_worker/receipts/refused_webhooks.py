@@ -5,7 +5,7 @@ The process may write only receipts and its heartbeat to Redis (ops/redis/users.
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,14 +24,9 @@ class _Account:
 
 
 class RefusedWebhooks:
-    """The refusals of each account since its last accepted webhook. Thread-safe.
+    """The refusals of each account since its last accepted webhook. Thread-safe."""
 
-    Args:
-        clock: returns monotonic seconds.
-    """
-
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
+    def __init__(self) -> None:
         self._lock = threading.Lock()
         self._accounts: dict[str, _Account] = {}
 
@@ -39,16 +34,16 @@ class RefusedWebhooks:
         """Note that a webhook of a configured account was refused."""
         with self._lock:
             known = self._accounts.setdefault(account, _Account())
-            known.reason, known.count, known.refused_at = reason, known.count + 1, self._clock()
+            known.reason, known.count, known.refused_at = reason, known.count + 1, time.monotonic()
 
     def let_in(self, account: str) -> None:
         """Note that a webhook was proved to be iFax's."""
         with self._lock:
-            self._accounts[account] = _Account(let_in_at=self._clock())
+            self._accounts[account] = _Account(let_in_at=time.monotonic())
 
     def heartbeat_fields(self) -> Mapping[str, Any]:
         """The heartbeat's member `webhooks`, with times in seconds ago; empty if there is nothing to say."""
-        now = self._clock()
+        now = time.monotonic()
         with self._lock:
             last = sorted(
                 self._accounts.items(), key=lambda one: -max(one[1].refused_at, one[1].let_in_at or 0)

@@ -18,10 +18,10 @@ AT_ONCE = 100
 _T = TypeVar("_T")
 
 
-def slices(whole: Iterable[_T], most: int = AT_ONCE) -> Iterator[Sequence[_T]]:
-    """The items in pieces of at most `most`."""
+def slices(whole: Iterable[_T]) -> Iterator[Sequence[_T]]:
+    """The items in pieces of at most AT_ONCE."""
     items = list(whole)
-    return (items[start : start + most] for start in range(0, len(items), most))
+    return (items[start : start + AT_ONCE] for start in range(0, len(items), AT_ONCE))
 
 
 def ask_each(client: redis.Redis, items: Iterable[_T], ask: Callable[[Any, _T], object]) -> Iterator[Any]:

@@ -123,16 +123,15 @@ class MaintenanceStore:
             cursor, page = cast("tuple[int, list[tuple[bytes, float]]]", found)
             self._context.run("forget_number", number, *(job_id for job_id, _ in page))
 
-    def tidy(self, most: int = PAGE, *, rounds: int = 40) -> int:
+    def tidy(self, *, rounds: int = 40) -> int:
         """Delete documents that no job needs, and requests whose time is over. Returns how many.
 
         Args:
-            most: how many of each kind in one script call. Others wait for it.
-            rounds: the most script calls.
+            rounds: the most script calls, each of PAGE of each kind, because others wait for it.
         """
         went = 0
         for _ in range(rounds):
-            gone, more = cast("list[int]", self._context.run("tidy", most))
+            gone, more = cast("list[int]", self._context.run("tidy", PAGE))
             went += gone
             if not more:
                 break

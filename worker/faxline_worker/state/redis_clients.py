@@ -172,23 +172,22 @@ def async_state_client(
     *,
     name: str = "faxline",
     socket_timeout: float = SOCKET_TIMEOUT,
-    longest_block: float = 0.0,
     connected: Callable[[Any], Awaitable[None]] | None = None,
 ) -> redis.asyncio.Redis:
     """Make the asyncio twin of `state_client`. Close it with `await client.aclose()`."""
-    options = _options(url, name, socket_timeout + longest_block)
+    options = _options(url, name, socket_timeout)
     if connected is not None:
         options["redis_connect_func"] = connected
     return connect_async(url, retry=AsyncRetry(_backoff(), RETRIES), **options)
 
 
-def broker_client(url: str, *, name: str = "faxline-broker") -> redis.Redis:
+def broker_client(url: str) -> redis.Redis:
     """Make a client for `WakeBroker`, whose consumers block for one second.
 
     A retried push may add a message twice, and a retried pop may lose one. Neither does harm, because a
     message is only a hint (ARCHITECTURE.md).
     """
-    return state_client(url, name=name)
+    return state_client(url, name="faxline-broker")
 
 
 def check_writes(client: redis.Redis, key: str | None = None) -> bool:

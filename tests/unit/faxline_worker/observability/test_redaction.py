@@ -61,10 +61,6 @@ def test_every_key_of_our_own_lines_is_allowed() -> None:
     assert [key for key in named if key[1] not in {*ALLOWED_KEYS, "exc_info"}] == []
 
 
-def test_keys_can_be_allowed_besides() -> None:
-    assert Redactor(extra_keys=["speed"])(None, "info", {"speed": 3}) == {"speed": 3}
-
-
 @pytest.mark.parametrize(
     ("text", "shown"),
     [
