@@ -2,15 +2,8 @@
 
 from typing import Any
 
-from faxline.contract.redis_keys import INTAKE_GROUP
 from faxline_worker.state.results import Admitted, Held, Settlement
-from faxline_worker.state.store import Store
 from tests.stage.scene import USUAL, Scene
-
-
-def create_group(store: Store) -> None:
-    """Create the dispatchers' consumer group, as a dispatcher does when it starts."""
-    store.scripts.each("create_group", [(store.keys, [INTAKE_GROUP])])
 
 
 class Account(Scene):

@@ -3,12 +3,10 @@
 import json
 from collections.abc import Callable
 from typing import Any
-from unittest.mock import Mock
 
-from faxline.contract.redis_keys import INTAKE_GROUP
-from faxline_worker.intake.registrar import Intake
 from faxline_worker.state.results import Admitted, Receipted, Settlement
-from tests.stage.daemon import dispatcher_metrics
+from tests.stage.daemon import make_intake
+from tests.stage.intake import read_intake
 from tests.stage.scene import BEGIN, USUAL, Scene
 
 TO, SENDER = "+12025550123", "+12025550100"
@@ -32,9 +30,7 @@ class Doubts(Scene):
     def take(self, entry: dict[str, Any], kind: str = "send") -> None:
         """A producer's entry, as the dispatcher takes it."""
         self.client.xadd(self.keys.intake, {kind: json.dumps(entry)})
-        ((_, entries),) = self.client.xreadgroup(INTAKE_GROUP, "test", {self.keys.intake: ">"})
-        metrics = dispatcher_metrics()
-        Intake(self.store, metrics, Mock()).take([(name.decode(), fields) for name, fields in entries])
+        make_intake(self.store).take(read_intake(self.client, self.store))
 
     def answer(self, admitted: Admitted, decision: str, **more: Any) -> Settlement:
         """iFax answers a worker, or the connection breaks."""

@@ -16,7 +16,7 @@ from faxline_worker.state.lineage import Knowledge
 from faxline_worker.state.recent_work import Action, Entry, Evidence
 from faxline_worker.state.recent_work import Call as MarkedCall
 from faxline_worker.state.results import Admitted
-from tests.stage.account import create_group
+from tests.stage.intake import create_group
 from tests.stage.scene import BEGIN, NUMBER, receipt
 from tests.stage.states import DATE, DEADLINE, JOB, JOB_ID, LEASE, RETRY, STRANGER, WAIT, Actors
 

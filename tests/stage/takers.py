@@ -10,13 +10,13 @@ import redis
 
 from faxline import FaxLine
 from faxline.contract.page_count import digest
-from faxline.contract.redis_keys import INTAKE_GROUP, RedisKeys
+from faxline.contract.redis_keys import RedisKeys
 from faxline.testing import MemoryLine
 from faxline_worker.intake.registrar import Intake
 from faxline_worker.state.results import Admitted
 from faxline_worker.state.store import Store
-from tests.stage.account import create_group
 from tests.stage.daemon import dispatcher_metrics, usual_settings
+from tests.stage.intake import create_group, read_intake
 
 KEYS = RedisKeys("default")
 SETTINGS = usual_settings(NUMBERS__CONCURRENT="0")
@@ -100,8 +100,7 @@ class InRedis:
             for fields in entries:
                 pipe.xadd(KEYS.intake, fields)
             pipe.execute()
-        ((_, read),) = self._client.xreadgroup(INTAKE_GROUP, "test", {KEYS.intake: ">"})
-        self._intake.take([(entry.decode(), fields) for entry, fields in read])
+        self._intake.take(read_intake(self._client, self._state))
         while self._state.timers.run().changes:
             pass
         assert (self._client.xlen(KEYS.intake), self._client.xlen(KEYS.dead)) == (0, 0)

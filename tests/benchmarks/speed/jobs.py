@@ -18,7 +18,7 @@ from faxline_worker.processes.common import failure_labels
 from faxline_worker.state.results import Admitted
 from faxline_worker.state.store import Store
 from tests.benchmarks.pushes import fax
-from tests.stage.account import create_group
+from tests.stage.intake import create_group
 
 ACCEPTED: Mapping[str, Any] = {
     "decision": "accepted",

@@ -14,13 +14,13 @@ import redis
 from redis.crc import key_slot
 from redis.exceptions import AskError, MovedError, TryAgainError
 
-from faxline.contract.redis_keys import INTAKE_GROUP, RedisKeys
+from faxline.contract.redis_keys import RedisKeys
 from faxline_local.redis_cluster import RedisCluster
 from faxline_local.server_binaries import ServerBinary
 from faxline_worker.state.scripts import FLAGS, Scripts
 from faxline_worker.state.store import SCRIPTS, Store
-from tests.stage.account import create_group
 from tests.stage.daemon import usual_settings
+from tests.stage.intake import create_group, register
 
 pytestmark = pytest.mark.slow
 EVERY_SCRIPT = (*SCRIPTS, "tick")
@@ -100,11 +100,7 @@ def _push(client: Any) -> Store:
     store = Store(client, usual_settings(), "default")
     create_group(store)
     store.timers.run()
-    entry = client.xadd(store.keys.intake, {"send": "{}"})
-    client.xreadgroup(INTAKE_GROUP, "test", {store.keys.intake: ">"})
-    fields = {"kind": "send", "request": "{}", "number": "+12345678901", "priority": "normal"}
-    job = {"id": "a", "digest": "d", "rank": 2, "fields": fields}
-    store.intake.register([{"entry": entry.decode(), "jobs": [job]}])
+    register(store, client, "a")
     return store
 
 

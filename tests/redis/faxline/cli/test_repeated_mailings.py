@@ -8,22 +8,22 @@ from typing import Any
 import pytest
 import redis
 
-from faxline.contract.redis_keys import INTAKE_GROUP
 from faxline_worker.state.store import Store
 from tests.stage.command_line import KEYS, NUMBER, OTHER, PLAIN, THIRD, Cli
 from tests.stage.daemon import make_intake, usual_settings
+from tests.stage.intake import create_group, read_intake
 
 
 @pytest.fixture
 def take(redis_client: redis.Redis) -> Callable[[], list[tuple[str, str]]]:
     """Let intake take what was pushed, and tell all events so far."""
     client: Any = redis_client
-    intake = make_intake(Store(client, usual_settings(), "default"))
-    client.xgroup_create(KEYS.intake, INTAKE_GROUP, id="0", mkstream=True)
+    store = Store(client, usual_settings(), "default")
+    create_group(store)
+    intake = make_intake(store)
 
     def work() -> list[tuple[str, str]]:
-        reply = client.xreadgroup(INTAKE_GROUP, "test", {KEYS.intake: ">"})
-        intake.take([(entry.decode(), fields) for entry, fields in (reply[0][1] if reply else [])])
+        intake.take(read_intake(client, store))
         return [
             (fields[b"event"].decode(), fields[b"job"].decode()) for _, fields in client.xrange(KEYS.events)
         ]

@@ -3,38 +3,33 @@
 import math
 import threading
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import pytest
 import redis
 
 from faxline import FaxLine, Hold, JobState, OrderTimeout, QueueUnavailable
-from faxline.contract.redis_keys import ACCOUNTS, INTAKE_GROUP
-from faxline.reading.account_state import OPERATOR, RANKS
+from faxline.contract.redis_keys import ACCOUNTS
+from faxline.reading.account_state import OPERATOR
 from faxline_worker.state.results import Admitted
 from faxline_worker.state.store import Store
 from tests.stage.daemon import usual_settings
+from tests.stage.intake import create_group, register
 
 
 @pytest.fixture
 def store(redis_client: redis.Redis) -> Store:
     settings = usual_settings(IN_DOUBT__WAIT="600", NUMBERS__CONCURRENT="0")
     made = Store(redis_client, settings, "default")
-    redis_client.xgroup_create(made.keys.intake, INTAKE_GROUP, id="0", mkstream=True)
+    create_group(made)
     made.timers.run()
     return made
 
 
 @pytest.fixture
-def push(store: Store, redis_client: Any) -> Callable[..., None]:
-    def register(job: str, priority: str = "normal") -> None:
-        entry = redis_client.xadd(store.keys.intake, {"send": "{}"})
-        redis_client.xreadgroup(INTAKE_GROUP, "test", {store.keys.intake: ">"})
-        fields = {"kind": "send", "request": "{}", "number": "+12345678901", "priority": priority}
-        jobs = [{"id": job, "digest": "d", "rank": RANKS[priority], "fields": fields}]
-        store.intake.register([{"entry": entry.decode(), "jobs": jobs}])
-
-    return register
+def push(store: Store, redis_client: Any) -> Callable[..., str]:
+    return partial(register, store, redis_client)
 
 
 def answer(store: Store, decision: str, **more: Any) -> str:

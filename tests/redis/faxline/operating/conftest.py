@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 import redis
 
-from faxline.contract.redis_keys import INTAKE_GROUP
 from faxline_worker.config.settings import read_settings
 from faxline_worker.dispatcher.dispatcher import Dispatcher
 from faxline_worker.state.results import Admitted
 from faxline_worker.state.store import Store
 from tests.stage.daemon import make_dispatcher
+from tests.stage.intake import create_group, register
 
 SETTINGS = {
     "FAXLINE_ACCOUNTS__DEFAULT__TOKEN": "token",
@@ -24,7 +24,7 @@ SETTINGS = {
 @pytest.fixture
 def store(redis_client: Any) -> Store:
     made = Store(redis_client, read_settings(SETTINGS), "default")
-    redis_client.xgroup_create(made.keys.intake, INTAKE_GROUP, id="0", mkstream=True)
+    create_group(made)
     made.timers.run()
     return made
 
@@ -53,12 +53,8 @@ def doubt(store: Store, redis_client: Any) -> Callable[..., Admitted]:
     """A job whose request may have reached iFax."""
 
     def enter(job: str, **fields: str) -> Admitted:
-        entry = redis_client.xadd(store.keys.intake, {"send": "{}"})
-        redis_client.xreadgroup(INTAKE_GROUP, "test", {store.keys.intake: ">"})
-        values = {"kind": "send", "request": "{}", "number": "+12345678901", "priority": "normal", **fields}
-        jobs = [{"id": job, "digest": "d", "rank": 2, "fields": values}]
-        store.intake.register([{"entry": entry.decode(), "jobs": jobs}])
-        admitted = store.submission.admit(f"permit-{entry.decode()}", "")
+        entry = register(store, redis_client, job, **fields)
+        admitted = store.submission.admit(f"permit-{entry}", "")
         assert isinstance(admitted, Admitted)
         store.submission.mark(admitted)
         answer = {"decision": "in_doubt", "reason": "read_timeout", "message": "iFax did not answer in time"}

@@ -10,10 +10,10 @@ import pytest
 import redis
 
 from faxline.cli.running import run
-from faxline.contract.redis_keys import INTAKE_GROUP
 from faxline_worker.state.results import Admitted
 from faxline_worker.state.store import Store
 from tests.stage.daemon import usual_settings
+from tests.stage.intake import create_group, register
 
 Faxline = Callable[..., list[str]]
 
@@ -22,12 +22,8 @@ Faxline = Callable[..., list[str]]
 def store(redis_client: Any) -> Store:
     settings = usual_settings()
     made = Store(redis_client, settings, "default", who="pod-1:7")
-    redis_client.xgroup_create(made.keys.intake, INTAKE_GROUP, id="0", mkstream=True)
-    entry = redis_client.xadd(made.keys.intake, {"send": "{}"})
-    redis_client.xreadgroup(INTAKE_GROUP, "test", {made.keys.intake: ">"})
-    fields = {"kind": "send", "request": "{}", "number": "+12345678901", "priority": "normal"}
-    item = {"entry": entry.decode(), "jobs": [{"id": "a", "digest": "d", "rank": 2, "fields": fields}]}
-    made.intake.register([item])
+    create_group(made)
+    register(made, redis_client, "a")
     admitted = made.submission.admit("permit", "")
     assert isinstance(admitted, Admitted)
     made.submission.mark(admitted)

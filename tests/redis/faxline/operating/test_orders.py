@@ -19,6 +19,7 @@ from faxline.contract.redis_keys import INTAKE_GROUP
 from faxline_worker.state.results import Admitted
 from faxline_worker.state.store import Store
 from tests.stage.daemon import make_intake
+from tests.stage.intake import read_intake
 
 
 @pytest.mark.usefixtures("dispatcher")
@@ -106,8 +107,7 @@ def test_every_order_is_audited_with_the_name_that_was_given_and_the_redis_user(
     intake = make_intake(store)
 
     def take() -> None:
-        found: Any = redis_client.xreadgroup(INTAKE_GROUP, "test", {store.keys.intake: ">"})
-        intake.take([(entry.decode(), fields) for _, entries in found for entry, fields in entries])
+        intake.take(read_intake(redis_client, store))
 
     doubt("in-doubt")
     for name in ("a", "b"):

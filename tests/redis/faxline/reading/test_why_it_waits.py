@@ -13,10 +13,10 @@ import redis
 from faxline import FaxLine, Hold, JobState
 from faxline.cli.running import run as faxline
 from faxline.contract.redis_keys import INTAKE_GROUP
-from faxline.reading.account_state import RANKS
 from faxline_worker.config.settings import read_settings
 from faxline_worker.state.results import Admitted
 from faxline_worker.state.store import Store
+from tests.stage.intake import create_group, register
 
 NUMBER = "+12345678901"
 SETTINGS = {
@@ -29,7 +29,7 @@ SETTINGS = {
 @pytest.fixture
 def store(redis_client: redis.Redis) -> Store:
     made = Store(redis_client, read_settings(SETTINGS), "default")
-    redis_client.xgroup_create(made.keys.intake, INTAKE_GROUP, id="0", mkstream=True)
+    create_group(made)
     made.timers.run()
     return made
 
@@ -44,11 +44,7 @@ def explain(redis_url: str, capsys: pytest.CaptureFixture[str]) -> Callable[...,
 
 
 def push(store: Store, client: Any, job: str, **fields: str) -> None:
-    entry = client.xadd(store.keys.intake, {"send": "{}"})
-    client.xreadgroup(INTAKE_GROUP, "test", {store.keys.intake: ">"})
-    values = {"kind": "send", "request": "{}", "number": NUMBER, "priority": "normal", **fields}
-    jobs = [{"id": job, "digest": "d", "rank": RANKS["normal"], "fields": values}]
-    store.intake.register([{"entry": entry.decode(), "jobs": jobs}])
+    register(store, client, job, **{"number": NUMBER, **fields})
 
 
 def submit(store: Store, job_id: str) -> None:

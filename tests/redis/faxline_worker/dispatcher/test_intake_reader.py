@@ -22,8 +22,8 @@ from faxline_worker.observability.pulse import Loops
 from faxline_worker.state.account_starts import AT_ONCE, init_accounts
 from faxline_worker.state.intake_entries import MOST_TIMES, Entry, size_of
 from faxline_worker.state.store import Store
-from tests.stage.account import create_group
 from tests.stage.daemon import dispatcher_metrics, usual_settings
+from tests.stage.intake import create_group
 
 FAX = {"faxNumber": "+12025550123", "faxData": [{"fileName": "a", "fileUrl": "https://example.com/a"}]}
 SIZE = 3_000_000

@@ -17,7 +17,6 @@ from faxline_local.redis_access import Access
 from faxline_local.redis_server import RedisServer
 from faxline_local.server_binaries import ServerBinary
 from faxline_worker.dispatcher.stream_watch import WRITERS, StreamWatch
-from faxline_worker.intake.registrar import Intake
 from faxline_worker.observability.metrics.dispatcher import DispatcherMetrics
 from faxline_worker.observability.metrics.families import new_registry
 from faxline_worker.receipts.reconciler import Reconciler
@@ -27,7 +26,6 @@ from faxline_worker.state.store import Store
 from faxline_worker.state.streams import Replaced
 from faxline_worker.wakeups.actors import Wakes
 from faxline_worker.wakeups.broker import WakeBroker
-from tests.stage.account import create_group
 from tests.stage.daemon import (
     dispatcher_metrics,
     make_dispatcher,
@@ -35,6 +33,7 @@ from tests.stage.daemon import (
     usual_settings,
     worker_metrics,
 )
+from tests.stage.intake import create_group, read_intake
 
 MOST = 2**64 - 1
 DAY = 86_400_000
@@ -191,29 +190,20 @@ def test_an_entry_with_that_many_fields_is_set_aside_like_any_other(
     assert redis_client.xlen(KEYS.dead) == 1
 
 
-def taker(store: Store) -> Intake:
-    return make_intake(store)
-
-
-def read(client: redis.Redis, consumer: str) -> list[tuple[str, dict[bytes, bytes]]]:
-    reply: Any = client.xreadgroup(INTAKE_GROUP, consumer, {KEYS.intake: ">"})
-    return [(entry.decode(), fields) for _, entries in reply for entry, fields in entries]
-
-
 def test_entries_that_a_dispatcher_works_on_are_taken_once_by_whoever_reads_them_again(
     redis_client: redis.Redis, redis_url: str, store: Store
 ) -> None:
     with FaxLine(redis_url) as line:
         for i in range(3):
             line.send(to="+12025550123", files=[URL], id=f"a{i}")
-        in_work = read(redis_client, "one")
+        in_work = read_intake(redis_client, store, "one")
         use_up(redis_client, KEYS.intake)
-        line_late = read(redis_client, "one")
+        line_late = read_intake(redis_client, store, "one")
         store.streams.replace("intake")
-        taker(store).take(in_work)  # the other dispatcher goes on, and finds them gone
+        make_intake(store).take(in_work)  # the other dispatcher goes on, and finds them gone
         assert [event.name for event in line.events(after="0", timeout=0.1)] == []
-        taker(store).take(read(redis_client, "two"))
-        taker(store).take([*in_work, *line_late])
+        make_intake(store).take(read_intake(redis_client, store, "two"))
+        make_intake(store).take([*in_work, *line_late])
         names = [(event.name, event.job) for event in line.events(after="0", timeout=0.1)]
         assert names == [*(("fax.queued", f"a{i}") for i in range(3)), ("fax.rejected", "")]
         assert redis_client.xlen(KEYS.intake) == 0
@@ -263,10 +253,10 @@ def test_a_cancellation_does_not_overtake_the_fax_that_is_moved(
         line.send(to="+12025550123", files=[URL], id="a")
         aside(redis_client, store, "intake", monkeypatch)
         line.cancel("a")
-        ((entry, _),) = read(redis_client, "one")
+        ((entry, _),) = read_intake(redis_client, store, "one")
         assert store.intake.cancel(entry, "a") is Registration.EARLY
         store.streams.replace("intake")
-        taker(store).take(read(redis_client, "one"))
+        make_intake(store).take(read_intake(redis_client, store, "one"))
         assert store.intake.cancel(entry, "a") is Registration.CANCELED
         assert line.job("a").state is JobState.CANCELED
 
@@ -279,7 +269,7 @@ def test_a_document_that_an_entry_aside_may_name_is_kept(
     aside(redis_client, store, "intake", monkeypatch)
     assert store.maintenance.tidy() == 0
     store.streams.replace("intake")
-    taker(store).take(read(redis_client, "one"))
+    make_intake(store).take(read_intake(redis_client, store, "one"))
     assert store.maintenance.tidy() == 1
 
 
@@ -474,7 +464,7 @@ def test_how_much_waits_in_intake_and_since_when_is_told(redis_client: redis.Red
         entries, age = gauges()
         assert entries == 2
         assert age == pytest.approx(90, abs=30)
-        read(redis_client, "one")
+        read_intake(redis_client, store, "one")
     found: Any = redis_client.xrange(KEYS.intake)
-    taker(store).take([(entry.decode(), fields) for entry, fields in found])
+    make_intake(store).take([(entry.decode(), fields) for entry, fields in found])
     assert gauges() == [0, 0]

@@ -24,6 +24,7 @@ from faxline_worker.state.failure_counter import TRIES
 from faxline_worker.state.results import Admitted
 from faxline_worker.state.store import Store
 from tests.stage.daemon import make_intake, usual_settings, worker_metrics
+from tests.stage.intake import create_group, read_intake
 
 FAX = {"faxNumber": "+12025550123", "faxData": [{"fileName": "a", "fileUrl": "https://example.com/a"}]}
 
@@ -35,7 +36,7 @@ def store(redis_client: redis.Redis) -> Store:
         usual_settings(NUMBERS__CONCURRENT="0"),
         "default",
     )
-    redis_client.xgroup_create(made.keys.intake, INTAKE_GROUP, id="0", mkstream=True)
+    create_group(made)
     return made
 
 
@@ -57,8 +58,7 @@ def delivered(store: Store, redis_client: Any) -> Callable[..., list[tuple[str, 
         for job in jobs:
             entry = {"id": job, "fax": FAX} if kind == "send" else {"id": job}
             redis_client.xadd(store.keys.intake, {kind: json.dumps(entry)})
-        reply = redis_client.xreadgroup(INTAKE_GROUP, "test", {store.keys.intake: ">"})
-        return [(entry.decode(), fields) for entry, fields in reply[0][1]]
+        return read_intake(redis_client, store)
 
     return push
 
@@ -127,8 +127,7 @@ def test_a_script_that_raises_between_two_records_leaves_no_job_that_is_nowhere(
     redis_client.set(store.keys.group("broken"), "no set")
     for job, group in (("a", "whole"), ("bad", "broken"), ("b", "whole")):
         redis_client.xadd(store.keys.intake, {"send": json.dumps({"id": job, "group": group, "fax": FAX})})
-    reply = redis_client.xreadgroup(INTAKE_GROUP, "test", {store.keys.intake: ">"})
-    taker.take([(entry.decode(), fields) for entry, fields in reply[0][1]])
+    taker.take(read_intake(redis_client, store))
     assert [why for _, _, why in dead(redis_client, store)] == ["ResponseError"]
     assert {b"a", b"b"} <= set(redis_client.zrange(store.keys.ready, 0, -1))
     assert [redis_client.hget(store.keys.job(job), "state") for job in ("a", "b")] == [b"queued"] * 2

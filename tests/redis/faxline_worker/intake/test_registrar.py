@@ -10,13 +10,13 @@ import pytest
 import redis
 
 from faxline.contract.page_count import digest
-from faxline.contract.redis_keys import INTAKE_GROUP
 from faxline_worker.intake.registrar import AT_ONCE, Intake
 from faxline_worker.processes.common import failure_labels
 from faxline_worker.state.results import Admitted, Idle
 from faxline_worker.state.store import Store
 from tests.hostile_files import plain_pdf
-from tests.stage.daemon import dispatcher_metrics, usual_settings
+from tests.stage.daemon import dispatcher_metrics, make_intake, usual_settings
+from tests.stage.intake import create_group, read_intake
 
 NUMBER = "+12025550123"
 
@@ -24,7 +24,7 @@ NUMBER = "+12025550123"
 @pytest.fixture
 def store(redis_client: redis.Redis) -> Store:
     made = Store(redis_client, usual_settings(), "default")
-    redis_client.xgroup_create(made.keys.intake, INTAKE_GROUP, id="0", mkstream=True)
+    create_group(made)
     return made
 
 
@@ -45,9 +45,7 @@ def push(store: Store, redis_client: Any) -> Push:
     ) -> None:
         fax = {"faxNumber": NUMBER, "faxData": list(files), "callerId": caller}
         redis_client.xadd(store.keys.intake, {"send": json.dumps({"id": id, "fax": fax})})
-        reply = redis_client.xreadgroup(INTAKE_GROUP, "test", {store.keys.intake: ">"})
-        taker = Intake(store, metrics, Mock(), own, hosts=hosts)
-        taker.take([(entry.decode(), fields) for entry, fields in reply[0][1]])
+        Intake(store, metrics, Mock(), own, hosts=hosts).take(read_intake(redis_client, store))
 
     return pushed
 
@@ -110,10 +108,8 @@ def take(store: Store, redis_client: Any) -> Callable[..., Mock]:
     def taken(*entries: tuple[str, dict[str, Any]]) -> Mock:
         for kind, value in entries:
             redis_client.xadd(store.keys.intake, {kind: json.dumps(value)})
-        reply = redis_client.xreadgroup(INTAKE_GROUP, "test", {store.keys.intake: ">"})
         log = Mock()
-        metrics = dispatcher_metrics()
-        Intake(store, metrics, log).take([(entry.decode(), fields) for entry, fields in reply[0][1]])
+        make_intake(store, log).take(read_intake(redis_client, store))
         return log
 
     return taken

@@ -10,10 +10,11 @@ import redis
 
 from faxline import Fax, FaxLine, GroupNotFound, JobState, Rejection, WaitTimeout
 from faxline.cli.running import run
-from faxline.contract.redis_keys import INTAKE_GROUP, RedisKeys
+from faxline.contract.redis_keys import RedisKeys
 from faxline.testing import MemoryLine
 from faxline_worker.state.store import Store
 from tests.stage.daemon import make_intake, usual_settings
+from tests.stage.intake import create_group, read_intake
 from tests.stage.scene import Scene
 
 TO, BAD = "+12025550123", "+1202555"
@@ -30,13 +31,12 @@ def take(redis_client: redis.Redis) -> Take:
     client: Any = redis_client
     settings = usual_settings(CEILINGS__JOBS="20")
     store = Store(client, settings, "default")
-    client.xgroup_create(KEYS.intake, INTAKE_GROUP, id="0", mkstream=True)
+    create_group(store)
     intake = make_intake(store)
 
     def taken(count: int | None = None) -> int:
-        reply = client.xreadgroup(INTAKE_GROUP, "test", {KEYS.intake: ">"}, count=count)
-        entries = reply[0][1] if reply else []
-        intake.take([(entry.decode(), fields) for entry, fields in entries])
+        entries = read_intake(client, store, count=count)
+        intake.take(entries)
         return len(entries)
 
     return taken

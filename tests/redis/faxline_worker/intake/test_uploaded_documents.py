@@ -10,13 +10,12 @@ import redis
 
 from faxline import FaxLine
 from faxline.contract.page_count import digest, open_document
-from faxline.contract.redis_keys import INTAKE_GROUP
 from faxline.contract.sealing.keyring import new_key
 from faxline.contract.sealing.stream import MAGIC, is_sealed
 from faxline_worker.intake.registrar import Intake
 from faxline_worker.state.store import Store
-from tests.stage.account import create_group
 from tests.stage.daemon import make_intake, usual_settings
+from tests.stage.intake import create_group, read_intake
 
 KEY, NEWER = new_key("one"), new_key("two")
 NUMBER = "+12025550123"
@@ -49,10 +48,6 @@ def store_of(client: redis.Redis, keys: str) -> Store:
 
 @pytest.fixture
 def intake(store: Store) -> Intake:
-    return intake_of(store)
-
-
-def intake_of(store: Store) -> Intake:
     return make_intake(store)
 
 
@@ -60,8 +55,7 @@ def take(intake: Intake, client: Any) -> list[tuple[str, str, str]]:
     """What becomes of all that was pushed: each new event with its job and its reason."""
     keys = intake.store.keys
     before = client.xlen(keys.events)
-    for _, entries in client.xreadgroup(INTAKE_GROUP, "test", {keys.intake: ">"}):
-        intake.take([(entry.decode(), fields) for entry, fields in entries])
+    intake.take(read_intake(client, intake.store))
     events = client.xrange(keys.events)[before:]
     assert client.xlen(keys.intake) == 0
     return [
@@ -103,7 +97,7 @@ def test_a_producer_without_keys_uploads_in_clear_and_intake_seals_it(redis_clie
     store = store_of(redis_client, KEY)
     redis_client.set(store.keys.upload(UPLOAD), OURS)
     push(redis_client, store, "a", {"document": NAME, "upload": UPLOAD})
-    assert take(intake_of(store), redis_client) == [("fax.queued", "a", "")]
+    assert take(make_intake(store), redis_client) == [("fax.queued", "a", "")]
     assert is_sealed(redis_client.get(document_key(store)))
     assert store.documents.read(NAME) == (OURS, True)
 
@@ -129,7 +123,7 @@ def test_the_sealed_document_of_another_digest_is_rejected(redis_client: Any) ->
     store = store_of(redis_client, KEY)
     redis_client.set(document_key(store), store.seals.document(digest(THEIRS), THEIRS))
     push(redis_client, store, "a", {"document": NAME})
-    assert take(intake_of(store), redis_client) == [("fax.rejected", "a", "seal_broken")]
+    assert take(make_intake(store), redis_client) == [("fax.rejected", "a", "seal_broken")]
 
 
 @pytest.mark.parametrize("way", ["upload", "fileData"])
@@ -154,7 +148,7 @@ def test_a_repeat_is_ignored_though_another_document_is_stored_under_its_digest_
     text = {"id": "a", "priority": "normal", "fax": {"faxNumber": NUMBER}}
     text["fax"]["faxData"] = [{"fileName": "0.txt", "document": NAME}]  # type: ignore[index]
     redis_client.xadd(store.keys.intake, {"send": json.dumps(text)})
-    assert take(intake_of(store), redis_client) == []  # whose memory is empty
+    assert take(make_intake(store), redis_client) == []  # whose memory is empty
 
 
 def test_a_document_that_was_put_under_its_digest_as_before_is_taken(
@@ -214,7 +208,7 @@ def test_a_dispatcher_without_keys_leaves_a_sealed_document_as_it_is(redis_clien
     without = store_of(redis_client, "")
     redis_client.set(without.keys.upload(UPLOAD), OURS)
     push(redis_client, without, "a", {"document": NAME, "upload": UPLOAD})
-    take(intake_of(without), redis_client)
+    take(make_intake(without), redis_client)
     assert redis_client.get(document_key(sealed)) == before
 
 

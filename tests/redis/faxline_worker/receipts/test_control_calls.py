@@ -9,11 +9,11 @@ import pytest
 import redis
 
 from faxline import FaxLine, JobState
-from faxline.contract.redis_keys import INTAKE_GROUP
 from faxline_worker.config.settings import read_settings
 from faxline_worker.ifax.receipts import Receipt, read_receipt
 from faxline_worker.state.results import Admitted, Held, Mark
 from faxline_worker.state.store import Store
+from tests.stage.intake import create_group, register
 from tests.stage.scene import Scene
 
 WORD = {"job_id": "77", "outcome": "delivered", "code": 0, "reason": "r", "pages": 2, "transferred": 2}
@@ -29,16 +29,8 @@ def store(redis_client: redis.Redis) -> Store:
         "FAXLINE_LIMITS__CONCURRENCY": "1",
     }
     made = Store(redis_client, read_settings(environment), "default")
-    redis_client.xgroup_create(made.keys.intake, INTAKE_GROUP, id="0", mkstream=True)
+    create_group(made)
     return made
-
-
-def push(store: Store, client: redis.Redis, job: str, rank: int) -> None:
-    entry: Any = client.xadd(store.keys.intake, {"send": "{}"})
-    client.xreadgroup(INTAKE_GROUP, "test", {store.keys.intake: ">"})
-    fields = {"kind": "send", "request": "{}", "number": "+12345678901", "priority": "normal"}
-    item = {"id": job, "digest": "d", "rank": rank, "fields": fields}
-    store.intake.register([{"entry": entry.decode(), "jobs": [item]}])
 
 
 def admit(store: Store) -> Admitted:
@@ -50,11 +42,11 @@ def admit(store: Store) -> Admitted:
 @pytest.fixture
 def asked(store: Store, redis_client: redis.Redis, wait_until: Callable[..., Any]) -> Admitted:
     """The control call of a job whose receipt is overdue, admitted ahead of an urgent job."""
-    push(store, redis_client, "a", 2)
+    register(store, redis_client, "a")
     first = admit(store)
     store.submission.mark(first)
     store.submission.settle(first, {"decision": "accepted", "job_id": "77"})
-    push(store, redis_client, "urgent", 1)
+    register(store, redis_client, "urgent", "urgent")
     wait_until(lambda: store.timers.run().ready)
     return admit(store)
 
@@ -159,8 +151,8 @@ def test_a_question_whose_worker_died_gives_its_permit_back_and_the_job_is_uncon
         "FAXLINE_LEASE_GRACE": "0.01",
     }
     store = Store(redis_client, read_settings(environment), "default")
-    redis_client.xgroup_create(store.keys.intake, INTAKE_GROUP, id="0", mkstream=True)
-    push(store, redis_client, "a", 2)
+    create_group(store)
+    register(store, redis_client, "a")
     first = admit(store)
     store.submission.mark(first)
     store.submission.settle(first, {"decision": "accepted", "job_id": "77"})

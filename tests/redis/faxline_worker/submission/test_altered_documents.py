@@ -11,7 +11,6 @@ import redis
 
 from faxline import FaxLine
 from faxline.contract.page_count import digest
-from faxline.contract.redis_keys import INTAKE_GROUP
 from faxline.contract.sealing.keyring import new_key
 from faxline_sandbox import Account, SandboxConfig, SandboxServer
 from faxline_worker.config.settings import read_settings
@@ -21,8 +20,8 @@ from faxline_worker.ifax.requests import PIECE
 from faxline_worker.state.documents import StoredDocuments
 from faxline_worker.state.store import Store
 from faxline_worker.submission.documents import DocumentChangedError, Documents
-from tests.stage.account import create_group
 from tests.stage.daemon import make_intake
+from tests.stage.intake import create_group, read_intake
 from tests.stage.submitting import submitter
 
 KEY = new_key("one")
@@ -62,9 +61,7 @@ def store(redis_client: redis.Redis, keys: str) -> Store:
 
 def take(store: Store, client: Any) -> None:
     """What a dispatcher does with all that was pushed."""
-    intake = make_intake(store)
-    for _, entries in client.xreadgroup(INTAKE_GROUP, "test", {store.keys.intake: ">"}):
-        intake.take([(entry.decode(), fields) for entry, fields in entries])
+    make_intake(store).take(read_intake(client, store))
 
 
 def turn(store: Store, server: SandboxServer) -> None:

@@ -14,16 +14,15 @@ import redis
 from redis.exceptions import OutOfMemoryError
 
 from faxline.contract.page_count import digest
-from faxline.contract.redis_keys import INTAKE_GROUP
 from faxline_sandbox import Account, SandboxConfig, SandboxServer
 from faxline_worker.config.settings import read_settings
 from faxline_worker.ifax import Answer, Body, Decision, Document, Endpoint, IfaxClient, send_body
 from faxline_worker.ifax.requests import PIECE
-from faxline_worker.intake.registrar import Intake
 from faxline_worker.state.store import Store
 from faxline_worker.submission import patience
 from faxline_worker.submission.documents import DocumentMissingError, Documents
-from tests.stage.daemon import dispatcher_metrics
+from tests.stage.daemon import make_intake
+from tests.stage.intake import create_group, read_intake
 from tests.stage.submitting import submitter
 
 TOKEN = "t"
@@ -47,7 +46,7 @@ def sandbox(running: SandboxServer) -> tuple[SandboxServer, int]:
 @pytest.fixture
 def store(redis_client: redis.Redis) -> Store:
     made = Store(redis_client, read_settings({"FAXLINE_ACCOUNTS__DEFAULT__TOKEN": TOKEN}), "default")
-    redis_client.xgroup_create(made.keys.intake, INTAKE_GROUP, id="0", mkstream=True)
+    create_group(made)
     return made
 
 
@@ -229,9 +228,7 @@ def test_a_job_whose_document_goes_away_half_sent_is_in_doubt_with_that_reason(
     key = store.keys.document(digest(LARGE).removeprefix("sha256:"))
     entry = json.dumps({"id": "a", "fax": request(kept(store, LARGE))})
     redis_client.xadd(store.keys.intake, {"send": entry})
-    reply = redis_client.xreadgroup(INTAKE_GROUP, "test", {store.keys.intake: ">"})
-    metrics = dispatcher_metrics()
-    Intake(store, metrics, Mock()).take([(name.decode(), fields) for name, fields in reply[0][1]])
+    make_intake(store).take(read_intake(redis_client, store))
     failing(store, monkeypatch, lambda: redis_client.delete(key))
     with IfaxClient(server.url, timeout=20) as client:
         submitter(store, client, token=lambda: TOKEN).turn("wake")

@@ -12,19 +12,17 @@ import redis
 
 from faxline import FaxLine
 from faxline.contract.page_count import digest
-from faxline.contract.redis_keys import INTAKE_GROUP
 from faxline.contract.sealing.keyring import new_key
 from faxline.contract.sealing.seals import key_of_document, key_of_request
 from faxline_sandbox import Account, SandboxConfig, SandboxServer
 from faxline_worker.config.settings import read_settings
 from faxline_worker.ifax import Decision, Endpoint, IfaxClient, send_body
 from faxline_worker.ifax.requests import PIECE
-from faxline_worker.intake.registrar import Intake
 from faxline_worker.state.documents import StoredDocuments
 from faxline_worker.state.store import Store
 from faxline_worker.submission.documents import Documents
-from tests.stage.account import create_group
 from tests.stage.daemon import make_intake
+from tests.stage.intake import create_group, read_intake
 from tests.stage.submitting import submitter
 
 ONE, TWO = new_key("one"), new_key("two")
@@ -55,14 +53,9 @@ def store_of(redis_client: redis.Redis) -> Callable[..., Store]:
     return make
 
 
-def intake_of(store: Store) -> Intake:
-    return make_intake(store)
-
-
 def take(store: Store, client: Any) -> None:
     """What a dispatcher does with all that was pushed."""
-    for _, entries in client.xreadgroup(INTAKE_GROUP, "test", {store.keys.intake: ">"}):
-        intake_of(store).take([(entry.decode(), fields) for entry, fields in entries])
+    make_intake(store).take(read_intake(client, store))
 
 
 def turn(store: Store, server: SandboxServer) -> None:

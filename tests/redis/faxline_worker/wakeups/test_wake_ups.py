@@ -17,8 +17,8 @@ from faxline_worker.state.store import Store
 from faxline_worker.wakeups.account_concurrency import AccountConcurrency, Slot
 from faxline_worker.wakeups.actors import Wakes
 from faxline_worker.wakeups.broker import MOST, WakeBroker, queue_key
-from tests.stage.account import create_group
 from tests.stage.daemon import dispatcher_metrics, make_dispatcher, usual_settings
+from tests.stage.intake import create_group
 
 ENTRY = '{"id":"%s","fax":{"faxNumber":"+12025550123","faxData":[{"fileName":"a.pdf","fileUrl":"https://x.eu/a"}]}}'
 
