@@ -123,6 +123,8 @@ def in_words(error: DBAPIError, engine: Engine) -> str:
         the archive's database archive at db.example:5432 is away or refuses: Connection refused
     """
     url = engine.url
+    if type(error.orig).__name__ == "InsufficientPrivilege":
+        return f"the database's user {url.username} lacks a right in the archive: see docs/archive.md"
     place = f" at {url.host}:{url.port or POSTGRESQL_PORT}" if url.host else ""
     said = str(error.orig).strip().partition("\n")[0]
     # A statement's error may quote what was stored; one without a statement is about the connection.
