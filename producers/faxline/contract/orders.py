@@ -21,3 +21,5 @@ class Order(StrEnum):
     DROP = "drop"
     REVEAL = "reveal"
     ASK = "ask"
+    VISIT = "visit"
+    """Have an order carried out of an account that was removed, whose orders nobody reads."""

@@ -4,6 +4,7 @@ import hashlib
 import json
 import secrets
 import time
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
@@ -44,7 +45,7 @@ def issue_order(
     yield Deadline(until)
     user = yield from redis_user()
     word = {"order": str(order), **more, "by": by, "user": user, "token": token or new_token()}
-    entry = (yield Command(lambda client: client.xadd(keys.orders, word))).decode()
+    entry = yield from add_order(context, word)
     while True:
         left = until - time.monotonic()
         block = context.block(left)
@@ -62,6 +63,17 @@ def issue_order(
                 f"no dispatcher carried out '{order}' for account {keys.account!r} within {timeout:g} s; "
                 "the order stays, and one that runs for this account will carry it out"
             )
+
+
+def add_order(context: Context, word: Mapping[str, str]) -> Steps[str]:
+    """Add an order without waiting for it, and return its entry. Of a removed account another one is told."""
+    keys = context.keys
+    entry: str = (yield Command(lambda client: client.xadd(keys.orders, word))).decode()
+    if context.visit:
+        visit = {"order": str(Order.VISIT), "account": keys.account, "entry": entry, "by": word["by"]}
+        visit |= {"user": word["user"], "token": new_token()}
+        yield Command(lambda client: client.xadd(context.visit, visit))
+    return entry
 
 
 def new_token() -> str:

@@ -95,6 +95,8 @@ class Context:
         region: the country of numbers without a country code, such as `DE`.
         place: the address of Redis for error messages, such as `host:port`.
         in_cluster: whether Redis is a cluster.
+        visit: the orders of another account, which is told of each order: of an account that was removed
+            nobody reads them. Empty: the account's own are read.
     """
 
     keys: RedisKeys
@@ -105,6 +107,7 @@ class Context:
     region: str | None = None
     place: str = ""
     in_cluster: bool = False
+    visit: str = ""
 
     @property
     def account(self) -> str:

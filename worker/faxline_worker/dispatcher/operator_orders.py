@@ -3,14 +3,16 @@
 from collections.abc import Mapping
 from functools import partial
 
-from faxline.contract.orders import MOST_DIGITS
+import redis
+
+from faxline.contract.orders import MOST_DIGITS, Order
 from faxline_worker.dispatcher.context import BLOCK, PAUSE, DispatcherContext
 from faxline_worker.dispatcher.long_orders import LongOrderQueue
 from faxline_worker.maintenance.long_orders import LEASE, LONG_ORDERS, Maintenance
 from faxline_worker.maintenance.outcome import MaintenanceBusyError
 from faxline_worker.observability.pulse import Loop
 from faxline_worker.receipts.reconciler import count_end
-from faxline_worker.state.orders import ORDERS_AT_ONCE
+from faxline_worker.state.orders import ORDERS_AT_ONCE, OrderStore
 from faxline_worker.state.store import Store
 
 HOW = ("accepted", "resend", "fail")
@@ -59,10 +61,28 @@ class OperatorOrders:
                 return orders.drop(entry, dead, by)
             case "ask":
                 return orders.ask(entry, order.get("job", ""), by)
-            case "reveal":
-                return orders.reveal(entry, by)
+            case Order.REVEAL | Order.VISIT as kind:
+                if kind == Order.VISIT:
+                    self._visit(orders, order)
+                return orders.reveal(entry, by)  # a visit names no fax: nothing is noted
             case other:
                 return orders.pause_or_resume(entry, other, by, order.get("seen", ""))
+
+    def _visit(self, orders: OrderStore, visit: Mapping[str, str]) -> None:
+        """Have the audit of an account that was removed note a reveal. No other order is carried out there.
+
+        Who gave it waits in vain if this fails: no order of this account waits for another's.
+        """
+        account, entry = visit.get("account", ""), visit.get("entry", "")
+        log = self._context.log.bind(account=account, result="gone")
+        try:
+            others = orders.of(account)
+            order = fields_of(others.get(entry) or {})
+            if order.get("order") == Order.REVEAL:
+                log = log.bind(result=others.reveal(entry, order.get("by", "")))
+        except (ValueError, redis.RedisError) as error:
+            log = log.bind(result="refused", error=type(error).__name__)
+        log.info("order of a removed account", by=visit.get("by", ""))
 
     def _resolve(self, store: Store, entry: str, order: Mapping[str, str]) -> str:
         account, metrics = store.account, self._context.metrics

@@ -2,9 +2,11 @@
 
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from enum import StrEnum
 from typing import Any, cast
 
+from faxline.contract.redis_keys import RedisKeys
 from faxline.contract.texts import clean_actor
 from faxline_worker.state.account_context import AccountContext
 from faxline_worker.state.scan import as_entries
@@ -46,6 +48,15 @@ class OrderStore:
 
     def __init__(self, context: AccountContext) -> None:
         self._context = context
+
+    def of(self, account: str) -> "OrderStore":
+        """The orders of another account, such as one that was removed.
+
+        Raises:
+            ValueError: it is no name of an account.
+        """
+        keys = RedisKeys(account)
+        return OrderStore(replace(self._context, keys=keys, scripts=self._context.scripts.of(keys)))
 
     def read(self, after: str = "", most: int = ORDERS_AT_ONCE) -> list[tuple[str, dict[bytes, bytes]]]:
         """The orders that are still to be carried out, the oldest first.
