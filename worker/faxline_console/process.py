@@ -107,18 +107,18 @@ def make_pages(
     uploads = Uploads(store.engine, settings.keyring)
     lately = SentLately(store.engine, settings.keyring)
     parts = [
-        AccountPages(lines, renderer),
+        AccountPages(lines, renderer, finder.removed),
         SendPages(lines, renderer, lately),
         SystemPages(lines, renderer, archive, counts),
-        AuditPages(lines, renderer, archive),
+        AuditPages(lines, renderer, archive, finder.removed),
         FaxesPages(lines, renderer, finder, kept, counts),
         BulkPages(lines, renderer, finder),
         *(page(lines, renderer, finder) for page in (FaxPages, ElsewherePages, EvidencePages)),
-        UsagePages(lines, renderer, archive),
+        UsagePages(lines, renderer, archive, finder.removed),
         AttentionPages(lines, renderer, counts, LeftAlone(store.engine)),
         LivePages(looks, store),
         MailingUploadPages(lines, renderer, mailings, uploads, lately),  # before the address of any mailing
-        MailingPages(lines, renderer, mailings, archive, counts),
+        MailingPages(lines, renderer, mailings, archive, counts, finder.removed),
     ]
     pages = [page for part in parts for page in part.pages()]
     purges = [store.purge, kept.purge, uploads.drop_old, lately.purge, mailings.purge]

@@ -1,8 +1,9 @@
-"""How much an archive has, for the page of the system."""
+"""How much an archive has, and from when to when."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from sqlalchemy import func, select
 
@@ -49,3 +50,23 @@ def archive_facts(ended: Ended, names: Sequence[str]) -> ArchiveFacts:
     if last is None:
         return ArchiveFacts(entries, dropped, since)
     return ArchiveFacts(entries, dropped, since, last["size"], moment_of(last["at"]), last["root"].hex())
+
+
+class Span(NamedTuple):
+    """When the first and the last fax of an account were pushed, in ms since 1970."""
+
+    first: int
+    last: int
+
+
+def spans(ended: Ended, names: Sequence[str]) -> dict[str, Span]:
+    """Read them, each by an index; an account without a fax has none. It waits for the database.
+
+    Raises:
+        ArchiveUnavailable: the database is away or refuses.
+    """
+    own = faxes.c.account == accounts.c.account
+    ends = [select(end(faxes.c.queued_at)).where(own).scalar_subquery() for end in (func.min, func.max)]
+    with told(), ended.engine.connect() as connection:
+        rows = connection.execute(select(accounts.c.account, *ends).where(accounts.c.account.in_(names)))
+        return {name: Span(first, last) for name, first, last in rows if first is not None}

@@ -11,7 +11,6 @@ from faxline.reading.job import Job
 from faxline.reading.open_jobs import OPEN
 from faxline_console.access.people import Person, Right
 from faxline_console.archive.jobs import EndedJob
-from faxline_console.archive.pages import find_page
 from faxline_console.asking.marks import Mark
 from faxline_console.asking.number_search import asks_for_more, by_last_four, turned
 from faxline_console.asking.number_words import digits
@@ -28,6 +27,7 @@ from faxline_console.finding.found import (
 )
 from faxline_console.finding.lookup import Lookup
 from faxline_console.finding.own_faxes import found_by_archive, on_their_way
+from faxline_console.finding.removed import find_with_removed
 from faxline_console.finding.tallies import of_live
 from faxline_console.live.line import ConsoleLine
 
@@ -95,7 +95,7 @@ class Finder(Lookup):
         )
 
     async def _find(self, person: Person, query: Query, after: Mark | None, limit: int) -> Found:
-        names = self.accounts(person, query)
+        names, removed = self.accounts(person, query), await self.removed.searched(person, query)
         found, away = Found([]), 0
         try:
             read = await asyncio.gather(
@@ -121,7 +121,7 @@ class Finder(Lookup):
                 found.notes.append(NO_PLUS if person.may(Right.REVEAL) else LAST_FOUR)
             try:
                 archived = await run_in_threadpool(
-                    find_page, self.ended, names, query, person, after=after, limit=limit + 1
+                    find_with_removed, self.ended, names, removed, query, person, after=after, limit=limit + 1
                 )
             except ArchiveUnavailable:
                 archived, away, found.missing = [], away + 1, True

@@ -20,6 +20,7 @@ LAST_FOUR = (
     "Your role does not reveal numbers: they are compared by their last four digits, and only those of faxes "
     "on their way. Who may reveal numbers finds ended faxes by a whole number."
 )
+ENDED_ONLY = "Account {} was removed: its faxes that have ended are found, out of the archive, and no others."
 NOT_NOTED = "The audit notes a search for a number, and Redis does not take the note now: nothing is shown."
 
 TOO_MANY = (

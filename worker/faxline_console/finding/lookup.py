@@ -11,6 +11,7 @@ from faxline.reading.job import Job
 from faxline_console.access.people import Person
 from faxline_console.archive.ended import Archive, Ended
 from faxline_console.archive.jobs import job_of
+from faxline_console.finding.removed import Removed
 from faxline_console.live.lines import Lines
 
 
@@ -25,6 +26,7 @@ class Lookup:
     def __init__(self, lines: Lines, archive: Archive) -> None:
         self._lines = lines
         self._archive = archive
+        self.removed = Removed(lines, archive)
 
     @property
     def ended(self) -> Ended | None:
@@ -38,7 +40,7 @@ class Lookup:
             JobNotFound: there is none, or this person may not see it: both look alike.
             QueueUnavailable: Redis does not answer, and the archive has no such fax.
         """
-        line, away = self._lines.for_person(person, account), None
+        line, away = await self.removed.line(person, account), None
         try:
             job = await line.job(name)
         except (JobNotFound, QueueUnavailable) as error:
@@ -79,7 +81,8 @@ class Lookup:
         wanted: dict[str, list[str]] = {}
         for account, name in dict.fromkeys(places):
             wanted.setdefault(account, []).append(name)
-        own = {account: wanted[account] for account in self._lines.accounts_of(person) if account in wanted}
+        accounts = [*self._lines.accounts_of(person), *await self.removed.names(person)]
+        own = {account: wanted[account] for account in accounts if account in wanted}
         found: dict[tuple[str, str], Job] = {}
         for account, names in own.items():
             jobs, away = dict[str, Job](), None

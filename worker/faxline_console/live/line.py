@@ -8,13 +8,13 @@ from faxline.contract.orders import Order
 from faxline.contract.redis_keys import RedisKeys
 from faxline.contract.states import JobState
 from faxline.operating.operations import GIVE_ORDERS
-from faxline.operating.orders import issue_order, new_token
+from faxline.operating.orders import add_order, issue_order, new_token
 from faxline.reading.draining import Drained, read_draining
 from faxline.reading.job import Job
 from faxline.reading.lookup import GroupFacts, read_group_facts, read_members
 from faxline.reading.open_jobs import BATCH, read_light_records, read_open_jobs
 from faxline.reading.servers import Server, read_servers
-from faxline.steps.commands import Command, Pipeline, Steps
+from faxline.steps.commands import Command, Context, Pipeline, Steps
 from faxline.steps.redis_user import redis_user
 from faxline_console.live.kept_request import KeptRequest, read_request
 from faxline_console.live.news import News, read_newest, read_next
@@ -124,7 +124,7 @@ class ConsoleLine(PushingLine):
         """
         word = {"order": str(Order.REVEAL), "what": what, "jobs": " ".join(jobs), "about": about, "by": by}
         word["token"] = new_token()
-        await self._run(_add(self.keys.orders, word), GIVE_ORDERS)
+        await self._run(_add(self._context, word), GIVE_ORDERS)
 
     async def request(self, job: str) -> KeptRequest:
         """What is kept of a fax as it was pushed."""
@@ -175,9 +175,8 @@ class ConsoleLine(PushingLine):
         return await self._run(read_next(dict(after), seconds))
 
 
-def _add(key: str, word: dict[str, str]) -> Steps[None]:
-    fields: Any = word | {"user": (yield from redis_user())}
-    yield Command(lambda client: client.xadd(key, fields))
+def _add(context: Context, word: dict[str, str]) -> Steps[None]:
+    yield from add_order(context, word | {"user": (yield from redis_user())})
 
 
 def _fields(keys: RedisKeys, names: Sequence[str], field: str) -> Steps[list[Any]]:

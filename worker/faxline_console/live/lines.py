@@ -7,7 +7,7 @@ from faxline import FaxlineError, JobNotFound
 from faxline.reading.job import Job
 from faxline_console.access.people import Person
 from faxline_console.live.line import ConsoleLine
-from faxline_console.live.pushing import REMOVED
+from faxline_console.live.pushing import GONE, REMOVED, AccountRemoved
 from faxline_worker.config.live_accounts import LiveAccounts
 
 
@@ -27,6 +27,8 @@ class Lines:
     def __init__(self, live: LiveAccounts) -> None:
         self._live = live
         self._lines: dict[str, ConsoleLine] = {}
+        self.gone: frozenset[str] = frozenset()
+        """The accounts that were removed and of which only the archive has something (`finding.removed`)."""
 
     @property
     def accounts(self) -> list[str]:
@@ -37,6 +39,10 @@ class Lines:
         """The names of the accounts that a person sees."""
         return [name for name in self.accounts if person.sees_account(name)]
 
+    def removed_of(self, person: Person) -> list[str]:
+        """The names of the removed accounts that a person sees."""
+        return [name for name in sorted(self.gone.difference(self.accounts)) if person.sees_account(name)]
+
     def sending_of(self, person: Person) -> list[str]:
         """The names of those of them that take faxes; one that is drained takes none."""
         return [name for name in self.accounts_of(person) if self.takes_faxes(name)]
@@ -45,40 +51,65 @@ class Lines:
         """Why a person cannot push to an account; empty if it can."""
         if account in self.sending_of(person):
             return ""
-        known = account in self.accounts_of(person)
+        known = account in self.accounts_of(person) or account in self.removed_of(person)
         return self.removed(account) if known else "Choose one of the accounts."
 
     def takes_faxes(self, account: str) -> bool:
         """Whether an account is there, and not removed and drained."""
         return self._live.takes_faxes(account)
 
+    def is_gone(self, account: str) -> bool:
+        """Whether an account was removed and is not drained any more, so that nobody reads its orders."""
+        return account in self.gone and account not in self._live.settings.accounts
+
     def removed(self, account: str) -> str:
-        """What is said of an account that was removed and is drained; empty of one that takes faxes."""
-        return "" if self.takes_faxes(account) else f"{REMOVED.format(account)}."
+        """What is said of an account that was removed; empty of one that takes faxes."""
+        if self.takes_faxes(account):
+            return ""
+        return f"{(GONE if self.is_gone(account) else REMOVED).format(account)}."
 
     def of(self, account: str) -> ConsoleLine:
-        """The line of an account.
+        """The line of an account. That of a removed one reads, and has its audit note what is revealed.
 
         Raises:
             JobNotFound: there is no such account.
         """
-        settings = self._live.settings
-        if account not in settings.accounts:
+        settings, gone = self._live.settings, self.is_gone(account)
+        if account not in settings.accounts and not gone:
             raise JobNotFound(f"no account {account!r}")
         if account not in self._lines:
             self._lines[account] = line = ConsoleLine(
                 settings.redis_url, account, keys=settings.keyring, replicas=settings.redis_replicas
             )
             line.takes_faxes = partial(self._live.takes_faxes, account)
+            line.is_gone = partial(self.is_gone, account)
+        self._lines[account].visit_by(self._visitor if gone else "")
         return self._lines[account]
+
+    @property
+    def _visitor(self) -> str:
+        """The account whose dispatcher carries out what is ordered of a removed one."""
+        return next(filter(self.takes_faxes, names := self.accounts), names[0] if names else "")
 
     def for_person(self, person: Person, account: str) -> ConsoleLine:
         """The line of an account that a person asks for.
 
         Raises:
             JobNotFound: there is no such account, or it is not this person's: both look alike.
+            AccountRemoved: it was removed, so nothing can be ordered of it.
         """
-        if account not in self.accounts_of(person):
+        line = self.to_read(person, account)
+        if self.is_gone(account):
+            raise AccountRemoved(account, GONE)
+        return line
+
+    def to_read(self, person: Person, account: str) -> ConsoleLine:
+        """The line of an account that a person asks for, also of one that was removed.
+
+        Raises:
+            JobNotFound: there is no such account, or it is not this person's: both look alike.
+        """
+        if account not in self.accounts_of(person) and account not in self.removed_of(person):
             raise JobNotFound(f"no account {account!r}")
         return self.of(account)
 

@@ -15,6 +15,7 @@ from faxline.reading.forecast import forecast
 from faxline_console.access.actors import who
 from faxline_console.access.guard import Page, person_of
 from faxline_console.access.people import Right
+from faxline_console.finding.removed import Removed
 from faxline_console.live.lines import Lines
 from faxline_console.rendering import Renderer
 from faxline_console.showing.formats import Times
@@ -59,10 +60,12 @@ class AccountPages:
     Args:
         lines: to the accounts.
         renderer: of pages.
+        removed: knows the accounts of which only the archive has something.
     """
 
-    def __init__(self, lines: Lines, renderer: Renderer) -> None:
+    def __init__(self, lines: Lines, renderer: Renderer, removed: Removed) -> None:
         self._lines = lines
+        self._removed = removed
         self._render = renderer
 
     def pages(self) -> list[Page]:
@@ -83,6 +86,7 @@ class AccountPages:
         ]
         values = {
             "accounts": accounts,
+            "gone": await self._removed.names(person_of(request)),
             "paused": sum(bool(state.paused) for state in states),
             "done": request.query_params.get("done", ""),
             "probed": _came_of(request.query_params, states),

@@ -13,7 +13,7 @@ from faxline.operating.audit import AuditEntry
 from faxline_console.access.guard import Page, person_of
 from faxline_console.access.people import Right
 from faxline_console.archive.ended import Archive
-from faxline_console.finding.removed import removed_accounts
+from faxline_console.finding.removed import Removed
 from faxline_console.live.lines import Lines
 from faxline_console.rendering import Renderer
 from faxline_console.showing.downloads import csv_file
@@ -92,10 +92,12 @@ class AuditPages:
         lines: to the accounts.
         renderer: of pages.
         archive: finds the archive, which has what Redis has trimmed.
+        removed: knows the accounts that were removed.
     """
 
-    def __init__(self, lines: Lines, renderer: Renderer, archive: Archive) -> None:
+    def __init__(self, lines: Lines, renderer: Renderer, archive: Archive, removed: Removed) -> None:
         self._lines = lines
+        self._removed = removed
         self._render = renderer
         self._archive = archive
 
@@ -148,7 +150,7 @@ class AuditPages:
         since = round(datetime.combine(asked.since, time(), zone).timestamp() * 1000)
         person, ended = person_of(request), self._archive()
         lines = [self._lines.of(name) for name in self._lines.accounts_of(person)]
-        removed = await removed_accounts(self._lines, ended, person)
+        removed = await self._removed.names(person)
         found = await audited(lines, ended, Wanted(asked.before, max(0, since), asked.job), removed)
         return replace(found, entries=[(name, entry) for name, entry in found.entries if asked.fits(entry)])
 

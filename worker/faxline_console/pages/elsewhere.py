@@ -47,8 +47,8 @@ class ElsewherePages:
         account, name = request.path_params["account"], request.path_params["job"]
         job = await self._finder.one(person_of(request), account, name)
         form, by, line = await request.form(), await who(request), self._lines.of(account)
-        why = why_no_resend(job)
-        if wrong := await changed(request, job) or (why and f"This fax {why}."):
+        why, removed = why_no_resend(job), self._lines.removed(account)
+        if wrong := await changed(request, job) or removed or (why and f"This fax {why}."):
             return await self._plan(request, job, wrong=wrong)
         try:
             number = normalize_number(str(form.get("to", "")).strip()[:100])
@@ -71,7 +71,7 @@ class ElsewherePages:
             "country": country_of(number) if number else "",
             "reason": str(form.get("reason", ""))[:128],
             "wrong": wrong,
-            "can": not why_no_resend(job),
+            "can": not (why_no_resend(job) or self._lines.removed(job.account)),
             "when": "",
             "next": "",
         }

@@ -27,6 +27,8 @@ from faxline_console.showing.words import is_dated, state_of
 from faxline_console.telling.story import Story
 from faxline_console.telling.timeline import not_known, timeline
 
+LEFT = "It had not ended when its account was removed. Nobody sends it, and nobody asks iFax about it."
+
 
 class FaxPages:
     """The page of a fax, and its actions.
@@ -74,7 +76,7 @@ class FaxPages:
             account = request.path_params["account"]
             if request.query_params.get("done") != "pushed" or not person_of(request).sees_account(account):
                 raise
-            return self._render.page(request, "pushed.html", {"together": self._together(request)})
+            return self._render.page(request, "pushed.html", {"together": _together(request)})
         return await self._page(request, line, job)
 
     async def reveal(self, request: Request) -> Response:
@@ -103,7 +105,7 @@ class FaxPages:
         if why := why_no_cancel(job):
             return await self._page(request, line, job, wrong=f"This fax {why}.")
         await line.cancel(job.id, by=by)
-        return self._back(job, "cancel")
+        return _back(job, "cancel")
 
     async def resend(self, request: Request) -> Response:
         """Send it again as a new fax."""
@@ -147,7 +149,7 @@ class FaxPages:
             return await self._page(request, line, job, wrong=f"This jobId belongs to {named}.")
         except NotSettled as error:
             return await self._page(request, line, job, wrong=why_not_settled(error))
-        return self._back(job, "settled")
+        return _back(job, "settled")
 
     async def ask(self, request: Request) -> Response:
         """Have iFax asked now how the fax stands."""
@@ -158,7 +160,7 @@ class FaxPages:
         if why := why_not_asked(job):
             return await self._page(request, line, job, wrong=f"This fax {why}.")
         await line.ask(job.id, by=by)
-        return self._back(job, "asked")
+        return _back(job, "asked")
 
     async def forget(self, request: Request) -> Response:
         """Erase what the fax says. What only the archive has, it erases when it reads of the order."""
@@ -175,20 +177,15 @@ class FaxPages:
                 raise
         return RedirectResponse("/faxes?done=forgotten", 303)
 
-    @staticmethod
-    def _together(request: Request) -> list[str]:
-        return together(request.path_params["job"], request.query_params.get("count", ""))
-
-    @staticmethod
-    def _back(job: Job, done: str) -> Response:
-        return RedirectResponse(f"/faxes/{job.account}/{job.id}?done={done}", 303)
-
     async def _page(
         self, request: Request, line: ConsoleLine, job: Job, *, number: str | None = None, wrong: str = ""
     ) -> Response:
         person, times = person_of(request), self._render.times(request)
         archived = await self._story.archived(person, job)
         said, history, acts = await self._story.told(person, times, line, job, archived)
+        gone, final = self._lines.is_gone(job.account), job.state in FINAL_STATES
+        if gone and not final:
+            said = [LEFT]
         done = request.query_params.get("done", "")
         resends = await _resends(request, line, job)
         values: dict[str, Any] = {
@@ -204,29 +201,38 @@ class FaxPages:
             "kept": await self._story.request(line, job, archived),
             "sender": await self._story.sender(line, job, archived),
             "at_ifax_until": job.updated_at + SLOW if job.updated_at else None,
-            "forecast": job.forecast,
-            "dated": is_dated(job),
+            "forecast": None if gone else job.forecast,
+            "dated": is_dated(job) and not gone,
             "number": number,
             "typed": str((await request.form()).get("job_id", "")) if wrong else "",
             "wrong": wrong,
             "now": datetime.now(UTC),
             "done": done,
-            "together": self._together(request),
+            "together": _together(request),
             "not_known": not_known(job, acts.entries),
             "canceling": done == "cancel"
             and not job.state.final
             and all(step.event != "fax.cancel_refused" for step in history),
-            "final": job.state in FINAL_STATES,
+            "final": final,
+            "gone": gone,
             "resends": resends,
             "resent": why_resent(resends, times),
             "not_looked_for": not_looked_for([resends], times),
             "can_cancel": not why_no_cancel(job),
-            "can_ask": not why_not_asked(job),
+            "can_ask": not (why_not_asked(job) or self._lines.removed(job.account)),
             "no_resend": why_no_resend(job),
             "arrived": arrived(job),
             "removed": self._lines.removed(job.account),
         }
         return self._render.page(request, "fax.html", values, status=400 if wrong else 200)
+
+
+def _together(request: Request) -> list[str]:
+    return together(request.path_params["job"], request.query_params.get("count", ""))
+
+
+def _back(job: Job, done: str) -> Response:
+    return RedirectResponse(f"/faxes/{job.account}/{job.id}?done={done}", 303)
 
 
 async def _origin(finder: Finder, person: Person, job: Job) -> str:

@@ -22,7 +22,7 @@ from faxline_console.asking.number_words import names_number
 from faxline_console.asking.parsing import QueryInvalid, line_of, parse_query, with_state, without_days
 from faxline_console.asking.query import STATES, WORDS, Query, Term
 from faxline_console.finding.finder import Finder
-from faxline_console.finding.removed import NOT_SEARCHED, removed_accounts
+from faxline_console.finding.found import ENDED_ONLY
 from faxline_console.finding.tallies import Known, Tally, count_ended, tallies
 from faxline_console.live.counts import Counts
 from faxline_console.live.lines import Lines
@@ -123,11 +123,9 @@ class FaxesPages:
         live, whole = found.live, found.whole
         if query.is_of_accounts and person.department is None:
             live, whole = await self._counts.live(self._finder.accounts(person, query)), True
-        gone = await removed_accounts(self._lines, self._finder.ended, person)
-        if wanted := query.terms.get("account"):
-            gone = [name for name in gone if wanted.matches(name)]
-        if gone and line:
-            found.notes.append(NOT_SEARCHED.format(", ".join(gone)))
+        if (wanted := query.terms.get("account")) and not wanted.without:
+            gone = set(self._lines.removed_of(person)).intersection(wanted.values)
+            found.notes += [ENDED_ONLY.format(name) for name in sorted(gone)]
         late = await self._counts.archived_until(self._finder.accounts(person, query))
         counted = tallies(live, tallied, whole=whole)
         values = {
@@ -164,9 +162,8 @@ class FaxesPages:
     async def _count(self, person: Person, query: Query) -> Mapping[str, Tally]:
         if (ended := self._finder.ended) is None:
             return {}
-        return await run_in_threadpool(
-            count_ended, ended, self._finder.accounts(person, query), query, person, self._counted
-        )
+        names = [*self._finder.accounts(person, query), *await self._finder.removed.searched(person, query)]
+        return await run_in_threadpool(count_ended, ended, names, query, person, self._counted)
 
     async def _wider(
         self, person: Person, query: Query, counted: Mapping[str, Tally]
@@ -215,6 +212,7 @@ class FaxesPages:
             "states": STATES,
             "words": WORDS,
             "accounts": self._lines.accounts_of(person_of(request)),
+            "gone": self._lines.removed_of(person_of(request)),
             "tabs": [(self._tab(request, line, state), state, icon, word) for state, icon, word in TABS],
             **values,
         }

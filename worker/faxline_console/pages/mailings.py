@@ -11,6 +11,7 @@ from faxline_console.access.guard import Page, person_of
 from faxline_console.access.people import Right
 from faxline_console.acting.chosen import MOST
 from faxline_console.archive.ended import Archive
+from faxline_console.finding.removed import Removed
 from faxline_console.live.counts import Counts
 from faxline_console.live.line import ConsoleLine
 from faxline_console.live.lines import Lines
@@ -33,12 +34,20 @@ class MailingPages:
         store: the list of mailings.
         archive: finds the archive.
         counts: what is known of whole accounts.
+        removed: knows the accounts that were removed.
     """
 
-    def __init__(
-        self, lines: Lines, renderer: Renderer, store: MailingStore, archive: Archive, counts: Counts
+    def __init__(  # noqa: PLR0917 - the parts that it shows
+        self,
+        lines: Lines,
+        renderer: Renderer,
+        store: MailingStore,
+        archive: Archive,
+        counts: Counts,
+        removed: Removed,
     ) -> None:
         self._lines = lines
+        self._removed = removed
         self._render = renderer
         self._store = store
         self._archive = archive
@@ -62,7 +71,8 @@ class MailingPages:
         progress = await progress_of(found, person, self._archive(), self._lines)
         rows = [(one, progress.get((one.account, one.name))) for one in found]
         on_their_way = sum(bool(one and one.open) for _, one in rows)
-        values = {"mailings": rows, "open": on_their_way, "accounts": self._lines.accounts}
+        accounts = [*self._lines.accounts, *await self._removed.names(person)]
+        values = {"mailings": rows, "open": on_their_way, "accounts": accounts}
         return self._render.page(request, "mailings.html", values)
 
     async def mailing(self, request: Request) -> Response:
@@ -95,6 +105,7 @@ class MailingPages:
             "missing": total - state.known if alone and state.known and not state.unread else 0,
             "interrupted": pushed is not None and pushed.unfinished and state.known < pushed.pushed,
             "done": request.query_params.get("done", ""),
+            "removed": self._lines.removed(line.account),
         }
         return self._render.page(request, "mailing.html", values)
 
@@ -121,7 +132,7 @@ class MailingPages:
     async def _pushed(self, request: Request) -> tuple[ConsoleLine, str, Pushed | None]:
         """A mailing that the person may see. Somebody with a department sees those that it pushed."""
         person, account, name = person_of(request), *_place(request)
-        line = self._lines.for_person(person, account)
+        line = await self._removed.line(person, account)
         pushed = await run_in_threadpool(self._store.find, person, account, name)
         if pushed is None and person.department is not None:
             raise HTTPException(404)

@@ -17,7 +17,7 @@ from faxline_console.access.guard import Page, person_of
 from faxline_console.access.people import Person, Right
 from faxline_console.archive.ended import Archive, Ended, told
 from faxline_console.asking.number_words import names_number
-from faxline_console.finding.removed import removed_accounts
+from faxline_console.finding.removed import Removed
 from faxline_console.live.lines import Lines
 from faxline_console.rendering import Renderer
 from faxline_console.showing.downloads import csv_file
@@ -92,10 +92,12 @@ class UsagePages:
         lines: to the accounts.
         renderer: of pages.
         archive: finds the archive.
+        removed: knows the accounts that were removed.
     """
 
-    def __init__(self, lines: Lines, renderer: Renderer, archive: Archive) -> None:
+    def __init__(self, lines: Lines, renderer: Renderer, archive: Archive, removed: Removed) -> None:
         self._lines = lines
+        self._removed = removed
         self._render = renderer
         self._archive = archive
 
@@ -150,8 +152,7 @@ class UsagePages:
     async def _accounts(self, request: Request) -> list[str]:
         """The names of a person's accounts, also of those that were removed."""
         person = person_of(request)
-        gone = await removed_accounts(self._lines, self._archive(), person)
-        return sorted([*self._lines.accounts_of(person), *gone])
+        return sorted([*self._lines.accounts_of(person), *await self._removed.names(person)])
 
     def _asked(self, request: Request, names: list[str]) -> Asked:
         today = datetime.now(self._render.times(request).tzinfo).date()
