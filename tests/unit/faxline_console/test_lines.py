@@ -46,6 +46,7 @@ def test_an_account_that_comes_is_there_at_once_and_one_that_was_never_is_not(tm
         lambda line: line.resend("a", by="ada"),
         lambda line: line.redrive("1-1", by="ada"),
         lambda line: line.ask("a", by="ada"),
+        lambda line: line.probe(by="ada", pause="1"),
     ],
 )
 def test_nothing_is_pushed_to_an_account_that_is_drained(

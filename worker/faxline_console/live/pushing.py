@@ -88,6 +88,11 @@ class PushingLine(AsyncFaxLine):
         self._require()
         return await super().ask(job, **options)
 
+    async def probe(self, **options: Any) -> str:
+        """Let a probe go: a fax that waits, of which a drained account submits none."""
+        self._require()
+        return await super().probe(**options)
+
     async def forget(self, job: str, **options: Any) -> Forgotten:
         """Erase a fax."""
         self._require_orders()

@@ -86,6 +86,7 @@ class AccountPages:
         ]
         values = {
             "accounts": accounts,
+            "takes_faxes": self._lines.takes_faxes,
             "gone": await self._removed.names(person_of(request)),
             "paused": sum(bool(state.paused) for state in states),
             "done": request.query_params.get("done", ""),
