@@ -22,15 +22,14 @@ from faxline_worker.state.store import Store
 from faxline_worker.submission.documents import DocumentChangedError, Documents
 from tests.stage.daemon import make_intake
 from tests.stage.intake import create_group, read_intake
-from tests.stage.submitting import submitter
+from tests.stage.submitting import LARGE, record, turn
 
 KEY = new_key("one")
 NUMBER = "+12025550123"
 OURS = b"the letter of patient A"
 THEIRS = b"the letter of patient B"
-LARGE = b"".join(b"%09d " % i for i in range(100_000))
 OTHER = b"".join(b"%09d!" % (999_999_999 - i) for i in range(100_000))
-"""Two of a million bytes, and no two pieces alike."""
+"""As LARGE, with no piece of it."""
 
 
 @pytest.fixture(scope="module")
@@ -64,12 +63,6 @@ def take(store: Store, client: Any) -> None:
     make_intake(store).take(read_intake(client, store))
 
 
-def turn(store: Store, server: SandboxServer) -> None:
-    """One turn of a worker."""
-    with IfaxClient(server.url, timeout=20) as client:
-        submitter(store, client).turn("wake")
-
-
 def push(url: str, keys: str, data: bytes, job: str = "a", to: str = NUMBER) -> None:
     with FaxLine(url, keys=keys or None) as line:
         line.send(to=to, files=[("0.txt", data)], id=job)
@@ -78,10 +71,6 @@ def push(url: str, keys: str, data: bytes, job: str = "a", to: str = NUMBER) -> 
 def overwrite(store: Store, client: Any, data: bytes, other: bytes) -> None:
     """Put another document in the place of one, as whoever may write there can."""
     client.set(store.keys.document(digest(data).removeprefix("sha256:")), other)
-
-
-def record(store: Store, client: Any, job: str = "a") -> dict[str, str]:
-    return {k.decode(): v.decode() for k, v in client.hgetall(store.keys.job(job)).items()}
 
 
 def calls(store: Store, client: Any) -> int:

@@ -23,12 +23,10 @@ from faxline_worker.submission import patience
 from faxline_worker.submission.documents import DocumentMissingError, Documents
 from tests.stage.daemon import make_intake
 from tests.stage.intake import create_group, read_intake
-from tests.stage.submitting import submitter
+from tests.stage.submitting import LARGE, submitter
 
 TOKEN = "t"
 NUMBER = "+12025550123"
-LARGE = b"".join(b"%09d " % i for i in range(100_000))
-"""A million bytes, no two pieces of them alike."""
 
 
 @pytest.fixture(scope="module")

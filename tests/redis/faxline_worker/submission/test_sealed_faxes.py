@@ -23,12 +23,11 @@ from faxline_worker.state.store import Store
 from faxline_worker.submission.documents import Documents
 from tests.stage.daemon import make_intake
 from tests.stage.intake import create_group, read_intake
-from tests.stage.submitting import submitter
+from tests.stage.submitting import LARGE, record, turn
 
 ONE, TWO = new_key("one"), new_key("two")
 BOTH = f"{TWO}\n{ONE}"
 NUMBER, COVER = "+12025550123", "a cover text that nobody may read"
-LARGE = b"".join(b"%09d " % i for i in range(100_000))
 SMALL = b"a small document"
 
 
@@ -58,20 +57,10 @@ def take(store: Store, client: Any) -> None:
     make_intake(store).take(read_intake(client, store))
 
 
-def turn(store: Store, server: SandboxServer) -> None:
-    """One turn of a worker."""
-    with IfaxClient(server.url, timeout=20) as client:
-        submitter(store, client).turn("wake")
-
-
 def push(url: str, keys: str | None, job: str = "a", *documents: bytes, **more: Any) -> None:
     files = [(f"{i}.txt", data) for i, data in enumerate(documents or (SMALL, LARGE))]
     with FaxLine(url, keys=keys) as line:
         line.send(to=NUMBER, files=files, id=job, message=COVER, **more)
-
-
-def record(store: Store, client: Any, job: str = "a") -> dict[str, str]:
-    return {k.decode(): v.decode() for k, v in client.hgetall(store.keys.job(job)).items()}
 
 
 def arrived(server: SandboxServer, *documents: bytes) -> bool:
