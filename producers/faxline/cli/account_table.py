@@ -1,13 +1,12 @@
 """How an account stands, as the table of `accounts` and its notes show it."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
 
 from faxline.cli.explaining import used_of
 from faxline.cli.output import moment, span
 from faxline.contract.wording import by_an_operator
 from faxline.reading import account_state as account
-from faxline.reading.account_state import AccountState
+from faxline.reading.account_state import AccountState, from_micros
 from faxline.reading.shared_settings import describe_differences, find_differences
 
 _OPEN = ("queued", "submitting", "submitted", "in_doubt")
@@ -55,10 +54,10 @@ def _ceilings(state: AccountState) -> str:
 
 def _status(state: AccountState) -> str:
     """The status in a word or two; after a semicolon, why and until when."""
-    now = datetime.fromtimestamp(0, tz=UTC) + timedelta(microseconds=state.now)
+    now = from_micros(state.now)
 
     def at(us: int) -> str:
-        return moment(now + timedelta(microseconds=us - state.now), now)
+        return moment(from_micros(us), now)
 
     if not state.known:
         return "never run"

@@ -1,7 +1,7 @@
 """Explain in plain sentences why a job is not sent yet."""
 
 import math
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import UTC, datetime, tzinfo
 from typing import Any
 
 from faxline.cli.app import ACCOUNT
@@ -11,7 +11,7 @@ from faxline.cli.seeking import others_at_ifax
 from faxline.contract.states import JobState
 from faxline.contract.wording import by_an_operator, plural
 from faxline.reading import account_state as account
-from faxline.reading.account_state import AccountState, LimitState
+from faxline.reading.account_state import AccountState, LimitState, from_micros
 from faxline.reading.forecast import Forecast, Hold
 from faxline.reading.job import Job
 
@@ -28,7 +28,7 @@ def explanation(  # noqa: PLR0911 - one a state
         state: of its account, read just after the job.
         zone: whose times are told; UTC stands for the local zone.
     """
-    now = _at(state.now).astimezone(zone)
+    now = from_micros(state.now).astimezone(zone)
     if job.forecast is not None:
         return _queued(job, job.forecast, state, now)
     since = f" since {moment(job.updated_at, now)}" if job.updated_at else ""
@@ -216,7 +216,7 @@ def _paused(job: Job, forecast: Forecast, state: AccountState, then: str, now: d
 
 def _pause_of(reason: str, state: AccountState, now: datetime) -> str:
     """Say why the account is paused, since when, and who found it."""
-    since = f" since {moment(_at(state.paused_since), now)}" if state.paused_since else ""
+    since = f" since {moment(from_micros(state.paused_since), now)}" if state.paused_since else ""
     why = f" ({state.paused_why})" if state.paused_why else ""
     found = f" {state.paused_by} found it." if state.paused_by else ""
     if reason == account.UNREACHABLE:
@@ -293,7 +293,3 @@ def _in_doubt(job: Job, since: str, now: datetime) -> list[str]:
 
 def _limit(hold: Hold, state: AccountState) -> LimitState:
     return {Hold.CONCURRENCY: state.concurrency, Hold.WINDOW: state.window, Hold.BURST: state.burst}[hold]
-
-
-def _at(us: float) -> datetime:
-    return datetime.fromtimestamp(0, tz=UTC) + timedelta(microseconds=us)

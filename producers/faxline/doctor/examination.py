@@ -1,7 +1,6 @@
 """Check Redis and what the daemon stored there."""
 
 from collections.abc import Iterable, Iterator
-from datetime import UTC, datetime
 from importlib.metadata import version
 
 from faxline.contract.check import Check, Result
@@ -18,7 +17,7 @@ from faxline.doctor.stream_checks import stream_checks
 from faxline.doctor.unread_events import unread_checks
 from faxline.reading import account_state as account
 from faxline.reading.account_reader import read_account_state
-from faxline.reading.account_state import AccountState
+from faxline.reading.account_state import AccountState, from_micros
 from faxline.reading.draining import Drained
 from faxline.reading.shared_settings import describe_differences, find_differences
 from faxline.steps.commands import Command, Steps
@@ -103,7 +102,7 @@ def _clock(state: AccountState) -> Check | None:
     """Check whether a dispatcher saw Redis' clock step within a day."""
     if not state.step_at or state.now - state.step_at > _DAY_US:
         return None
-    at = datetime.fromtimestamp(state.step_at / 1e6, tz=UTC)
+    at = from_micros(state.step_at)
     text = (
         f"Redis' stepped {'back' if state.step < 0 else 'forward'} by {abs(state.step):.0f} s at "
         f"{at:%H:%M:%S} UTC: "

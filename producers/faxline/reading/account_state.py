@@ -170,12 +170,12 @@ class AccountState:
             "account": self.name,
             "known": self.known,
             "paused": self.paused or None,
-            "paused_since": _iso(self.paused_since) if self.paused_since else None,
+            "paused_since": from_micros(self.paused_since).isoformat() if self.paused_since else None,
             "paused_by": self.paused_by or None,
             "paused_why": self.paused_why or None,
-            "probe_at": _iso(self.probe_at) if self.probes else None,
-            "cooldown_until": _iso(self.cooldown_until) if self.cooling_down else None,
-            "verified_at": _iso(self.verified_at) if self.verifying else None,
+            "probe_at": from_micros(self.probe_at).isoformat() if self.probes else None,
+            "cooldown_until": from_micros(self.cooldown_until).isoformat() if self.cooling_down else None,
+            "verified_at": from_micros(self.verified_at).isoformat() if self.verifying else None,
             "limits": {
                 name: {"used": limit.used, "effective": limit.effective, "configured": limit.configured}
                 for name, limit in (
@@ -208,9 +208,12 @@ class AccountState:
                 name: {"used": backlog.used, "ceiling": backlog.configured}
                 for name, backlog in self.backlog.items()
             },
-            "streams_replaced": {name: _iso(at * 1000) for name, at in self.replaced.items()},
+            "streams_replaced": {
+                name: from_micros(at * 1000).isoformat() for name, at in self.replaced.items()
+            },
         }
 
 
-def _iso(us: float) -> str:
-    return (datetime.fromtimestamp(0, tz=UTC) + timedelta(microseconds=us)).isoformat()
+def from_micros(us: float) -> datetime:
+    """A time of an account's state, which counts microseconds since 1970."""
+    return datetime.fromtimestamp(0, tz=UTC) + timedelta(microseconds=us)

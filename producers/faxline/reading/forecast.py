@@ -7,13 +7,13 @@ does not know which jobs will overtake this one or be retried. If there are many
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
 from faxline.contract.redis_keys import RedisKeys
 from faxline.reading.account_reader import read_account_state
-from faxline.reading.account_state import HELD, AccountState
+from faxline.reading.account_state import HELD, AccountState, from_micros
 from faxline.steps.commands import Command, Pipeline, Steps
 
 _USUAL = 1.0
@@ -117,7 +117,7 @@ def _line(keys: RedisKeys, job: str, place: bytes, number: bytes) -> Steps[Forec
     if waits is None:
         return None
     holders = re.findall(r"([^ @*]+)@\d+", held.decode() if held else "")
-    free_at = _moment(until * 1000) if until is not None else None
+    free_at = from_micros(until * 1000) if until is not None else None
     return Forecast(Hold.LINE, before, None, free_at=free_at, behind=holders[0] if holders else None)
 
 
@@ -139,25 +139,24 @@ def forecast(
     }
     wait = max(waits.values())
     cooldown = max(0.0, max(state.cooldown_until, state.verified_at) - state.now)
-    start: datetime | None = _moment(state.now + max(wait, cooldown))
+    start: datetime | None = from_micros(state.now + max(wait, cooldown))
     free_at = None
     if state.paused:
         hold, start = Hold.PAUSED, None
-        free_at = _moment(max(state.now, state.probe_at)) if state.paused not in HELD else None
+        free_at = from_micros(max(state.now, state.probe_at)) if state.paused not in HELD else None
     elif retry_at is not None:
-        hold, free_at = Hold.RETRY, _moment(retry_at * 1000)
+        hold, free_at = Hold.RETRY, from_micros(retry_at * 1000)
         start = max(free_at, start) if start else free_at
     elif cooldown:
-        hold, free_at = Hold.COOLDOWN if state.cooling_down else Hold.VERIFYING, _moment(state.now + cooldown)
+        hold, free_at = (
+            Hold.COOLDOWN if state.cooling_down else Hold.VERIFYING,
+            from_micros(state.now + cooldown),
+        )
     elif wait <= 0:
         hold = Hold.NOTHING if before == 0 else Hold.PLACE
     else:
         hold = max(waits, key=lambda limit: waits[limit])
     return Forecast(hold, before, start, state.paused, free_at)
-
-
-def _moment(us: float) -> datetime:
-    return datetime.fromtimestamp(0, tz=UTC) + timedelta(microseconds=us)
 
 
 def _call(state: AccountState) -> float:

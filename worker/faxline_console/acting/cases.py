@@ -9,7 +9,7 @@ from starlette.concurrency import run_in_threadpool
 
 from faxline.contract.states import JobState
 from faxline.operating.dead_entries import DeadEntry
-from faxline.reading.account_state import AccountState
+from faxline.reading.account_state import AccountState, from_micros
 from faxline.reading.job import Job
 from faxline_console.access.people import Person, Right
 from faxline_console.acting.left_alone import LeftAlone, key
@@ -164,12 +164,12 @@ def _paused(state: AccountState) -> Case:
     return Case(
         "paused",
         state.name,
-        _moment(state.paused_since or state.now),
+        from_micros(state.paused_since or state.now),
         f"Account {state.name} is paused{paused_for(state)}{why}",
         f"{plural(waiting, 'fax', 'faxes')} {wait} no attempt.{by}",
         pause=state.pause,
         probes=state.probes,
-        next=_moment(state.probe_at) if state.probes and state.probe_at > state.now else None,
+        next=from_micros(state.probe_at) if state.probes and state.probe_at > state.now else None,
     )
 
 
@@ -213,7 +213,3 @@ def _uncertain(job: Job) -> Case:
         "before you resend it: it may have arrived."
     )
     return Case("unconfirmed", job.account, at, "Nobody knows whether it arrived", text, job=job)
-
-
-def _moment(us: int) -> datetime:
-    return datetime.fromtimestamp(0, tz=UTC) + timedelta(microseconds=us)

@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from faxline.contract.wording import plural
-from faxline.reading.account_state import OPERATOR, AccountState
+from faxline.reading.account_state import OPERATOR, AccountState, from_micros
 from faxline.reading.draining import UNDER_WAY, Drained
 from faxline.reading.forecast import forecast
 from faxline_console.access.actors import who
@@ -19,7 +19,7 @@ from faxline_console.finding.removed import Removed
 from faxline_console.live.lines import Lines
 from faxline_console.rendering import Renderer
 from faxline_console.showing.formats import Times
-from faxline_console.showing.outlook import moment_of, paused_words
+from faxline_console.showing.outlook import paused_words
 from faxline_console.showing.words import limit_reached, paused_for
 
 PROBED = {
@@ -169,9 +169,9 @@ def sentence(state: AccountState, times: Times) -> str:
             gone = plural(state.probed, "probe has", "probes have")
             text += f" {gone} gone since, and the account is still paused."
         if state.probe_at > state.now:
-            text += f" The next probe goes at {times.moment(moment_of(state.probe_at))}."
+            text += f" The next probe goes at {times.moment(from_micros(state.probe_at))}."
     elif state.cooldown_until > state.now:
-        text = f"iFax answered 429; calls go on at {times.moment(moment_of(state.cooldown_until))}."
+        text = f"iFax answered 429; calls go on at {times.moment(from_micros(state.cooldown_until))}."
     elif limit_reached(state) and (first := forecast(state, 0, lambda _: state.window_us).expected_start):
         text = f"The next call can go at about {times.moment(first)}."
     return text

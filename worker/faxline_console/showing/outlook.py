@@ -1,8 +1,8 @@
 """When faxes that are sent now would go, and what holds them."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
-from faxline.reading.account_state import AccountState
+from faxline.reading.account_state import AccountState, from_micros
 from faxline.reading.forecast import forecast
 from faxline_console.showing.formats import Times, plural
 from faxline_console.showing.words import paused_for
@@ -80,10 +80,5 @@ def end_of_queue(state: AccountState, times: Times) -> str:
 
 def paused_words(state: AccountState, times: Times) -> str:
     """Since when an account is paused, and by whom and why, as far as that is known."""
-    since = f" since {times.moment(moment_of(state.paused_since))}" if state.paused_since else ""
+    since = f" since {times.moment(from_micros(state.paused_since))}" if state.paused_since else ""
     return f"Paused{since}" + (f" by {state.paused_by}." if state.paused_by else ".")
-
-
-def moment_of(us: int) -> datetime:
-    """A time of an account's state, in microseconds since 1970."""
-    return datetime.fromtimestamp(0, tz=UTC) + timedelta(microseconds=us)
