@@ -14,7 +14,7 @@ from faxline.contract.redis_keys import RedisKeys
 SETTINGS = (
     *("appendonly", "appendfsync", "aof-load-truncated", "maxmemory-policy", "maxmemory"),
     *("min-replicas-to-write", "min-replicas-max-lag"),
-    "proto-max-bulk-len",
+    *("proto-max-bulk-len", "maxclients"),
 )
 Look = Callable[..., dict[str, tuple[str, str]]]
 

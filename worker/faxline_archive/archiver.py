@@ -11,7 +11,8 @@ from sqlalchemy import Engine, select
 from sqlalchemy.exc import DBAPIError
 from structlog.typing import FilteringBoundLogger
 
-from faxline_archive.database import is_away, migrate
+from faxline.steps.redis_errors import trouble
+from faxline_archive.database import is_away, migrate, reason_of
 from faxline_archive.metrics import ArchiveMetrics
 from faxline_archive.orders import Orders
 from faxline_archive.progress import DatabaseBehindError
@@ -110,8 +111,11 @@ class Archiver:
         return pause
 
     def _failed(self, loop: Loop, error: Exception) -> float:
-        what = "Redis" if isinstance(error, redis.RedisError) else "the database"
-        self.trouble = f"{what} is away or refuses ({type(error).__name__})"
+        if isinstance(error, redis.RedisError):
+            self.trouble = trouble(error)
+        else:
+            cause = reason_of(error) if isinstance(error, DBAPIError) else type(error).__name__
+            self.trouble = f"the database is away or refuses: {cause}"
         if not self._pause:
             self._log.warning("the archive waits: nothing is lost up to the ceilings", error=self.trouble)
         if isinstance(error, DBAPIError) and not is_away(error):

@@ -126,12 +126,21 @@ def in_words(error: DBAPIError, engine: Engine) -> str:
     if type(error.orig).__name__ == "InsufficientPrivilege":
         return f"the database's user {url.username} lacks a right in the archive: see docs/archive.md"
     place = f" at {url.host}:{url.port or POSTGRESQL_PORT}" if url.host else ""
+    return f"the archive's database {url.database}{place} is away or refuses: {reason_of(error)}"
+
+
+def reason_of(error: DBAPIError) -> str:
+    """Say why a database failed, as far as that quotes nothing that is stored.
+
+    Example:
+        >>> print(reason_of(error))
+        FATAL:  sorry, too many clients already
+    """
     said = str(error.orig).strip().partition("\n")[0]
+    if isinstance(error.orig, sqlite3.OperationalError):
+        return said
     # A statement's error may quote what was stored; one without a statement is about the connection.
-    why = said.rpartition("failed: ")[2] if error.statement is None else type(error.orig).__name__
-    if url.get_backend_name() == "sqlite" and isinstance(error.orig, sqlite3.OperationalError):
-        why = said
-    return f"the archive's database {url.database}{place} is away or refuses: {why}"
+    return said.rpartition("failed: ")[2] if error.statement is None else type(error.orig).__name__
 
 
 def is_away(error: BaseException) -> bool:

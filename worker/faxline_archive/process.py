@@ -10,6 +10,7 @@ from alembic.util import CommandError
 from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
 
+from faxline.steps.redis_errors import trouble
 from faxline_archive.archiver import Archiver
 from faxline_archive.database import in_words, migrate, open_database, version_of
 from faxline_archive.kept_checkpoints import KeptCheckpoints
@@ -80,7 +81,7 @@ def accept() -> None:
                 sys.stdout.write(f"{note}\n")
                 kept.drop(account)
     except redis.RedisError as error:
-        give_up(f"FAXLINE_REDIS_URL: Redis is away or refuses ({type(error).__name__})")
+        give_up(f"FAXLINE_REDIS_URL: {trouble(error)}")
     finally:
         client.close()
 

@@ -10,7 +10,8 @@ from structlog.typing import FilteringBoundLogger
 
 from faxline.contract.errors import FaxlineError
 from faxline.contract.sealing.keyring import Keyring
-from faxline_archive.database import empty_log
+from faxline.steps.redis_errors import trouble
+from faxline_archive.database import empty_log, reason_of
 from faxline_archive.forgetting import expire
 from faxline_archive.metrics import ArchiveMetrics
 from faxline_archive.privacy import Privacy
@@ -73,7 +74,8 @@ class Upkeep:
                 self._expired = now
             empty_log(self._engine)  # while somebody reads, the next step does it
         except (DBAPIError, redis.RedisError) as error:
-            self._log.warning("the archive's upkeep waits", error=type(error).__name__)
+            cause = reason_of(error) if isinstance(error, DBAPIError) else trouble(error)
+            self._log.warning("the archive's upkeep waits", error=cause)
             loop.failed()
         else:
             loop.well()

@@ -4,6 +4,7 @@ import asyncio
 import secrets
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
 
 from sqlalchemy.exc import DBAPIError
 from starlette.applications import Starlette
@@ -17,12 +18,16 @@ from structlog.typing import FilteringBoundLogger
 
 from faxline import FaxlineError, JobNotFound, QueueUnavailable
 from faxline.contract.errors import OrderTimeout
-from faxline_archive.database import is_away
+from faxline_archive.database import is_away, reason_of
 from faxline_console.access.guard import Guard, Page, SessionEndedError, page_above
 from faxline_console.access.headers import Headers, TooLargeError
+from faxline_console.access.people import Right
 from faxline_console.live.lines import Lines
 from faxline_console.pages.sign_in import START, SignIn
 from faxline_console.rendering import STATIC, Renderer
+
+if TYPE_CHECKING:
+    from faxline_console.access.sessions import Session
 
 NOT_KNOWN = "It is not known whether it was done. Look before you repeat it."
 
@@ -138,7 +143,7 @@ class ErrorPages:
 
     async def redis_away(self, request: Request, error: Exception) -> Response:
         """Redis does not answer or refuses."""
-        self._log.warning("redis does not answer the console", reason=type(error).__name__)
+        self._log.warning("redis does not answer the console", reason=str(error))
         if request.method == "POST":
             return self._page(request, 503, "Redis does not answer", NOT_KNOWN)
         return self._page(
@@ -146,15 +151,22 @@ class ErrorPages:
             503,
             "Redis does not answer",
             "Nothing is lost. Faxes on their way cannot be seen or changed until Redis is back.",
-            "What has ended can still be found: it comes from the archive.",
+            f"{self._cause(request, error)}What has ended can still be found: it comes from the archive.",
             again=True,
         )
+
+    @staticmethod
+    def _cause(request: Request, error: Exception) -> str:
+        """Who looks after Faxline is told why, and where."""
+        session: Session | None = getattr(request.state, "session", None)
+        return f"{error}. " if session is not None and session.person.may(Right.SYSTEM) else ""
 
     async def database_away(self, request: Request, error: Exception) -> Response:
         """The console's own database is away, busy or full."""
         if not is_away(error):
             return await self.unexpected(request, error)
-        self._log.warning("the console's database does not answer", reason=type(error).__name__)
+        assert isinstance(error, DBAPIError)  # noqa: S101 - all that are away are
+        self._log.warning("the console's database does not answer", reason=reason_of(error))
         acted = request.method == "POST"
         say = NOT_KNOWN if acted else "It knows who has signed in. Faxes go on."
         return self._page(request, 503, "The console's database does not answer", say, again=not acted)

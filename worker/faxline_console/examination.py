@@ -9,11 +9,11 @@ from pathlib import Path
 
 from sqlalchemy import func, inspect, select
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from faxline.contract.check import Check, Result
 from faxline.contract.environment import PREFIX
-from faxline_archive.database import open_database
+from faxline_archive.database import open_database, reason_of
 from faxline_console.tables import metadata, users
 from faxline_worker.config.console import Console
 from faxline_worker.config.settings import read_settings
@@ -107,8 +107,8 @@ def _database(url: str) -> Iterator[Check]:
         with engine.connect() as database:
             count = database.execute(select(func.count()).select_from(users)).scalar_one()
     except SQLAlchemyError as error:
-        why = type(getattr(error, "orig", None) or error).__name__
-        yield Check(name, Result.FAIL, f"{OWN}DATABASE: it is away or refuses ({why})")
+        cause = reason_of(error) if isinstance(error, DBAPIError) else type(error).__name__
+        yield Check(name, Result.FAIL, f"{OWN}DATABASE: it is away or refuses ({cause})")
         return
     finally:
         engine.dispose()

@@ -13,6 +13,7 @@ import redis
 import uvicorn
 
 from faxline.contract.connections.cluster_url import cluster_url
+from faxline.steps.redis_errors import trouble
 from faxline_archive.database import open_database
 from faxline_console.access.guard import Guard, Page
 from faxline_console.access.sessions import Lifetimes
@@ -195,5 +196,5 @@ def _answers(probe: redis.Redis) -> bool | str:
     try:
         probe.time()
     except redis.RedisError as error:
-        return type(error).__name__
+        return trouble(error)
     return True

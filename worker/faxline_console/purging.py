@@ -7,6 +7,8 @@ from sqlalchemy.exc import DBAPIError
 from starlette.concurrency import run_in_threadpool
 from structlog.typing import FilteringBoundLogger
 
+from faxline_archive.database import reason_of
+
 EVERY = 60.0
 """Seconds between two looks."""
 
@@ -26,5 +28,5 @@ async def purge_often(
             try:
                 await run_in_threadpool(purge)
             except DBAPIError as error:
-                log.warning("nothing was purged", reason=type(error).__name__)
+                log.warning("nothing was purged", reason=reason_of(error))
         await asyncio.sleep(every)

@@ -37,7 +37,7 @@ def server_checks(
             raise
         text = "not allowed to run INFO: version, durability and memory are unknown; grant +info"
         return [Check("server", Result.WARN, text), (yield from _clock(clock))]
-    found = (_version, _append_only_file, _eviction, _memory, _largest_value)
+    found = (_version, _append_only_file, _eviction, _memory, _clients, _largest_value)
     checks = [check for look in found for check in look(known)]
     return [*checks, _replication(known, confirmation.replicas), (yield from _clock(clock))]
 
@@ -98,6 +98,13 @@ def _memory(known: ServerFacts) -> Iterator[Check]:
         yield Check("memory", Result.WARN, text)
     else:
         yield Check("memory", Result.OK, size)
+
+
+def _clients(known: ServerFacts) -> Iterator[Check]:
+    """Told when there is hardly room: a server without room lets the doctor itself not in."""
+    if known.most_clients and known.clients > known.most_clients * _FILLING:
+        text = f"{known.clients} of {known.most_clients}: beyond that it lets nobody in; raise maxclients"
+        yield Check("clients", Result.WARN, text)
 
 
 def _largest_value(known: ServerFacts) -> Iterator[Check]:

@@ -5,6 +5,7 @@ import ssl
 from collections.abc import Iterator, Sequence
 from typing import Any, TypeAlias
 
+import redis
 from redis.exceptions import (
     AuthenticationError,
     AuthorizationError,
@@ -29,7 +30,7 @@ _STATES = {
     "NOREPLICAS": "takes no writes: it has too few replicas (min-replicas-to-write)",
     "READONLY": "takes no writes: it is a replica",
     "UNBLOCKED": "takes no writes: it has become a replica",
-    "MISCONF": "takes no writes: it cannot write its file",
+    "MISCONF": "takes no writes: it cannot write its file; see its log, and whether its disk is full",
     "MASTERDOWN": "does not serve: the replica lost its primary",
     "CLUSTERDOWN": "does not serve: its cluster is down",
     "TRYAGAIN": "does not serve the slot: it is moving to another server",
@@ -73,7 +74,7 @@ def unavailable(
     if is_refusal(error):
         then = f", then push again{with_id(name)}" if name else ""
         return QueueUnavailable(f"{what}; check the user's permissions and the server{then}", name)
-    again = f"try again{with_id(name)}: pushing the same id again is safe" if pushing else "try again"
+    again = f"try again{with_id(name)}: repeating it with the same id is safe" if pushing else "try again"
     return QueueUnavailable(f"{what}; {again}", name)
 
 
@@ -88,23 +89,26 @@ def trouble(error: Exception, place: str = "") -> str:
     where = f"Redis at {place}" if place else "Redis"
     if is_full(error):
         return f"{where} is full"
-    if state := state_of(error):
-        return f"{where} {state}"
     if is_refusal(error):
         return f"{where} refused ({type(error).__name__})"
     return f"{where} {cause_of(error)}"
 
 
-def cause_of(error: BaseException) -> str:
-    """Say why there is no connection or no answer, and what to do. The text follows the server's name."""
+def cause_of(error: Exception) -> str:
+    """Say what keeps Redis from serving, and what to do. The text follows the server's name."""
+    if isinstance(error, redis.ConnectionError) and "max number of clients" in str(error):
+        return "has as many clients as it takes (maxclients): raise that, or end those that nobody needs"
+    if state := state_of(error):
+        return state
     for one in _chain(error):
         for kind, text in _CAUSES:
             if isinstance(one, kind):
                 return text.format(why=getattr(one, "verify_message", "") or "see the log of the server")
-    return f"did not answer ({type(error).__name__})"
+    silent = isinstance(error, redis.ConnectionError | redis.TimeoutError | OSError)
+    return f"{'did not answer' if silent else 'failed'} ({type(error).__name__})"
 
 
-def is_lasting(error: BaseException) -> bool:
+def is_lasting(error: Exception) -> bool:
     """Whether trying again is useless: the login or the certificate is refused, or a file is missing."""
     return cause_of(error).startswith(_LASTING)
 
@@ -125,7 +129,10 @@ _NO_TLS = (
     "did not agree on TLS: a server without it takes a redis:// URL, one that asks for a client's "
     "certificate ssl_certfile and ssl_keyfile"
 )
-_CLOSED = "closed the connection: it is going down, or speaks TLS, and the URL must begin with rediss://"
+_CLOSED = (
+    "closed the connection: it is going down, or takes no more clients (maxclients), or speaks TLS, and the "
+    "URL must begin with rediss://"
+)
 _SILENT = (
     "did not answer in time: it hangs, a firewall is in the way, or a rediss:// URL names a port without TLS"
 )

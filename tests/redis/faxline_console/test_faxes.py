@@ -377,3 +377,6 @@ def test_with_redis_away_ended_faxes_are_found_and_the_page_says_so(
         assert (answer.status_code, ids(answer.text)) == (200, ["north/a"])
         assert "Redis does not answer" in answer.text
         assert viewer.get("/faxes/north/a").status_code == 200
+        told = console.person("admin").get("/faxes/north/b").text
+        assert "Redis at 127.0.0.1:1 refused the connection" in told
+        assert "127.0.0.1:1" not in viewer.get("/faxes/north/b").text

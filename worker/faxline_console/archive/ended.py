@@ -17,7 +17,7 @@ from faxline.operating.audit import AuditEntry
 from faxline.reading.archived import ArchivedFax
 from faxline.reading.job import Job
 from faxline.reading.job_parts import Transition
-from faxline_archive.database import open_database
+from faxline_archive.database import open_database, reason_of
 from faxline_archive.fax_leaves import events_of
 from faxline_archive.inquiries import KEY, URL, Inquiries
 from faxline_archive.privacy import Privacy
@@ -175,9 +175,7 @@ def told() -> Iterator[None]:
     try:
         yield
     except DBAPIError as error:
-        raise ArchiveUnavailable(
-            f"the archive's database is away or refuses ({type(error.orig).__name__})"
-        ) from None
+        raise ArchiveUnavailable(f"the archive's database is away or refuses ({reason_of(error)})") from None
 
 
 def _transition(row: RowMapping, fields: Mapping[str, str]) -> Transition:

@@ -15,6 +15,7 @@ import structlog
 
 from faxline.contract.connections.cluster_client import ClusterClient
 from faxline.contract.pdf.reader import PdfReader
+from faxline.steps.redis_errors import trouble
 from faxline_worker.dispatcher.account_listener import MANY, MOST, AccountListener
 from faxline_worker.dispatcher.context import PAUSE, DispatcherContext
 from faxline_worker.dispatcher.gauges import Gauges
@@ -164,7 +165,7 @@ class Dispatcher:
                     log.exception("the dispatcher goes on after an error")
                 else:
                     if not away or time.monotonic() - began > NEWS:
-                        log.warning("Redis is away", error=type(error).__name__)
+                        log.warning("Redis is away", error=trouble(error))
                     away = True
                 stopping.wait(PAUSE)
             else:

@@ -19,6 +19,7 @@ from faxline.contract.connections.cluster_client import ClusterClient
 from faxline.contract.connections.cluster_slots import slot_of
 from faxline.contract.connections.cluster_url import Address
 from faxline.contract.redis_keys import ACCOUNTS, RedisKeys
+from faxline.steps.redis_errors import trouble
 from faxline_worker.state.redis_clients import unserved
 from faxline_worker.state.store import Store
 
@@ -101,7 +102,7 @@ class LostNodes:
             self._until[where] = self._clock() + REST
         if new and away:
             self._log.warning(
-                "a node of Redis is away: its accounts wait", host=_text(where), error=type(error).__name__
+                "a node of Redis is away: its accounts wait", host=_text(where), error=trouble(error)
             )
         return True
 

@@ -15,6 +15,7 @@ from faxline.contract.check import Check, Result
 from faxline.contract.connections.cluster_client import wait_once
 from faxline.contract.environment import PREFIX
 from faxline.contract.redis_keys import RedisKeys
+from faxline.steps.redis_errors import trouble
 from faxline_worker.config.account_folders import AccountFolders
 from faxline_worker.config.accounts import PLACEHOLDER_TOKEN
 from faxline_worker.config.settings import Settings, read_settings
@@ -118,7 +119,7 @@ def _check_stored(state: Any, settings: Settings) -> Iterator[Check]:
             yield Check(f"layout of {name}", Result.WARN, text)
             continue
         except redis.RedisError as error:
-            text = f"Redis did not answer ({type(error).__name__}): look at FAXLINE_REDIS_URL"
+            text = f"{trouble(error)}: look at FAXLINE_REDIS_URL"
             yield Check(f"layout of {name}", Result.FAIL, text)
             continue
         yield layout_check(f"layout of {name}", layout.decode() if layout else None)
@@ -174,7 +175,7 @@ def _check_tokens(stack: ExitStack, state: redis.Redis, settings: Settings, *, c
             text = "not checked: the Redis user may not take a permit. Use the worker's FAXLINE_REDIS_URL"
             yield Check(f"key of {name}", Result.WARN, text)
         except redis.RedisError as error:
-            text = f"Redis gave no permit ({type(error).__name__}): look at FAXLINE_REDIS_URL"
+            text = f"no permit, because {trouble(error)}: look at FAXLINE_REDIS_URL"
             yield Check(f"key of {name}", Result.FAIL, text)
 
 

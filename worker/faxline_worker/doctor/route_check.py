@@ -13,11 +13,13 @@ import httpx
 from faxline.contract.check import Check, Result
 from faxline.doctor.server_checks import clock_check
 from faxline_worker.config.settings import Settings
-from faxline_worker.ifax.errors import CallError, ProxyRefusedError, failure_of
+from faxline_worker.ifax.errors import CallError, ProxyRefusedError, UntrustedError, failure_of
 from faxline_worker.ifax.transport import DeadlineTransport
 
 _DATE_SLACK = 2.0
 """Seconds: a Date header has no fractions, and is written some time before it is read."""
+_TAKEN = {"read_timeout", "answer_too_slow", "connection_lost", "protocol_error"}
+"""Failures after the connection was made: the name, the network and the firewall are well."""
 
 
 def check_route(settings: Settings, clock: Callable[[], float]) -> Iterator[Check]:
@@ -66,17 +68,23 @@ def _unreachable(error: Exception, settings: Settings) -> str:
 def _fix(reason: str, error: Exception, settings: Settings) -> str:
     if isinstance(error, ProxyRefusedError):
         return _fix_the_proxy(error.status)
-    if reason == "certificate_untrusted":
-        if settings.trust is not None:
-            return (
-                "add the authority that signed it to FAXLINE_IFAX_CA_FILE: only its authorities are trusted"
-            )
-        return "if your network has its own authority, put its certificate into FAXLINE_IFAX_CA_FILE"
+    if isinstance(error, UntrustedError):
+        return _fix_the_trust(error.detail, own=settings.trust is not None)
     if settings.proxy is None:
+        if reason in _TAKEN:
+            return "it took the connection: if FAXLINE_IFAX_URL is right, iFax itself is in trouble"
         return "check FAXLINE_IFAX_URL, DNS and the firewall; FAXLINE_IFAX_PROXY names a proxy"
     if reason in {"proxy_failed", "proxy_timeout"}:
         return f"is it at {settings.proxy}, and does it run?"
     return f"the tunnel of {settings.proxy} is up: check FAXLINE_IFAX_URL"
+
+
+def _fix_the_trust(why: str, *, own: bool) -> str:
+    if any(words in why for words in ("mismatch", "expired", "not yet valid")):
+        return "another server answers there, its certificate was not renewed, or our clock is wrong"
+    if own:
+        return "add the authority that signed it to FAXLINE_IFAX_CA_FILE: only its authorities are trusted"
+    return "if your network has its own authority, put its certificate into FAXLINE_IFAX_CA_FILE"
 
 
 def _fix_the_proxy(status: int) -> str:

@@ -181,7 +181,7 @@ CAUSES: Mapping[type[Exception], Cause] = {
     httpx.ReadTimeout: Cause("read_timeout", "iFax did not answer in time"),
     httpx.TimeoutException: Cause("read_timeout", "iFax did not answer in time"),
     httpx.ConnectError: _NO_CONNECTION,
-    UnknownNameError: Cause("name_unknown", "the name of iFax's host has no address"),
+    UnknownNameError: Cause("name_unknown", "the name of iFax's host has no address, or no resolver answers"),
     RefusedError: Cause("connection_refused", "connection refused"),
     NoRouteError: Cause("no_route", "no route to iFax"),
     TlsError: Cause("tls_failed", "the TLS handshake failed, or the certificate is not trusted"),

@@ -11,6 +11,7 @@ import redis
 from structlog.typing import FilteringBoundLogger
 
 from faxline.reading.shared_settings import SharedSettings, describe_differences, find_differences
+from faxline.steps.redis_errors import trouble
 from faxline_worker.state.account_starts import slices
 from faxline_worker.state.store import Store
 
@@ -44,6 +45,7 @@ class SettingsPublisher:
         self._every = every
         self._known: dict[str, Any] = {}
         self._wait = every
+        self._away = False
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="shared settings", daemon=True)
 
@@ -109,6 +111,9 @@ class SettingsPublisher:
         try:
             self.publish()
         except redis.RedisError as error:
-            self._log.warning("settings could not be published", error=type(error).__name__)
+            if not self._away:
+                self._log.warning("settings could not be published", error=trouble(error))
+            self._away = True
             return AGAIN
+        self._away = False
         return self._every

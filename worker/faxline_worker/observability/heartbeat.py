@@ -22,6 +22,7 @@ from faxline.contract.connections.cluster_client import clock_of
 from faxline.contract.redis_keys import PROCESSES, SERVING
 from faxline.reading.processes import EVERY, EVERYBODY, NAMED, Process, ProcessState, heartbeats
 from faxline.steps.drivers import run
+from faxline.steps.redis_errors import trouble
 from faxline_worker.observability.pulse import Loops
 from faxline_worker.observability.systemd import notify
 
@@ -146,7 +147,7 @@ class Heartbeat:
 
     def _why(self, error: redis.RedisError, key: str) -> str:
         if not isinstance(error, redis.exceptions.NoPermissionError):
-            return type(error).__name__
+            return trouble(error)
         role = self._key.removeprefix(PROCESSES)
         return (
             f"the Redis user may not HSET {key}, so this {role} is not seen at work, or not for whom: "

@@ -17,6 +17,9 @@ from wsgiref.simple_server import WSGIRequestHandler
 
 from prometheus_client import CollectorRegistry, make_wsgi_app
 from prometheus_client.exposition import ThreadingWSGIServer
+from redis import RedisError
+
+from faxline.steps.redis_errors import trouble
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
@@ -159,6 +162,7 @@ def _readiness(ready: Checks) -> tuple[HTTPStatus, dict[str, Any]]:
     try:
         checks = dict(ready())
     except Exception as error:  # noqa: BLE001 - whatever it is, the process is not ready
-        return HTTPStatus.SERVICE_UNAVAILABLE, {"error": type(error).__name__}
+        why = trouble(error) if isinstance(error, RedisError) else type(error).__name__
+        return HTTPStatus.SERVICE_UNAVAILABLE, {"error": why}
     well = all(found is True or isinstance(found, Note) for found in checks.values())
     return HTTPStatus.OK if well else HTTPStatus.SERVICE_UNAVAILABLE, checks

@@ -26,6 +26,7 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 from structlog.typing import FilteringBoundLogger
 
+from faxline.steps.redis_errors import trouble
 from faxline_worker.ifax.fax_object import read_body, read_fax
 from faxline_worker.ifax.receipts import Inbound, read_receipt
 from faxline_worker.ifax.webhook_access import Refusal, WebhookSecrets
@@ -232,6 +233,6 @@ class _Webhook:
             async with asyncio.timeout(self.store_timeout):
                 await self.store.add(account, fields)
         except (RedisError, OSError) as error:
-            line["error"] = type(error).__name__  # its text may quote the command and so the body
+            line["error"] = trouble(error) if isinstance(error, RedisError) else type(error).__name__
             return UNAVAILABLE
         return _ANSWER_OF[kind]

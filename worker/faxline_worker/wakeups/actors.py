@@ -14,6 +14,7 @@ import dramatiq
 import redis
 from structlog.typing import FilteringBoundLogger
 
+from faxline.steps.redis_errors import trouble
 from faxline_worker.observability.pulse import Loops, Pool
 from faxline_worker.receipts.reconciler import Reconciler
 from faxline_worker.state.redis_clients import unserved
@@ -167,4 +168,4 @@ class _Turns:
             if not unserved(error):
                 raise
             self.pool.failed()
-            self.log.warning("Redis is away", account=account, actor=actor, error=type(error).__name__)
+            self.log.warning("Redis is away", account=account, actor=actor, error=trouble(error))

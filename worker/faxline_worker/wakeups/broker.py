@@ -17,6 +17,7 @@ from dramatiq.broker import Consumer
 from dramatiq.errors import ConnectionClosed, DecodeError, QueueNotFound
 from dramatiq.middleware import Middleware
 
+from faxline.steps.redis_errors import trouble
 from faxline_worker.observability.logs import get_logger
 from faxline_worker.observability.pulse import Loop, Loops
 from faxline_worker.state import scripts
@@ -243,7 +244,7 @@ class _Waiting(Consumer):
     def _lost(self, error: redis.RedisError) -> None:
         """Log the loss once, and wait. Dramatiq itself would wait for three seconds and log every try."""
         if not self._away:
-            log.warning("Redis is away: no wake-up can be taken", error=type(error).__name__)
+            log.warning("Redis is away: no wake-up can be taken", error=trouble(error))
         self._away = True
         self._broker.closing.wait(AGAIN)
 

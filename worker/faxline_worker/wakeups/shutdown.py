@@ -6,6 +6,7 @@ import redis
 from dramatiq import Broker
 from dramatiq.middleware import Middleware
 
+from faxline.steps.redis_errors import trouble
 from faxline_worker.wakeups.account_concurrency import AccountConcurrency
 from faxline_worker.wakeups.actors import Wakes
 from faxline_worker.wakeups.broker import WakeBroker
@@ -37,4 +38,4 @@ class Shutdown(Middleware):
             for account, token in waited:
                 self._wakes.submit(account, token)
         except redis.RedisError as error:  # the dispatcher sends them again
-            self._log.warning("Redis is away", error=type(error).__name__)
+            self._log.warning("Redis is away", error=trouble(error))

@@ -55,6 +55,12 @@ def test_memory_that_is_almost_full_is_told(results: Look, client: Any, room: fl
     assert results(maxmemory=str(round(used * room)))["memory"][0] == result
 
 
+def test_a_server_that_has_hardly_room_for_another_client_is_told(results: Look, client: Any) -> None:
+    assert "clients" not in results()
+    most = int(client.info("clients")["connected_clients"]) + 1
+    assert results(maxclients=str(most))["clients"][0] == "warn"
+
+
 def test_an_append_only_file_that_cannot_be_written_anew_is_told(server: RedisServer, client: Any) -> None:
     folder = Path(client.config_get("dir")["dir"]) / client.config_get("appenddirname")["appenddirname"]
     hidden = folder.with_name("hidden")

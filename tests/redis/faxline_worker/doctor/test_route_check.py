@@ -1,5 +1,6 @@
 """The doctor takes the worker's way to iFax, by its proxy and its CA, and says which of them is at fault."""
 
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -104,6 +105,26 @@ def test_a_certificate_that_is_not_trusted_is_told_with_the_setting_that_mends_i
     del lacking["FAXLINE_IFAX_CA_FILE"]
     way, _ = found(lacking)
     assert "put its certificate into FAXLINE_IFAX_CA_FILE" in way[1]
+
+
+def test_a_certificate_of_another_host_is_not_told_as_that_of_an_unknown_authority(
+    environment: dict[str, str],
+) -> None:
+    way, _ = found(environment | {"FAXLINE_IFAX_URL": "https://another.invalid/v1"})
+    assert "Hostname mismatch" in way[1]
+    assert "another server answers there" in way[1]
+    assert "FAXLINE_IFAX_CA_FILE" not in way[1]
+
+
+def test_an_ifax_that_takes_the_connection_and_says_nothing_is_not_told_as_a_matter_of_the_network(
+    environment: dict[str, str],
+) -> None:
+    del environment["FAXLINE_IFAX_PROXY"]
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}/v1"
+        way, _ = found(environment | {"FAXLINE_IFAX_URL": url})
+    assert "(read_timeout)" in way[1]
+    assert way[1].endswith("if FAXLINE_IFAX_URL is right, iFax itself is in trouble")
 
 
 def test_a_bundle_that_is_missing_is_a_bad_setting(environment: dict[str, str]) -> None:

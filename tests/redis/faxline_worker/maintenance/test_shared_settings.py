@@ -189,6 +189,24 @@ def test_a_difference_is_told_in_the_log_once_and_when_it_is_over(redis_client: 
     log.info.assert_called_once()
 
 
+def test_redis_that_stays_away_is_told_once_with_its_cause_and_again_the_next_time(
+    redis_client: redis.Redis,
+) -> None:
+    del redis_client
+    log, store = Mock(), Mock(spec=Store, account="default")
+    full = redis.ResponseError("MISCONF Errors writing to the AOF file: No space left on device")
+    store.offer.side_effect = [full, full, full, (), full]
+    publisher = SettingsPublisher(lambda: [store], "worker a:1", log, every=0.01)
+    for _ in range(3):
+        publisher._try()
+    ((event, words),) = [(call.args[0], call.kwargs["error"]) for call in log.warning.call_args_list]
+    assert event == "settings could not be published"
+    assert words.startswith("Redis takes no writes: it cannot write its file")
+    for _ in range(2):
+        publisher._try()
+    assert log.warning.call_count == 2
+
+
 def test_redis_away_is_no_end_of_it(redis_client: redis.Redis) -> None:
     del redis_client
     log, store = Mock(), Mock(spec=Store, account="default")

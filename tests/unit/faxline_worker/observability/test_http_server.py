@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
+import redis
 from prometheus_client import CollectorRegistry, Counter
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families
@@ -112,6 +113,16 @@ def test_a_check_that_raises_is_a_503_that_does_not_repeat_its_text() -> None:
     with monitoring(fail) as server:
         status, text, _ = ask(server, "/readyz")
     assert (status, json.loads(text)) == (503, {"error": "ConnectionError"})
+
+
+def test_a_redis_that_keeps_a_check_from_its_answer_is_told_with_the_cause() -> None:
+    def fail() -> dict[str, bool | str]:
+        raise redis.ResponseError("MISCONF Errors writing to the AOF file: No space left on device")
+
+    with monitoring(fail) as server:
+        status, text, _ = ask(server, "/readyz")
+    assert status == 503
+    assert json.loads(text)["error"].startswith("Redis takes no writes: it cannot write its file")
 
 
 def test_readiness_is_asked_anew_each_time() -> None:
