@@ -30,6 +30,16 @@ def test_a_receipt_that_nobody_claims_is_the_word_on_the_oldest_doubt_of_its_rec
     assert scene.state("newer") == scene.state("elsewhere") == "in_doubt"
 
 
+def test_the_doubt_whose_request_was_under_way_as_the_call_began_is_meant_before_an_older_one(make: Make) -> None:
+    scene = make()
+    scene.doubt("hung")  # iFax did not answer, and does not have it
+    scene.go(100)
+    scene.doubt("cut off")
+    scene.receipt()
+    assert scene.match() == [("resolved_doubt", "cut off")]
+    assert scene.state("hung") == "in_doubt"
+
+
 def test_what_is_delivered_again_after_a_match_is_the_fax_itself_and_not_what_ifax_has_under_the_jobid(
     make: Make,
 ) -> None:

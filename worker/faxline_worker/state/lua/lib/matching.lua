@@ -2,13 +2,15 @@
 local find_doubt
 do
   -- When a receipt's call may have begun, from narrow to wide. The first that finds a doubt decides, so a wider one takes
-  -- nothing from a doubt that a narrower one finds. `slack`: what iFax's clock and Redis' may differ. `later`: how long after
+  -- nothing from a doubt that a narrower one finds. `slack`: what iFax's clock and Redis' may differ; first as little as clocks
+  -- that are kept in step do, so that of two doubts the one whose request was under way is meant. `later`: how long after
   -- its request the call may begin beyond that, because iFax may give the beginning of a call that it repeated by itself.
   -- `stepped`: Redis' clock may have been wrong, when the request was sent or since.
+  local IN_STEP = 2000 -- ms; the doctor warns of a clock that differs by more
   local function windows(receipt, options)
     local slack, later = options.clock_slack, 0
-    local found = { { slack = slack, later = 0 } }
-    if not receipt.started then return found end
+    if not receipt.started then return { { slack = slack, later = 0 } } end
+    local found = { { slack = math.min(slack, IN_STEP), later = 0 }, { slack = slack, later = 0 } }
     if receipt.redial and receipt.redial > 0 then
       later = math.min(receipt.redial * options.redial_wait, options.deadline)
       table.insert(found, { slack = slack, later = later })
