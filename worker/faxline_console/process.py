@@ -1,6 +1,7 @@
 """The console process: its application on uvicorn."""
 
 import asyncio
+import os
 import signal
 import socket
 from collections.abc import Callable, Coroutine, Mapping, Sequence
@@ -11,10 +12,12 @@ from typing import Any
 
 import redis
 import uvicorn
+from sqlalchemy.exc import DBAPIError
 
 from faxline.contract.connections.cluster_url import cluster_url
+from faxline.contract.environment import given_as
 from faxline.steps.redis_errors import trouble
-from faxline_archive.database import open_database
+from faxline_archive.database import open_database, reason_of
 from faxline_console.access.guard import Guard, Page
 from faxline_console.access.sessions import Lifetimes
 from faxline_console.access.store import ConsoleStore
@@ -52,19 +55,23 @@ from faxline_worker.observability.heartbeat import Heartbeat
 from faxline_worker.observability.logs import get_logger
 from faxline_worker.observability.metrics.families import new_registry, watch_folders, watch_loops
 from faxline_worker.observability.pulse import Loop, Loops
-from faxline_worker.processes.common import load, monitor, probe_client
+from faxline_worker.processes.common import give_up, load, monitor, probe_client
 from faxline_worker.processes.draining import account_list, drain_by_redis, find_drained
 from faxline_worker.processes.webhook import beat, listen
 
 
 def open_store(settings: Console) -> ConsoleStore:
-    """The users and sessions of the console."""
+    """The users and sessions of the console. A database that is away ends the process with one line."""
     lifetimes = Lifetimes(
         longest=settings.session.total_seconds(),
         idle=settings.idle.total_seconds(),
         attempts=settings.sign_ins,
     )
-    return ConsoleStore(open_database(settings.database, writes=True), lifetimes)
+    try:
+        return ConsoleStore(open_database(settings.database, writes=True), lifetimes)
+    except DBAPIError as error:
+        variable = given_as(os.environ, "FAXLINE_CONSOLE__DATABASE")
+        give_up(f"{variable}: the database is away or refuses: {reason_of(error)}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -104,3 +104,17 @@ def test_a_change_that_says_nothing_or_two_things_is_refused(
     assert refused.exit_code == 2
     assert said in refused.stderr
     assert users.store.person("ada") == ADA
+
+
+def test_a_database_that_is_away_is_told_in_one_line(
+    tmp_path: Path, free_port: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    away = [f"postgresql+psycopg://ada:hunter2secret@127.0.0.1:{free_port}/console"]
+    for url in [*away, f"sqlite:///{tmp_path / 'none' / 'console.db'}"]:
+        environment = {"FAXLINE_ACCOUNTS": "north", "FAXLINE_CONSOLE__DATABASE": url}
+        told = CliRunner().invoke(console, ["users", "list"], env=environment)
+        said = told.stderr + capsys.readouterr().err
+        assert told.exit_code == 2
+        assert said.startswith("faxline-worker: FAXLINE_CONSOLE__DATABASE: the database is away or refuses: ")
+        assert said.count("\n") == 1
+        assert "hunter2secret" not in said

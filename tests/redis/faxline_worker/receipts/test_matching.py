@@ -30,7 +30,9 @@ def test_a_receipt_that_nobody_claims_is_the_word_on_the_oldest_doubt_of_its_rec
     assert scene.state("newer") == scene.state("elsewhere") == "in_doubt"
 
 
-def test_the_doubt_whose_request_was_under_way_as_the_call_began_is_meant_before_an_older_one(make: Make) -> None:
+def test_the_doubt_whose_request_was_under_way_as_the_call_began_is_meant_before_an_older_one(
+    make: Make,
+) -> None:
     scene = make()
     scene.doubt("hung")  # iFax did not answer, and does not have it
     scene.go(100)
