@@ -32,6 +32,7 @@ ALLOWED_KEYS = frozenset(
         "order",  # what an operator ordered
         "how",  # and how: accepted, resend, fail
         "by",  # and who it was
+        "user",  # who signed in to a console or out
         "retried",  # the delivery failed and is tried again
         "code",  # iFax's number of an error
         "status",  # the HTTP status
@@ -40,6 +41,7 @@ ALLOWED_KEYS = frozenset(
         "member",  # the member of a job or a setting that is wrong
         "settings",  # those that differ, with their values
         "digest",  # a document's SHA-256
+        "root",  # of the tree that an archive signed, hexadecimal
         "error",  # one line about a failure
         # when and how much
         "seconds",  # how long it took
@@ -58,6 +60,7 @@ ALLOWED_KEYS = frozenset(
         "path",  # the path of an HTTP request to us, without its query
         "reference",  # of a page that failed, as it is shown to the person
         "host",  # a host we listen on or talk to
+        "address",  # from where somebody signed in or tried to
         "port",  # its port
         "proxy",  # the host and port of a proxy before iFax
         "pid",  # a process id
@@ -67,7 +70,7 @@ ALLOWED_KEYS = frozenset(
 )
 """The keys a line may have; others are dropped and named under `dropped`."""
 
-ID_KEYS = frozenset({"job", "group", "of", "jobId", "entry", "message_id", "stream", "digest"})
+ID_KEYS = frozenset({"job", "group", "of", "jobId", "entry", "message_id", "stream", "digest", "root"})
 """Keys whose values are ids: here only a run of digits *with a leading +* is taken for a phone number.
 
 A job id is the producer's choice. One that is a bare phone number is logged as it is; intake allows no `+` in

@@ -12,6 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import faxline_archive
+import faxline_console
 import faxline_worker
 from faxline.contract.texts import mask_number
 from faxline_worker.observability.log_keys import ALLOWED_KEYS, ID_KEYS, MEASURE_KEYS
@@ -51,7 +53,8 @@ def test_every_key_of_our_own_lines_is_allowed() -> None:
     """A key that is not would be missing in the log, and nobody would notice."""
     calls = [
         (file.name, call)
-        for file in Path(faxline_worker.__file__).parent.rglob("*.py")
+        for package in (faxline_worker, faxline_archive, faxline_console)
+        for file in Path(package.__file__).parent.rglob("*.py")
         for call in ast.walk(ast.parse(file.read_text()))
         if isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute)
         if call.func.attr in {"bind", "debug", "info", "warning", "error", "exception"}
