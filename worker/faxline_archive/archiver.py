@@ -33,6 +33,12 @@ STANDBY = 1.0
 """Seconds between two tries to take over from the archive that works."""
 
 
+def _in_words(error: Exception) -> str:
+    if isinstance(error, redis.RedisError):
+        return trouble(error)
+    return f"the database is away or refuses: {reason_of(error)}"
+
+
 class Archiver:
     """Archives all accounts until it is stopped. `run` has one thread.
 
@@ -111,11 +117,7 @@ class Archiver:
         return pause
 
     def _failed(self, loop: Loop, error: Exception) -> float:
-        if isinstance(error, redis.RedisError):
-            self.trouble = trouble(error)
-        else:
-            cause = reason_of(error) if isinstance(error, DBAPIError) else type(error).__name__
-            self.trouble = f"the database is away or refuses: {cause}"
+        self.trouble = _in_words(error)
         if not self._pause:
             self._log.warning("the archive waits: nothing is lost up to the ceilings", error=self.trouble)
         if isinstance(error, DBAPIError) and not is_away(error):
@@ -137,7 +139,8 @@ class Archiver:
         names = self._with_removed(list(self._names()))
         self._reader.follow(names)
         if not self.works.is_set():
-            self._log.info("this archive works", count=len(names))
+            if not self._pause:  # else `the archive goes on` will tell
+                self._log.info("this archive works", count=len(names))
             self._reader.compare_again()
             self._orders.load()
             self.works.set()

@@ -14,7 +14,9 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 
 BUSY = 10.0
-"""Seconds that SQLite waits for another process' transaction."""
+"""Seconds that SQLite waits for another process' transaction, and who reads PostgreSQL for a lock."""
+_NO_LONGER = f"-c lock_timeout={BUSY:g}s"
+"""A migration or an operator may hold a table for minutes: a page says so, and does not wait with it."""
 _EMPTYING = 100
 """Milliseconds to wait for readers until the log can be emptied: writers wait as well, meanwhile."""
 POSTGRESQL_PORT = 5432
@@ -49,7 +51,8 @@ def open_database(url: str, *, writes: bool = False) -> Engine:
         connect_args={
             "connect_timeout": CONNECT,
             "application_name": "faxline-archive",
-            "options": "-c jit=off",  # its compiling takes longer than any statement of ours
+            # Its compiling takes longer than any statement of ours.
+            "options": f"-c jit=off {'' if writes else _NO_LONGER}",
         },
     )
     event.listen(engine, "connect", _prepare_postgresql)
@@ -129,13 +132,15 @@ def in_words(error: DBAPIError, engine: Engine) -> str:
     return f"the archive's database {url.database}{place} is away or refuses: {reason_of(error)}"
 
 
-def reason_of(error: DBAPIError) -> str:
+def reason_of(error: Exception) -> str:
     """Say why a database failed, as far as that quotes nothing that is stored.
 
     Example:
         >>> print(reason_of(error))
         FATAL:  sorry, too many clients already
     """
+    if not isinstance(error, DBAPIError):
+        return type(error).__name__
     said = str(error.orig).strip().partition("\n")[0]
     if isinstance(error.orig, sqlite3.OperationalError):
         return said

@@ -74,7 +74,7 @@ class Upkeep:
                 self._expired = now
             empty_log(self._engine)  # while somebody reads, the next step does it
         except (DBAPIError, redis.RedisError) as error:
-            cause = reason_of(error) if isinstance(error, DBAPIError) else trouble(error)
+            cause = trouble(error) if isinstance(error, redis.RedisError) else reason_of(error)
             self._log.warning("the archive's upkeep waits", error=cause)
             loop.failed()
         else:

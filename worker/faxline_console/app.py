@@ -165,7 +165,6 @@ class ErrorPages:
         """The console's own database is away, busy or full."""
         if not is_away(error):
             return await self.unexpected(request, error)
-        assert isinstance(error, DBAPIError)  # noqa: S101 - all that are away are
         self._log.warning("the console's database does not answer", reason=reason_of(error))
         acted = request.method == "POST"
         say = NOT_KNOWN if acted else "It knows who has signed in. Faxes go on."

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from sqlalchemy import func, inspect, select
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import SQLAlchemyError
 
 from faxline.contract.check import Check, Result
 from faxline.contract.environment import PREFIX
@@ -107,8 +107,7 @@ def _database(url: str) -> Iterator[Check]:
         with engine.connect() as database:
             count = database.execute(select(func.count()).select_from(users)).scalar_one()
     except SQLAlchemyError as error:
-        cause = reason_of(error) if isinstance(error, DBAPIError) else type(error).__name__
-        yield Check(name, Result.FAIL, f"{OWN}DATABASE: it is away or refuses ({cause})")
+        yield Check(name, Result.FAIL, f"{OWN}DATABASE: it is away or refuses ({reason_of(error)})")
         return
     finally:
         engine.dispose()

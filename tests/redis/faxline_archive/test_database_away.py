@@ -3,10 +3,14 @@
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 import redis
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 
+from faxline_archive import database
 from tests.archives import Faxes, archiving, fax, rows
 from tests.postgres import PostgresServer
 
@@ -53,6 +57,49 @@ def test_an_archive_may_start_before_its_database(
         own.start()
         wait_until(lambda: fax(archive.engine, "a"), timeout=30)
         assert archive.archiver.works.is_set()
+
+
+def test_who_reads_waits_for_no_table_that_somebody_holds_and_is_told_why(
+    own: PostgresServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database, "_NO_LONGER", "-c lock_timeout=50ms")
+    url = own.url()
+    holding, reading = database.open_database(url, writes=True), database.open_database(url)
+    database.migrate(holding)
+    with holding.begin() as holder, reading.connect() as reader:
+        holder.execute(text("LOCK TABLE faxes IN ACCESS EXCLUSIVE MODE"))
+        with pytest.raises(DBAPIError) as refused:
+            reader.execute(text("SELECT count(*) FROM faxes"))
+    holding.dispose()
+    reading.dispose()
+    assert database.reason_of(refused.value) == "LockNotAvailable"
+
+
+def test_a_database_that_takes_no_writes_is_told_by_its_cause_and_the_archive_says_once_that_it_works(
+    own: PostgresServer, redis_client: redis.Redis, wait_until: Wait
+) -> None:
+    line, log = Faxes(redis_client), Mock()
+    url = own.url()
+    with archiving(url, redis_client) as archive:
+        line.queue("before")
+        wait_until(lambda: fax(archive.engine, "before"))
+        archive.archiver._log = log
+        other = database.open_database(url, writes=True)
+        with other.connect() as admin:
+            admin.execution_options(isolation_level="AUTOCOMMIT")
+            admin.execute(text("ALTER SYSTEM SET default_transaction_read_only = on"))
+            admin.execute(text("SELECT pg_reload_conf()"))
+            line.queue("meanwhile")
+            wait_until(lambda: "ReadOnlySqlTransaction" in archive.archiver.trouble)
+            wait_until(lambda: log.error.call_count > 1)
+            admin.execute(text("SET default_transaction_read_only = off"))
+            admin.execute(text("ALTER SYSTEM RESET default_transaction_read_only"))
+            admin.execute(text("SELECT pg_reload_conf()"))
+        other.dispose()
+        wait_until(lambda: fax(archive.engine, "meanwhile"), timeout=30)
+        wait_until(lambda: log.info.called)
+    told = [call.args[0] for call in log.info.call_args_list]
+    assert (told.count("this archive works"), told.count("the archive goes on")) == (0, 1)
 
 
 def test_an_account_whose_key_is_missing_holds_up_no_other(

@@ -54,7 +54,7 @@ def test_every_key_of_our_own_lines_is_allowed() -> None:
     calls = [
         (file.name, call)
         for package in (faxline_worker, faxline_archive, faxline_console)
-        for file in Path(package.__file__).parent.rglob("*.py")
+        for file in Path(str(package.__file__)).parent.rglob("*.py")
         for call in ast.walk(ast.parse(file.read_text()))
         if isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute)
         if call.func.attr in {"bind", "debug", "info", "warning", "error", "exception"}

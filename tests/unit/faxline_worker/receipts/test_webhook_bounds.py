@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 import uvicorn
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import ReadOnlyError
+from redis.exceptions import ReadOnlyError, RedisError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
+from faxline.steps.redis_errors import trouble
 from faxline_worker.receipts.signature import HEADER, sign
 from faxline_worker.receipts.webhook_body import BODY_LIMIT
 from tests.stage.webhooks import NEW, PATH, RECEIPT, MemoryStore, Site, TestClient, post, post_signed
@@ -72,7 +73,8 @@ def test_while_redis_is_away_ifax_is_asked_to_try_again(
     assert answer.status_code == 503
     assert int(answer.headers["Retry-After"]) > 0
     assert site.counted == {("default", "unavailable"): 1}
-    assert site.lines[0]["error"] == type(error).__name__
+    told = trouble(error) if isinstance(error, RedisError) else type(error).__name__
+    assert site.lines[0]["error"] == told
 
 
 def test_a_redis_that_does_not_answer_is_a_503_within_the_time_bound(store: MemoryStore) -> None:
