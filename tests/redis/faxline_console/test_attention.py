@@ -3,6 +3,7 @@
 import json
 import math
 import re
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,7 +12,7 @@ import redis
 
 from faxline.contract.redis_keys import RedisKeys
 from faxline_console.live.line import ConsoleLine
-from tests.consoles import Console, shown
+from tests.consoles import Console, Somebody, shown
 
 AT = 1_790_000_000_000
 SCRIPT = "<script>alert(1)</script>"
@@ -89,13 +90,18 @@ def test_a_doubt_that_is_held_at_the_end_of_its_wait_is_not_said_to_be_decided_b
 
 
 def test_the_count_is_in_the_title_and_the_rail_of_every_page_for_those_who_settle(
-    console: Console, redis_client: redis.Redis
+    console: Console, redis_client: redis.Redis, wait_until: Callable[..., str]
 ) -> None:
     record(redis_client, "north", "lab.1", "in_doubt")
     record(redis_client, "south", "lab.2", "in_doubt")
     for name, count in (("operator", 2), ("bound", 1)):
-        page = console.person(name).get("/faxes").text
-        assert f"<title>({count}) Faxes" in page
+        person = console.person(name)
+
+        def counted(person: Somebody = person, title: str = f"<title>({count}) Faxes") -> str:
+            page = person.get("/faxes").text
+            return page if title in page else ""
+
+        page = wait_until(counted)  # a page does not wait long for the first count
         assert f"{count} need attention" in page
     assert "need attention" not in console.person("clerk").get("/faxes").text
 
