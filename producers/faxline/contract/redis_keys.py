@@ -171,7 +171,7 @@ class RedisKeys:
         return f"{self.prefix}read:{entry}"
 
     def group(self, name: str) -> str:
-        """Set of the ids of a group's jobs; has a time to live once one of them has ended."""
+        """Set of the ids of a group's jobs; has a time to live once all of them have ended."""
         return f"{self.prefix}group:{name}"
 
     def group_size(self, name: str) -> str:

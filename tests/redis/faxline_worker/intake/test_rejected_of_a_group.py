@@ -167,6 +167,8 @@ def test_what_a_group_knows_goes_with_its_jobs_and_a_forgotten_job_is_not_waited
     client: Any = scene.client
     assert [client.pttl(key) for key in kept] == [-1, -1, -1]
     scene.store.intake.cancel(scene.intake("cancel"), "a")
+    assert [client.pttl(key) for key in kept] == [-1, -1, -1]
+    scene.store.intake.cancel(scene.intake("cancel"), "b")
     assert min(client.pttl(key) for key in kept) > 0
     scene.store.maintenance.forget("a")
     assert client.smembers(kept[0]) == {b"b"}

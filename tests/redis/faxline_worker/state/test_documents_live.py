@@ -166,4 +166,6 @@ def test_a_group_knows_its_jobs_for_as_long_as_their_records_are_kept(scene: Sce
     assert members == {b"m.1", b"m.2"}
     assert scene.client.pttl(scene.keys.group("m")) == -1
     end(scene, "m.1", "canceled")
+    assert scene.client.pttl(scene.keys.group("m")) == -1
+    end(scene, "m.2", "canceled")
     assert 990_000 < int(scene.client.pttl(scene.keys.group("m"))) <= 1_000_000

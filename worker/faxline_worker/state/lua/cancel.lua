@@ -1,6 +1,6 @@
 -- cancel: a queued job ends at once. iFax is asked to cancel a fax that it keeps for a date (a control call). In any other
 -- state the cancellation is refused, with the reason.
--- include: clock bell record events endings ready_set lines line_ends control_calls streams_aside audit
+-- include: clock bell record events group_lives endings ready_set lines line_ends control_calls streams_aside audit
 -- ARGV  consumer group, intake entry, job id, JSON options, who asks, the Redis user (both for the audit), who
 --       asks (for the event, or empty)
 -- reply JSON {result, event (the last that it wrote)}: canceled, asked, refused, gone, or early: the job is unknown, and an

@@ -1,7 +1,7 @@
 -- receipt: entries of the status stream meet their jobs and leave the stream.
--- include: clock bell record events endings batch_of_ends ready_set lines line_ends offers numbers unmatched
--- include: redeliveries redials early_receipts doubts other_words outcomes control_calls other_requests receipts
--- include: meetings claims
+-- include: clock bell record events group_lives endings batch_of_ends ready_set lines line_ends offers numbers unmatched
+-- include: redeliveries redials early_receipts doubts other_words outcomes control_calls other_requests receipts meetings
+-- include: claims
 -- ARGV  JSON options, JSON list, oldest first, of {entry, receipt = {job_id, outcome, code, reason, message, pages,
 --       transferred, to, sender, started, ended, again, redial, digest, raw}}; or of a fax that came to us receipt =
 --       {outcome = received, job_id = by what it is known, about = its jobId, data = what the event tells}; the steady

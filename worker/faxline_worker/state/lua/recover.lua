@@ -1,9 +1,9 @@
 -- recover: an operator has ordered that the account goes on after its state went back. Some entries of `lost` are put in
 -- order: a call becomes a doubt, or submitted if its jobId is known, so that its job is not sent again; a cancellation is carried out again. What became of an
 -- entry stays with it in `lost` until the operator is told of all (`complete_order`).
--- include: clock bell record events endings ready_set lines line_ends permits offers account_hash limits answered
--- include: numbers unmatched redeliveries redials doubts other_words outcomes control_calls other_requests receipts
--- include: meetings lineage audit past stand_ins lost_cancellations
+-- include: clock bell record events group_lives endings ready_set lines line_ends permits offers account_hash limits
+-- include: answered numbers unmatched redeliveries redials doubts other_words outcomes control_calls other_requests
+-- include: receipts meetings lineage audit past stand_ins lost_cancellations
 -- ARGV  JSON list of fields of `lost`, those of one job in the order of their attempts, JSON options, JSON list of those
 --       fields that are calls after which the job was called again, who orders it
 -- reply JSON list, one a field, of {became = in_doubt | submitted | settled (a receipt had come before) | known (it is in

@@ -1,5 +1,5 @@
 -- register: a batch of intake entries becomes jobs, rejections or nothing (a repeat), and leaves the stream.
--- include: clock bell record events ready_set doubts backlog groups audit pending_entries refusals rejections
+-- include: clock bell record events ready_set doubts backlog group_lives groups audit pending_entries refusals rejections
 -- include: new_jobs known_again
 -- ARGV  consumer group, JSON options, JSON list of items: {entry, reject = {job, member, reason, message}, metadata (JSON),
 --       unless = [{id, digest}] (if all of these jobs are known, the entry is a repeat)} or {entry, name, jobs = [{id,

@@ -1,8 +1,8 @@
 -- report: the answer to a control call: how a fax stands (`status`, once its receipt is overdue; `poll`, by the schedule),
 -- whether iFax cancels it (`cancel`), or whether iFax takes the key (`check`, about no job).
--- include: clock bell record events endings permits offers account_hash limits answered probes closing acceptances
--- include: account ready_set lines line_ends numbers unmatched redeliveries redials doubts other_words outcomes
--- include: control_calls other_requests receipts meetings claims polling question_times audit asked_again
+-- include: clock bell record events group_lives endings permits offers account_hash limits answered probes closing
+-- include: acceptances account ready_set lines line_ends numbers unmatched redeliveries redials doubts other_words
+-- include: outcomes control_calls other_requests receipts meetings claims polling question_times audit asked_again
 -- include: put_off_call control_answers poll_answers
 -- ARGV  permit token, control call, JSON answer {decision, code, reason, message, retry (ms), cooldown (ms), jitter,
 --       silent, ours, late (as `settle` has them), receipt, sending, to (toNumber), about (the jobId that was asked about);

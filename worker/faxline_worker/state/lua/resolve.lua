@@ -1,5 +1,5 @@
 -- resolve: an operator settles a doubt. The order leaves its stream.
--- include: clock bell record events endings ready_set lines line_ends offers account_hash numbers unmatched
+-- include: clock bell record events group_lives endings ready_set lines line_ends offers account_hash numbers unmatched
 -- include: redeliveries redials doubts other_words outcomes control_calls other_requests receipts meetings returns
 -- include: timer_words orders audit
 -- ARGV  stream entry, job id, accepted, resend or fail, jobId (of accepted), who orders it, JSON options,

@@ -1,9 +1,9 @@
 -- settle: the answer of one call moves the job on and gives the permit back. `released` means that not a byte was sent. A
 -- caller that is ready for the next call gets the best job along with the reply.
--- include: clock bell record events endings ready_set lines line_ends permits offers account_hash limits room
--- include: answered wakes probes closing acceptances account numbers unmatched redeliveries redials doubts
--- include: other_words outcomes control_calls other_requests receipts meetings returns polling audit choice admission
--- include: decisions late_answers next_call
+-- include: clock bell record events group_lives endings ready_set lines line_ends permits offers account_hash limits room
+-- include: answered wakes probes closing acceptances account numbers unmatched redeliveries redials doubts other_words
+-- include: outcomes control_calls other_requests receipts meetings returns polling audit choice admission decisions
+-- include: late_answers next_call
 -- ARGV  permit token, job id, JSON answer {decision, job_id, code, reason, message, retry, cooldown (ms), jitter, named
 --       (the jobId in an answer that is unclear), silent, marked (the caller had written the mark), meaning (if the
 --       answer's meaning is unknown), ours (it may be this process' own fault), late (the call began before this process

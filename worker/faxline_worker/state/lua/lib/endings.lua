@@ -52,7 +52,7 @@ do
     return freed
   end
 
-  -- The job has ended: it is counted, and its record lives on for the retention (ms), its group as long.
+  -- The job has ended: it is counted, and its record lives on for the retention (ms), its group at least as long.
   function finish(options, id, job, batch)
     count_ended(batch, job.state, 1)
     if job.expires_at then redis.call('ZREM', keys.expiring, id) end
@@ -64,8 +64,6 @@ do
       redis.call('ZADD', keys.outdated, int(now + options.request_retention), id)
     end
     redis.call('PEXPIRE', keys.job .. id, options.retention)
-    for _, suffix in ipairs(job.group and { '', '!size', '!rejected' } or {}) do
-      redis.call('PEXPIRE', keys.group .. job.group .. suffix, options.retention)
-    end
+    if job.group then live_together(options.retention, job.group, id) end
   end
 end

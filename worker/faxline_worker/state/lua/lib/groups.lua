@@ -1,6 +1,6 @@
 -- What is stored of a group besides the ids of its jobs, each in a set of its own: how many faxes its producer pushes (one
 -- member, the last that was told), and those that were rejected. A group's name has no `!`. Both live as long as the group.
-local thin_out, note_rejection, note_size, live_together
+local thin_out, note_rejection, note_size
 do
   local SIZE, REJECTED = '!size', '!rejected'
 
@@ -33,15 +33,5 @@ do
     if redis.call('SISMEMBER', key, int(size)) == 1 then return end
     redis.call('DEL', key)
     redis.call('SADD', key, int(size))
-  end
-
-  -- A group's time to live begins when one of its jobs ends; if no job was registered, now.
-  function live_together(retention, name)
-    local group = keys.group .. name
-    local left = redis.call('PTTL', group)
-    for _, key in ipairs({ group .. SIZE, group .. REJECTED }) do
-      if left == -1 then redis.call('PERSIST', key) else redis.call('PEXPIRE', key, retention) end
-    end
-    if left >= 0 then redis.call('PEXPIRE', group, retention) end
   end
 end

@@ -73,8 +73,11 @@ do
       enter_ready(job.id, fields)
     end
     if fields.documents then need_documents(fields.documents) end
-    local group = fields.group and keys.group .. fields.group
-    if group then redis.call('SADD', group, job.id) end
+    if fields.group then
+      redis.call('SADD', keys.group .. fields.group, job.id)
+      redis.call('SADD', keys.group .. fields.group .. '!open', job.id)
+      batch.groups[fields.group] = batch.groups[fields.group] or false
+    end
     local record = { 'n', '1', 'updated_at', batch.stamp, 'h:1', HISTORY_TEXT, 'created_at', batch.stamp, 'state', 'queued',
       'digest', job.digest }
     local last = #record
@@ -89,6 +92,6 @@ do
         documents = fields.documents and digests_of(fields.documents) }, nil, fields.metadata)
     end
     batch.event = emit(batch.cap, 'fax.queued', job.id, text)
-    if group then thin_out(group, job.turn) end
+    if fields.group then thin_out(keys.group .. fields.group, job.turn) end
   end
 end
