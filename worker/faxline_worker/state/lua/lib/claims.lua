@@ -13,4 +13,5 @@ local function doubt_again(options, id, job)
   if taken_before(account, options, id, job, { claimed = '', undecided = job.doubted }, true) then return end
   doubt(account, options, id, job, { reason = 'other_number', message =
     'the jobId that an operator named is of a fax to another number' }, job.doubted, { job_id = false, claimed = '' })
+  if job.canceling then answer_cancel(options, id, job, { reason = 'in_doubt' }) end
 end
