@@ -1,4 +1,4 @@
-"""A line and the command, on the session's server."""
+"""A line and the command, on the session's server; and servers of a module's own."""
 
 from collections.abc import Callable, Iterator
 
@@ -6,6 +6,9 @@ import pytest
 
 from faxline import FaxLine
 from faxline.cli.running import run
+from faxline_local.redis_access import Access
+from faxline_local.redis_server import RedisServer
+from faxline_local.server_binaries import ServerBinary
 
 
 @pytest.fixture
@@ -22,3 +25,10 @@ def cli(redis_url: str, capsys: pytest.CaptureFixture[str]) -> Callable[..., tup
         return (code, *capsys.readouterr())
 
     return call
+
+
+@pytest.fixture(scope="module")
+def guarded(server_binary: ServerBinary, access: Access) -> Iterator[RedisServer]:
+    """One with our users."""
+    with RedisServer(binary=server_binary, access=access) as running:
+        yield running

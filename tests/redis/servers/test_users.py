@@ -34,12 +34,6 @@ CASES = [
 
 
 @pytest.fixture(scope="module")
-def guarded(server_binary: ServerBinary, access: Access) -> Iterator[RedisServer]:
-    with RedisServer(binary=server_binary, access=access) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
 def clients(guarded: RedisServer) -> Iterator[dict[str, redis.Redis]]:
     found = {user: redis.Redis.from_url(guarded.url(0, user), protocol=2) for user in USERS}
     yield found

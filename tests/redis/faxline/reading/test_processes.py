@@ -3,7 +3,7 @@
 import asyncio
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,6 @@ import redis
 from faxline import AsyncFaxLine, FaxLine, NotAllowed, Process, ProcessState
 from faxline.contract.redis_keys import PROCESSES, SERVING
 from faxline.reading.processes import NAMED, ROLES, at_work
-from faxline_local.redis_access import Access
 from faxline_local.redis_server import RedisServer
 from faxline_local.server_binaries import ServerBinary
 from faxline_worker.observability.heartbeat import LARGEST, MANY, MOST, Heartbeat, look_at_processes
@@ -170,12 +169,6 @@ def test_a_redis_that_is_away_is_waited_for_and_told_once(
                 wait_until(lambda: again.hlen(f"{PROCESSES}worker"))
     log.warning.assert_called_once_with("no heartbeat can be written", error=ANY)
     assert log.warning.call_args.kwargs["error"].startswith("Redis ")
-
-
-@pytest.fixture(scope="module")
-def guarded(server_binary: ServerBinary, access: Access) -> Iterator[RedisServer]:
-    with RedisServer(binary=server_binary, access=access) as running:
-        yield running
 
 
 @pytest.mark.parametrize("role", ROLES)

@@ -13,9 +13,7 @@ import redis
 
 from faxline import FaxLine, JobState, QueueUnavailable
 from faxline.contract.redis_keys import INTAKE_GROUP, RedisKeys
-from faxline_local.redis_access import Access
 from faxline_local.redis_server import RedisServer
-from faxline_local.server_binaries import ServerBinary
 from faxline_worker.dispatcher.stream_watch import WRITERS, StreamWatch
 from faxline_worker.observability.metrics.dispatcher import DispatcherMetrics
 from faxline_worker.observability.metrics.families import new_registry
@@ -297,12 +295,6 @@ def test_the_audit_and_the_account_tell_of_it(
         assert (entry.what, entry.about) == ("replace", "status")
         replaced = line.account_state().replaced
         assert abs(replaced["status"] - now_of(redis_client)) < 60_000
-
-
-@pytest.fixture(scope="module")
-def guarded(server_binary: ServerBinary, access: Access) -> Iterator[RedisServer]:
-    with RedisServer(binary=server_binary, access=access) as running:
-        yield running
 
 
 @pytest.fixture
