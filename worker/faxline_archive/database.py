@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as NoConnection
 
 BUSY = 10.0
 """Seconds that SQLite waits for another process' transaction, and who reads PostgreSQL for a lock."""
@@ -150,7 +151,7 @@ def reason_of(error: Exception) -> str:
 
 def is_away(error: BaseException) -> bool:
     """Whether the database cannot be reached or is busy, so that the same may succeed later."""
-    return isinstance(error, (OperationalError, InterfaceError)) or (
+    return isinstance(error, (OperationalError, InterfaceError, NoConnection)) or (
         isinstance(error, DBAPIError) and error.connection_invalidated
     )
 

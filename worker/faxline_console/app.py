@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as NoConnection
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
@@ -81,10 +82,12 @@ def make_app(
             FaxlineError: errors.of_faxline,
             TooLargeError: errors.too_large,
             DBAPIError: errors.database_away,
+            NoConnection: errors.database_away,
             Exception: errors.unexpected,
         },
         lifespan=lifespan,
     )
+    app.router.redirect_slashes = False  # it leads to the host that a request names, and without TLS
     return Headers(app)  # outside of everything, so that an answer about a fault has them too
 
 

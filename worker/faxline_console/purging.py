@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable, Sequence
 
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import SQLAlchemyError
 from starlette.concurrency import run_in_threadpool
 from structlog.typing import FilteringBoundLogger
 
@@ -27,6 +27,6 @@ async def purge_often(
         for purge in purges:
             try:
                 await run_in_threadpool(purge)
-            except DBAPIError as error:
+            except SQLAlchemyError as error:
                 log.warning("nothing was purged", reason=reason_of(error))
         await asyncio.sleep(every)

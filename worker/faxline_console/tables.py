@@ -2,7 +2,7 @@
 
 import zlib
 
-from sqlalchemy import BigInteger, Column, Engine, ForeignKey, MetaData, String, Table, Text, text
+from sqlalchemy import BigInteger, Column, Connection, Engine, ForeignKey, MetaData, String, Table, Text, text
 from sqlalchemy.schema import DropTable
 
 metadata = MetaData()
@@ -76,3 +76,9 @@ def migrate(engine: Engine) -> None:
         metadata.create_all(database)
         for name in FORMER:
             database.execute(DropTable(Table(name, MetaData()), if_exists=True))
+
+
+def alone(database: Connection, table: Table) -> None:
+    """Let no other transaction write a table until this one ends. SQLite has taken its lock already."""
+    if database.dialect.name == "postgresql":
+        database.execute(text(f"LOCK TABLE {table.name} IN SHARE ROW EXCLUSIVE MODE"))

@@ -300,3 +300,14 @@ def test_an_archive_that_made_its_file_after_the_console_started_is_found_on_eve
         assert "no archive" not in shown(admin.get("/usage"))
         assert ">late</" in admin.get("/faxes").text
         assert admin.get("/faxes/north/late").status_code == 200
+
+
+def test_a_line_that_is_far_too_long_is_not_shown_whole(console: Console) -> None:
+    line, viewer = "ab " * 20_000, console.person("viewer")
+    for answer in (
+        viewer.act("/faxes", q=line),
+        viewer.act("/faxes", how="form", reason=line),
+        viewer.get("/faxes", params={"q": line, "state": "failed"}),
+    ):
+        assert (answer.status_code, "longer than 1000 characters" in answer.text) == (400, True)
+        assert answer.text.count("ab") < 20_000

@@ -13,6 +13,7 @@ import pytest
 import structlog
 from argon2 import PasswordHasher
 from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import TimeoutError as NoConnection
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
@@ -307,13 +308,21 @@ def test_a_fault_shows_a_reference_and_no_detail(console: Console) -> None:
     assert "detail that nobody" not in answer.text
 
 
-def test_a_database_that_is_away_is_told_as_such(console: Console) -> None:
+@pytest.mark.parametrize(
+    "away", [OperationalError("SELECT", {}, Exception("locked")), NoConnection("the pool is empty")]
+)
+def test_a_database_that_is_away_is_told_as_such(console: Console, away: Exception) -> None:
     console.sign_in("viewer")
-    away = OperationalError("SELECT", {}, Exception("locked"))
     console.store.session = Mock(side_effect=away)  # type: ignore[method-assign]
     answer = console.client.get("/who")
     assert answer.status_code == 503
     assert "database does not answer" in answer.text
+
+
+@pytest.mark.parametrize("path", ["/who/", "/sign-in/", "/healthz/"])
+def test_nobody_is_led_to_the_host_that_a_request_names(console: Console, path: str) -> None:
+    answer = console.client.get(path, headers={"host": "evil.example"})
+    assert (answer.status_code, answer.headers.get("location")) == (404, None)
 
 
 def test_a_body_that_is_too_large_is_refused(console: Console) -> None:

@@ -6,6 +6,7 @@ from unittest.mock import Mock
 import pytest
 from sqlalchemy import Engine, Table, func, select
 from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import TimeoutError as NoConnection
 
 from faxline.contract.sealing.keyring import Keyring, new_key
 from faxline_console.access.links import LASTS, Links
@@ -120,7 +121,7 @@ def test_while_another_writes_a_session_is_known_and_a_line_is_read(kept: Kept) 
 
 def test_it_is_purged_again_and_again_though_the_database_was_away() -> None:
     log, done = Mock(), asyncio.Event()
-    answers = iter([OperationalError("", {}, Exception()), None, None])
+    answers = iter([OperationalError("", {}, Exception()), NoConnection(), None, None])
 
     async def run() -> None:
         loop = asyncio.get_running_loop()
@@ -137,4 +138,4 @@ def test_it_is_purged_again_and_again_though_the_database_was_away() -> None:
         await asyncio.gather(task, return_exceptions=True)
 
     asyncio.run(run())
-    assert log.warning.call_count == 1
+    assert log.warning.call_count == 2

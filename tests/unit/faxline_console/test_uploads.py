@@ -1,10 +1,14 @@
 """Uploads wait in the console's own database: for their session, on any console, and not for long."""
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 from sqlalchemy import Engine, func, select
 
 from faxline.contract.sealing.keyring import Keyring, new_key
 from faxline_console.access.people import Person, Role
+from faxline_console.access.sessions import Session
 from faxline_console.access.store import ConsoleStore
 from faxline_console.mailings.rows import Draft
 from faxline_console.mailings.uploads import (
@@ -75,3 +79,23 @@ def test_a_session_keeps_its_last_uploads_and_all_have_a_limit_together(engine: 
     with engine.begin() as database:
         assert database.scalar(select(func.count()).select_from(uploads)) == OF_SESSION
     engine.dispose()
+
+
+@pytest.mark.usefixtures("token")
+def test_uploads_at_once_are_no_way_around_the_limit(engine: Engine) -> None:
+    store = ConsoleStore(engine, hasher=QUICK)
+    size = len(DRAFT.content) + sum(map(len, DRAFT.files.values()))
+    tight, begin = Uploads(engine, None, most_bytes=2 * size), threading.Barrier(6)
+    found = [store.session(store.begin_session("ada")) for _ in range(6)]
+
+    def keep(session: Session | None) -> bool:
+        assert session is not None
+        begin.wait(timeout=30)
+        try:
+            tight.keep(session.token, DRAFT)
+        except UploadsFullError:
+            return False
+        return True
+
+    with ThreadPoolExecutor(6) as pool:
+        assert sorted(pool.map(keep, found)) == [False] * 4 + [True] * 2

@@ -5,9 +5,9 @@ import secrets
 from collections.abc import Callable
 from ipaddress import IPv6Address, ip_address, ip_network
 
-from sqlalchemy import Connection, Engine, delete, func, insert, select, text
+from sqlalchemy import Engine, delete, func, insert, select
 
-from faxline_console.tables import tries
+from faxline_console.tables import alone, tries
 
 _WITH_PORT = re.compile(r"^(?:\[([^\]]*)\](?::\d+)?|([\d.]+):\d+)$")
 """As some proxies write an address into X-Forwarded-For, with another port each time."""
@@ -56,7 +56,7 @@ class Tries:
             (tries.c.address == place, WIDER * self._attempts),
         )
         with self._engine.begin() as database:
-            _alone(database)
+            alone(database, tries)
             database.execute(delete(tries).where(tries.c.at < now - self._window))
             for those, most in limits:
                 if (
@@ -74,12 +74,6 @@ class Tries:
             if row is not None:
                 same = (tries.c.name == row["name"]) & (tries.c.address == row["address"])
                 database.execute(delete(tries).where(same))
-
-
-def _alone(database: Connection) -> None:
-    """Let no other transaction count meanwhile. SQLite has taken its lock already."""
-    if database.dialect.name == "postgresql":
-        database.execute(text("LOCK TABLE tries IN SHARE ROW EXCLUSIVE MODE"))
 
 
 def _place(address: str) -> str:

@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 from sqlalchemy import Engine, RowMapping, select
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as NoConnection
 
 from faxline.contract.errors import ArchiveUnavailable, JobNotFound
 from faxline.contract.sealing.keyring import Keyring
@@ -174,7 +175,7 @@ def told() -> Iterator[None]:
     """
     try:
         yield
-    except DBAPIError as error:
+    except (DBAPIError, NoConnection) as error:
         raise ArchiveUnavailable(f"the archive's database is away or refuses ({reason_of(error)})") from None
 
 

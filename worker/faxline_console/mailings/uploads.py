@@ -27,7 +27,7 @@ from faxline.contract.sealing.keyring import Keyring
 from faxline.contract.sealing.stream import open_sealed, seal_document
 from faxline_archive.database import reading
 from faxline_console.mailings.rows import Draft
-from faxline_console.tables import metadata
+from faxline_console.tables import alone, metadata
 
 uploads = Table(
     "uploads",
@@ -97,6 +97,7 @@ class Uploads:
         sealed = [(file, self._seal(content)) for file, content in files]
         about = json.dumps([draft.account, draft.region, draft.department])
         with self._engine.begin() as database:
+            alone(database, uploads)
             self._make_room(database, token)
             if (database.scalar(select(func.sum(uploads.c.size))) or 0) + size > self._most_bytes:
                 raise UploadsFullError

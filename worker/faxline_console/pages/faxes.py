@@ -19,7 +19,14 @@ from faxline_console.asking.kept_lines import KeptLines
 from faxline_console.asking.marks import Mark
 from faxline_console.asking.number_search import in_north_america, is_by_an_end
 from faxline_console.asking.number_words import names_number
-from faxline_console.asking.parsing import QueryInvalid, line_of, parse_query, with_state, without_days
+from faxline_console.asking.parsing import (
+    LONGEST,
+    QueryInvalid,
+    line_of,
+    parse_query,
+    with_state,
+    without_days,
+)
 from faxline_console.asking.query import STATES, WORDS, Query, Term
 from faxline_console.finding.finder import Finder
 from faxline_console.finding.found import ENDED_ONLY
@@ -32,6 +39,8 @@ from faxline_console.showing.words import held_by, line_below, state_of, word_of
 
 ROWS = 50
 """The faxes of a page."""
+REFUSED = LONGEST + 1
+"""Characters of a line that is too long anyway; a page has it in a dozen places."""
 TABS = (
     ("", "", "All"),
     ("queued", "queued", "Queued"),
@@ -84,7 +93,7 @@ class FaxesPages:
     async def search(self, request: Request) -> Response:
         """Go to the list of a line, or of the form's fields."""
         form = {key: value for key, value in (await request.form()).items() if isinstance(value, str)}
-        line = line_of(form) if form.get("how") == "form" else form.get("q", "").strip()
+        line = (line_of(form) if form.get("how") == "form" else form.get("q", "").strip())[:REFUSED]
         try:
             parse_query(line, self._render.times(request).tzinfo)
         except QueryInvalid as error:
@@ -98,7 +107,7 @@ class FaxesPages:
             QueryInvalid: it names a kept line that this session has not, or no longer.
         """
         asked = request.query_params
-        line: str | None = asked.get("q", "")
+        line: str | None = asked.get("q", "")[:REFUSED]
         if asked.get("s"):
             line = await run_in_threadpool(self._kept.line, request.state.session.token, asked["s"])
             if line is None:
