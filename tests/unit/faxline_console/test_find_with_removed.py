@@ -28,7 +28,7 @@ def ended(archive_url: str) -> Iterator[Ended]:
     staged = StagedArchive(new_archive(archive_url))
     staged.add_all(StagedFax(f"n{at}", "north" if at % 20 else "south", at=at) for at in (10, 20, 30, 40))
     staged.add_all(StagedFax(f"o{at}", "old", at=at) for at in (1, 2))
-    staged.add_all(StagedFax(f"b{at}", "between", at=at) for at in (3, 25))
+    staged.add_all(StagedFax(f"b{at}", "between", at=at, group="june", reason="busy") for at in (3, 25))
     staged.add_all(StagedFax(f"l{at}", "late", at=at) for at in (40, 50))
     yield Ended(staged.engine, None)
     staged.engine.dispose()
@@ -94,3 +94,24 @@ def test_where_the_others_fill_the_page_with_later_faxes_none_is(
     gone = {"old": Span(at(1), at(2))}
     find_with_removed(ended, SERVED, gone, parse_query("", UTC), ANYBODY, after=None, limit=4)
     assert asked == [SERVED]
+
+
+@pytest.mark.parametrize(
+    ("line", "searched"),
+    [
+        ("id:o1,b3", ["between", "old"]),
+        ("jobid:12345", sorted(GONE)),
+        ("jobid:7", []),
+        ("group:june", ["between"]),
+        ("reason:busy", ["between"]),
+        ("id:o1 group:june", ["old"]),
+        ("-group:june", sorted(GONE)),
+        ("to:+12025550123", sorted(GONE)),
+    ],
+)
+def test_where_a_line_names_faxes_those_are_that_have_some_of_that_name(
+    ended: Ended, asked: list[Sequence[str]], line: str, searched: list[str]
+) -> None:
+    query = parse_query(line, UTC)
+    find_with_removed(ended, SERVED, spans(ended, GONE), query, ANYBODY, after=None, limit=50)
+    assert sorted(name for names in asked[1:] for name in names) == searched

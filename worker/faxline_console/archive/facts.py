@@ -10,6 +10,8 @@ from sqlalchemy import func, select
 from faxline_archive.schema import accounts, checkpoints, faxes, positions
 from faxline_archive.search import moment_of
 from faxline_console.archive.ended import Ended, told
+from faxline_console.archive.searches import naming
+from faxline_console.asking.query import Query
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,3 +72,19 @@ def spans(ended: Ended, names: Sequence[str]) -> dict[str, Span]:
     with told(), ended.engine.connect() as connection:
         rows = connection.execute(select(accounts.c.account, *ends).where(accounts.c.account.in_(names)))
         return {name: Span(first, last) for name, first, last in rows if first is not None}
+
+
+def having(ended: Ended, names: Sequence[str], query: Query) -> list[str]:
+    """Those of these accounts that may have a fax that a line names, by one look into an index each.
+
+    All of them, if it names none by its id, jobId, group or reason. It waits for the database.
+
+    Raises:
+        ArchiveUnavailable: the database is away or refuses.
+    """
+    if not names or (named := naming(query)) is None:
+        return list(names)
+    first = select(faxes.c.job).where(faxes.c.account == accounts.c.account, named).limit(1)
+    some = first.scalar_subquery().is_not(None)  # PostgreSQL may join an EXISTS by going through all faxes
+    with told(), ended.engine.connect() as connection:
+        return [*connection.scalars(select(accounts.c.account).where(accounts.c.account.in_(names), some))]

@@ -155,8 +155,18 @@ def looked_up(account: str, query: Query) -> Select[Any] | None:
     )
 
 
+def naming(query: Query) -> ColumnElement[bool] | None:
+    """What holds for the faxes that a line names by id, jobId, group or reason, whichever comes first."""
+    for word in ("id", "jobid", "group", "reason"):
+        if (term := query.terms.get(word)) and not term.without:
+            return _is_one_of(word, term)
+    return None
+
+
 def _is_one_of(word: str, term: Term) -> ColumnElement[bool]:
     if word == "id":
         return faxes.c.job.in_(term.values)
+    if word in {"group", "reason"}:
+        return faxes.c["group_name" if word == "group" else word].in_(term.values)
     numbers = [int(value) for value in term.values if value.isdecimal() and len(value) < 19]  # noqa: PLR2004
     return and_(faxes.c.job_id.is_not(None), faxes.c.job_id.in_(numbers))

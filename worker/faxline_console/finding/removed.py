@@ -11,7 +11,7 @@ from faxline.reading.job import Job
 from faxline_archive.intersection import milliseconds
 from faxline_console.access.people import Person
 from faxline_console.archive.ended import Archive, Ended
-from faxline_console.archive.facts import Span, spans
+from faxline_console.archive.facts import Span, having, spans
 from faxline_console.archive.pages import find_page
 from faxline_console.asking.marks import Mark
 from faxline_console.asking.query import Query
@@ -103,7 +103,8 @@ def find_with_removed(
 ) -> list[Job]:
     """As `find_page`; of removed accounts only those are searched that may have a fax of this page.
 
-    The latest fax of such an account is known. Where the others fill a page, hardly any of them is searched.
+    The latest fax of such an account is known. Where the others fill a page, hardly any of them is searched,
+    and where a line names faxes, those that have some of that name.
     It waits for the database: call it in a thread.
 
     Raises:
@@ -111,7 +112,8 @@ def find_with_removed(
     """
     found = find_page(ended, names, query, person, after=after, limit=limit)
     least = Mark.of(found[-1]).at if len(found) == limit else 0
-    if more := [name for name, span in removed.items() if span.last >= least]:
+    late = [name for name, span in removed.items() if span.last >= least]
+    if more := having(ended, late, query):
         found += find_page(ended, more, query, person, after=after, limit=limit)
         found = sorted(found, key=lambda job: Mark.of(job).order)[:limit]
     return found
