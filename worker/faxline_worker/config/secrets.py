@@ -128,7 +128,7 @@ class Secrets:
                     self._log.warning(
                         "a secret's file cannot be used, the last good value stays",
                         member=watched.file.variable,
-                        error=str(error) if isinstance(error, UnusableError) else type(error).__name__,
+                        error=_why(error),
                     )
 
     def _run(self, loop: Loop) -> None:
@@ -202,6 +202,13 @@ class Secrets:
     def _tell(self, file: SecretFile, value: SecretStr | tuple[SecretStr, ...]) -> None:
         if self._live is not None:
             self._live.rotated(file.account, file.member, value)
+
+
+def _why(error: OSError | UnicodeDecodeError | UnusableError) -> str:
+    """Why a file cannot be used: nothing of what it holds."""
+    if isinstance(error, UnusableError):
+        return str(error)
+    return (isinstance(error, OSError) and error.strerror) or type(error).__name__
 
 
 def _refuse_short(secrets: Sequence[str]) -> None:

@@ -215,6 +215,17 @@ def test_a_thread_looks_by_itself_until_it_is_closed(tmp_path: Path) -> None:
     assert running.values[0] == NEW
 
 
+@pytest.mark.parametrize(
+    ("spoil", "why"), [(gone, "No such file or directory"), (a_folder, "Is a directory")]
+)
+def test_a_file_that_cannot_be_read_is_told_with_the_systems_words(
+    running: Running, spoil: Callable[[Path], None], why: str
+) -> None:
+    spoil(running.webhook)
+    running.looks(2)
+    assert [line["error"] for line in running.lines] == [why]
+
+
 def test_a_thread_goes_on_after_a_look_that_fails_and_tells_no_text_of_the_error(tmp_path: Path) -> None:
     running = Running(tmp_path, every="0.01")
     look, failing = running.secrets.look, [RuntimeError(NEW), RecursionError(NEW)]
