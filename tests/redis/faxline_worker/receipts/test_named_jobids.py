@@ -102,3 +102,26 @@ def test_after_a_failure_that_may_not_be_the_last_no_policy_sends_it(scene: Doub
     scene.go(scene.settings.retries.delivery.redial_wait.total_seconds() + 1)
     [(job, told)] = scene.store.timers.run().failures
     assert (job, told["job_id"], scene.state("fax")) == ("fax", "88", "failed")
+
+
+def test_its_failure_ends_the_doubt_about_it_while_an_older_request_is_waited_for(scene: Doubts) -> None:
+    older = scene.doubt("fax")
+    assert scene.store.orders.resolve(scene.ordered("resolve"), "fax", "resend", "") == "done"
+    assert scene.answer(scene.call(), "in_doubt", named="88").state == "in_doubt"
+    assert scene.answer(older, "accepted", job_id="77").state == "submitted"
+    assert [scene.receipt("88", "failed", again="busy").result for _ in range(2)] == ["told", "repeated"]
+    assert not scene.client.exists(scene.keys.doubts)
+    scene.receipt("77", "failed", again="busy")
+    assert scene.state("fax") == "queued"
+
+
+@pytest.mark.parametrize("outcome", ["delivered", "failed"])
+def test_nor_does_one_about_another_number_say_anything_while_an_older_request_is_waited_for(
+    scene: Doubts, outcome: str
+) -> None:
+    older = scene.doubt("fax")
+    assert scene.store.orders.resolve(scene.ordered("resolve"), "fax", "resend", "") == "done"
+    assert scene.answer(scene.call(), "in_doubt", named="88").state == "in_doubt"
+    assert scene.answer(older, "accepted", job_id="77").state == "submitted"
+    assert scene.receipt("88", outcome, to=ELSEWHERE).result == "unmatched"
+    assert (scene.state("fax"), bool(scene.client.exists(scene.keys.doubts))) == ("submitted", True)

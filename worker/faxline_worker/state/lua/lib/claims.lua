@@ -1,7 +1,7 @@
 -- An operator may say under which jobId iFax took a fax (`resolve`; the record has it as `claimed`), and so may an unclear answer
--- of iFax's (`named`). If a word under that jobId names another number, it is of another fax.
+-- of iFax's (`named`), whatever became of the job since. If a word under that jobId names another number, it is of another fax.
 local function is_of_another(job, job_id, to)
-  local said = job.claimed == job_id or is_named(job, job_id)
+  local said = job.claimed == job_id or string.match(job.named or '', '^[1-9]%d* (%d+)$') == job_id
   return to and said and job.number and not same_number(to, job.number)
 end
 

@@ -50,9 +50,15 @@ end
 -- The word on an older request, whose delivery failed: it is waited for no longer.
 local function fail_other(options, id, job, receipt)
   local waited_for = job.also == receipt.job_id
-  if not waited_for and redis.call('HGET', keys.job .. id, 'also:' .. receipt.job_id) ~= '1' then return 'repeated' end
+  local named = job.undecided and job.named == int(job.attempt) .. ' ' .. receipt.job_id
+  if not waited_for and not named and redis.call('HGET', keys.job .. id, 'also:' .. receipt.job_id) ~= '1' then return 'repeated' end
   if may_redial(options, receipt) then return keep_word(options, id, job, receipt) end
   tell_other(options, id, job, receipt.job_id, receipt)
+  if named then -- so iFax took the request that nobody decided about, and it came to nothing
+    forget_doubt(redis.call('HGET', keys.job .. id, doubt_field(job.undecided)) or '')
+    redis.call('HSET', keys.job .. id, 'undecided', '')
+    job.undecided = nil
+  end
   if waited_for then
     local other = next_other(id, receipt.job_id)
     redis.call('HSET', keys.job .. id, 'also', other)
