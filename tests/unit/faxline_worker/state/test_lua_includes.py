@@ -19,6 +19,22 @@ PIECES = [piece.name.removesuffix(".lua") for piece in (LUA / "lib").iterdir()]
 UNREAD = re.compile(r"""'(?:[^'\\\n]|\\.)*'|"(?:[^"\\\n]|\\.)*"|--[^\n]*""")
 """Strings and comments."""
 NAME = re.compile(r"(?<![\w.:])[A-Za-z_]\w*")
+CALL = re.compile(r"(?<![\w.:])([A-Za-z_]\w*) ?\(")
+LUAS_OWN = {
+    "error",
+    "ipairs",
+    "next",
+    "pairs",
+    "pcall",
+    "select",
+    "setmetatable",
+    "tonumber",
+    "tostring",
+    "type",
+    "unpack",
+}
+LUAS_OWN |= {"and", "elseif", "function", "if", "in", "not", "or", "return"}
+"""Lua's own functions, and the words that stand ahead of a bracket."""
 AHEAD = {"meet_job"}
 """Declared ahead of its definition, because it and `accept` call each other."""
 
@@ -68,6 +84,11 @@ def needs_of(text: str, known: set[str]) -> set[str]:
 
 LIBRARY = {name: blocks_of(name, (LUA / "lib" / f"{name}.lua").read_text()) for name in PIECES}
 KNOWN = {name for blocks in LIBRARY.values() for block in blocks for name in block.defines}
+FILES = [file.name for file in LUA.iterdir() if file.name.endswith(".lua")] + [
+    f"lib/{piece}.lua" for piece in PIECES
+]
+TEXTS = {file: UNREAD.sub("", (LUA / file).read_text()) for file in FILES}
+USED = {file: needs_of(text, KNOWN) for file, text in TEXTS.items()}
 
 
 @pytest.mark.parametrize("script", [*SCRIPTS, *archive_marks.SCRIPTS, "tick"])
@@ -91,11 +112,14 @@ def test_a_script_includes_what_it_needs_and_nothing_else(script: str) -> None:
     assert set(pieces) - used - {*FIRST, CLOCK, STEADY} == set()
 
 
+@pytest.mark.parametrize("file", TEXTS)
+def test_every_function_that_is_called_is_defined(file: str) -> None:
+    assert set(CALL.findall(TEXTS[file])) <= locals_of(TEXTS[file]) | KNOWN | LUAS_OWN
+
+
 @pytest.mark.parametrize("piece", PIECES)
 def test_a_piece_shows_only_what_others_use(piece: str) -> None:
-    texts = [file.read_text() for file in LUA.iterdir() if file.name.endswith(".lua")]
-    texts += [(LUA / "lib" / f"{other}.lua").read_text() for other in PIECES if other != piece]
-    used = set[str]().union(*(needs_of(UNREAD.sub("", text), KNOWN) for text in texts))
+    used = set[str]().union(*(names for file, names in USED.items() if file != f"lib/{piece}.lua"))
     assert {name for block in LIBRARY[piece] for name in block.defines} <= used
 
 
