@@ -1,7 +1,7 @@
 -- match: receipts whose jobId no answer claimed in time are matched with doubts, with the oldest doubt that fits.
--- include: clock bell record events group_lives endings ready_set lines line_ends numbers unmatched redeliveries redials
--- include: early_receipts doubts matching offers account_hash other_words outcomes control_calls other_requests receipts
--- include: meetings
+-- include: clock bell record events group_lives endings ready_set lines line_ends numbers unmatched redeliveries
+-- include: redials early_receipts doubts fitting matching offers account_hash other_words outcomes control_calls
+-- include: other_requests receipts meetings
 -- ARGV  JSON options, most receipts in one call, the steady clock as the caller knows it (ms, or empty)
 -- reply JSON list of {result = resolved_doubt | held | duplicate, job, attempt, receipt (`applied`: of a duplicate, it
 --       delivered the job; `after`: how the job had ended that turns out to be delivered)}
