@@ -132,7 +132,7 @@ SUBTLE_MUTATIONS = {
         "job.counted = job.bytes",
     ),
     "a duplicate is silent": (
-        "local early = duplicate(options, id, job, answer.job_id) or {}",
+        "local early = accept_other(options, id, job, answer.job_id) or {}",
         "local early = {}",
     ),
     "a delivery that is heard of after the end is silent": (

@@ -420,16 +420,16 @@ STAMPED_AT_GRANT = (
     ("bound(limits.requests - r.held - r.answers,", "bound(limits.requests - r.answers,"),
     ("bound(math.floor(limits.burst - r.held - r.level),", "bound(math.floor(limits.burst - r.level),"),
     (
-        "    if r.probe then probing",
+        "    if r.probe then note_probe",
         """    redis.call('ZADD', keys.answers, int(now_us), token)
     local level = bucket_level(account, limits_of(options, account))
     redis.call('HSET', keys.account_state, 'bucket', level + 1, 'bucket_at', int(now_us))
-    if r.probe then probing""",
+    if r.probe then note_probe""",
     ),
 )
 FORGOTTEN_LEASES = (
     (
-        "answered(account, run.limits, token)\n        if lost and is",
+        "note_answer(account, run.limits, token)\n        if lost and is",
         "if lost and is",
     ),
 )

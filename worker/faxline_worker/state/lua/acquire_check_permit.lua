@@ -12,5 +12,5 @@ if account.newer then return reply_at({ result = 'held', limit = 'layout' }) end
 local r = room(account, limits_of(options, account))
 if r.free == 0 then return reply_at({ result = 'held', limit = r.limit }) end
 redis.call('ZADD', keys.permits, int(steady + options.lease), permit)
-if r.probe then probing(account, options) end
+if r.probe then note_probe(account, options) end
 return reply_at(admitted)

@@ -27,8 +27,9 @@ end
 if job and job.state == 'queued' then
   leave_queue(options, id, job)
   job.cause = { by = by }
-  transition(options.cap, id, job, 'fax.canceled',
-    ended(options, job, { state = 'canceled', reason = 'canceled_before_sending' }), { reason = 'canceled_before_sending' })
+  local reason = 'canceled_before_sending'
+  transition(options.cap, id, job, 'fax.canceled', changes_at_end(options, job, { state = 'canceled', reason = reason }),
+    { reason = reason })
   finish(options, id, job)
   return leave('canceled', nil, job.event)
 end

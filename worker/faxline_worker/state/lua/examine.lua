@@ -8,7 +8,7 @@
 local NEVER_US = 9e15
 local evidence, most = cjson.decode(ARGV[1]), tonumber(ARGV[2])
 
-local function call(item)
+local function examine_call(item)
   local known, answered = knows_call(keys.job .. item.job, item.token)
   if not known then
     local record = redis.call('HMGET', keys.job .. item.job, 'state', 'permit')
@@ -22,7 +22,7 @@ local function call(item)
   return item.decision and not answered and 'answer' or 'known'
 end
 
-local function pushed(item)
+local function examine_push(item)
   if is_past(item) or #redis.call('XRANGE', keys.intake, item.entry, item.entry) > 0 then return 'known' end
   local state = redis.call('HGET', keys.job .. item.job, 'state')
   if item.kind == 'cancel' then return FINAL[state] and 'known' or 'lost' end -- else it may be sent again, or pushed
@@ -31,7 +31,7 @@ end
 
 local found, missing = {}, {}
 for i, item in ipairs(evidence.items) do
-  found[i] = item.kind == 'call' and call(item) or item.kind ~= 'call' and pushed(item)
+  found[i] = item.kind == 'call' and examine_call(item) or item.kind ~= 'call' and examine_push(item)
   if found[i] == 'lost' then table.insert(missing, item) end
 end
 if #missing > 0 or evidence.unknown then

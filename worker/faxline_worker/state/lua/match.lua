@@ -26,7 +26,7 @@ end
 local function look_again(receipt)
   local wait = math.max(options.sweep, math.min(steady - receipt.at, options.doubt / 2))
   redis.call('ZADD', keys.unmatched, int(steady + wait), receipt.job_id)
-  tried(receipt)
+  note_tried(receipt)
 end
 
 -- The job is settled where it waits for this word: in doubt about its last attempt, or delivered by an earlier one (a job
@@ -45,7 +45,7 @@ local function settle_doubt(receipt, member, id, job)
     redis.call('SET', keys.job_ids .. receipt.job_id, id, 'PX', options.retention + options.deadline)
     return apply_receipt(options, id, job, receipt)
   end
-  return 'duplicate', duplicate(options, id, job, receipt.job_id)
+  return 'duplicate', accept_other(options, id, job, receipt.job_id)
 end
 
 for _, job_id in ipairs(redis.call('ZRANGEBYSCORE', keys.unmatched, '-inf', int(steady), 'LIMIT', 0, tonumber(ARGV[2]))) do

@@ -23,7 +23,7 @@ local function read_job_ids()
 end
 
 -- A fax that came to us is told once, however often its webhook comes: iFax tries for two hours.
-local function come_in(fax)
+local function tell_received(fax)
   local known_for = math.max(options.keep, options.deadline)
   if not redis.call('SET', keys.received .. fax.job_id, '1', 'NX', 'PX', int(known_for)) then
     return { result = 'repeated' }
@@ -52,7 +52,7 @@ end
 
 local function meet(receipt, batch)
   if not options.archive then receipt.raw = nil end
-  if receipt.outcome == 'received' then return come_in(receipt) end
+  if receipt.outcome == 'received' then return tell_received(receipt) end
   local id = known[receipt.job_id]
   local earlier = is_receipt(id) and cjson.decode(id)
   if earlier and not is_later(options, receipt, earlier) then return { result = 'repeated' } end

@@ -2,14 +2,14 @@
 -- order: a call becomes a doubt, or submitted if its jobId is known, so that its job is not sent again; a cancellation is
 -- carried out again. What became of an entry stays with it in `lost` until the operator is told of all (`complete_order`).
 -- include: clock bell record events group_lives endings ready_set lines line_ends permits offers account_hash limits
--- include: answered numbers unmatched redeliveries redials doubts other_words outcomes control_calls other_requests
+-- include: answers numbers unmatched redeliveries redials doubts other_words outcomes control_calls other_requests
 -- include: receipts meetings lineage audit past stand_ins lost_calls lost_cancellations
 -- ARGV  JSON list of fields of `lost`, those of one job in the order of their attempts, JSON options, JSON list of those
 --       fields that are calls after which the job was called again, who orders it
 -- reply JSON list, one a field, of {became = in_doubt | submitted | settled (a receipt had come before) | known (it is in
 --       the state by now, or iFax had not taken it) | ended (the job has ended otherwise; an acceptance is told as
---       fax.duplicate) | canceled | gone (a fax that was pushed, and of which nothing is left) | done (there is no such entry), job};
---       or looking: not every process has looked what of its own is missing, so nothing was done
+--       fax.duplicate) | canceled | gone (a fax that was pushed, and of which nothing is left) | done (there is no such
+--       entry), job}; or looking: not every process has looked what of its own is missing, so nothing was done
 local options = cjson.decode(ARGV[2])
 local account, followed, by = read_account(options), {}, ARGV[4] ~= '' and ARGV[4] or nil
 keep_for_archive(options, account.archive)

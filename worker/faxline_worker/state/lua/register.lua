@@ -22,7 +22,7 @@ local function new_jobs_of(item)
     end
     if not refused then table.insert(new, job) end
   end
-  local full = no_room(options, batch.backlog, new)
+  local full = refuse_if_full(options, batch.backlog, new)
   if not full then return new end
   full.job, full.member = item.name or item.jobs[1].id, ''
   item.reject = full

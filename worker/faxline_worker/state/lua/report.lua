@@ -1,6 +1,6 @@
 -- report: the answer to a control call: how a fax stands (`status`, once its receipt is overdue; `poll`, by the schedule),
 -- whether iFax cancels it (`cancel`), or whether iFax takes the key (`check`, about no job).
--- include: clock bell record events group_lives endings permits offers account_hash limits answered probes closing
+-- include: clock bell record events group_lives endings permits offers account_hash limits answers probes closing
 -- include: acceptances account ready_set lines line_ends numbers unmatched redeliveries redials doubts other_words
 -- include: outcomes control_calls other_requests receipts meetings claims polling question_times audit asked_again
 -- include: put_off_call control_answers poll_answers
@@ -28,7 +28,7 @@ if kind == 'poll' then end_question(id, token, answer.decision == 'in_doubt' and
 if answer.decision == 'in_doubt' then
   redis.call('ZADD', keys.permits, int(steady + options.linger), permit_of(token))
 else
-  answered(account, limits_of(options, account), token)
+  note_answer(account, limits_of(options, account), token)
 end
 
 -- A key that is refused here pauses nothing: the workers may have another.
@@ -50,17 +50,17 @@ local function apply_answer()
   end
   if kind == 'poll' and job then
     if not askable(job) and not answer.receipt then return 'repeated' end
-    return is_put_off(call) and 'again' or apply_poll(call)
+    return put_off_call(call) and 'again' or apply_poll(call)
   end
   if not job or job.state ~= 'submitted' then return 'repeated' end
   if answer.about and answer.about ~= job.job_id or kind == 'cancel' and not job.canceling then return 'repeated' end
-  if is_put_off(call) then return 'again' end
+  if put_off_call(call) then return 'again' end
   if kind == 'cancel' then return apply_cancel(call) end
   return apply_status(call)
 end
 
 local result = apply_answer()
-probed(account, options, answer, call.admitted_at, kind ~= 'check' and not call.apart)
+end_probe(account, options, answer, call.admitted_at, kind ~= 'check' and not call.apart)
 if answer.call then
   audit(options, options.who, answer.call, { job = id, outcome = answer.outcome, status = answer.status, code = answer.code,
     reason = answer.reason, jobId = answer.about, ms = answer.ms })

@@ -66,7 +66,7 @@ if older then -- iFax has an older attempt: that one's result ends the job, as w
   job_id, job.also = older, older
   local more = { undecided = how ~= 'resend' and job.doubted or nil, -- as where a policy gives it up (timer_doubts.lua)
     claimed = how == 'accepted' and older or nil }
-  applied = select(2, taken_before(account, options, id, job, more, true))
+  applied = select(2, fall_back_on_older(account, options, id, job, more, true))
 elseif how == 'accepted' then
   forget_doubt(doubt_of(job, id))
   redis.call('ZREM', keys.in_doubt, id)

@@ -1,5 +1,5 @@
--- reveal: an operator is about to see the numbers of jobs, or to do what `what` names. The audit notes that first. The order leaves
--- its stream.
+-- reveal: an operator is about to see the numbers of jobs, or to do what `what` names. The audit notes that first. The order
+-- leaves its stream.
 -- include: clock orders audit
 -- ARGV  stream entry of the order (its member `jobs` has ids with spaces between them; a mailing has none, and is told by `about`),
 --       who orders it, JSON options

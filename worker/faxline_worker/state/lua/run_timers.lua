@@ -1,6 +1,6 @@
 -- run_timers: moves on everything of an account that is due, and says when to run again.
 -- include: clock clock_steps bell record events group_lives endings ready_set lines line_ends permits offers account_hash
--- include: limits answered acceptances numbers unmatched redeliveries redials doubts other_words outcomes control_calls
+-- include: limits answers acceptances numbers unmatched redeliveries redials doubts other_words outcomes control_calls
 -- include: other_requests receipts meetings returns polling question_times asked_again audit streams_aside timer_queue
 -- include: timer_streams timer_leases timer_overdue timer_words timer_doubts
 -- ARGV  JSON options, the most items of each kind, how far Redis' clock stepped since the last run (ms; nothing: not at

@@ -1,7 +1,7 @@
 -- settle: the answer of one call moves the job on and gives the permit back. `released` means that not a byte was sent. A
 -- caller that is ready for the next call gets the best job along with the reply.
 -- include: clock bell record events group_lives endings ready_set lines line_ends permits offers account_hash limits room
--- include: answered wakes probes closing acceptances account numbers unmatched redeliveries redials doubts other_words
+-- include: answers wakes probes closing acceptances account numbers unmatched redeliveries redials doubts other_words
 -- include: outcomes control_calls other_requests receipts meetings returns polling audit choice admission decisions
 -- include: late_answers next_call
 -- ARGV  permit token, job id, JSON answer {decision, job_id, code, reason, message, retry, cooldown (ms), jitter, named
@@ -36,7 +36,7 @@ local function count_permit()
   learn(account, options, answer, call.granted_at)
   if answer.decision == 'accepted' then note_acceptance(account, options, call.granted_at) end
   if answer.decision ~= 'in_doubt' then
-    return answered(account, limits_of(options, account), token)
+    return note_answer(account, limits_of(options, account), token)
   end
   redis.call('ZADD', keys.permits, int(steady + options.linger), permit_of(token)) -- held while the request could live
   ring_by(account, now + options.linger)
@@ -50,7 +50,7 @@ if job and redis.call('ZREM', keys.permits, permit_of(token, id)) == 1 then
   decide(call)
   count_unknown(account, options, answer, call.granted_at)
   local sent = job.marked == '1' and answer.decision ~= 'released'
-  probed(account, options, answer, call.granted_at, not call.apart and (sent or answer.decision == 'unreachable'))
+  end_probe(account, options, answer, call.granted_at, not call.apart and (sent or answer.decision == 'unreachable'))
 elseif redis.call('EXISTS', keys.forgotten .. token) == 1 then -- the job may be another fax by now
   result, job = 'forgotten', nil
 elseif job then

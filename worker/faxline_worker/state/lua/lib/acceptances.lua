@@ -7,7 +7,7 @@ do
     return tonumber(at) or 0, who
   end
 
-  -- What to write of an acceptance; `answered` does so along with its own. Without limits it would be a write of its own,
+  -- What to write of an acceptance; `note_answer` does so along with its own. Without limits it would be a write of its own,
   -- so then once a second.
   function note_acceptance(account, options, admitted_at)
     local at, who = acceptance(account.accepted)

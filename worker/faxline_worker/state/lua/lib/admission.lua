@@ -59,7 +59,7 @@ do
     local function take() return take_next(account, options, r, chance) end
     local function grant(id)
       redis.call('ZADD', keys.permits, int(steady + options.lease), permit_of(token, id))
-      if r.probe then probing(account, options) end
+      if r.probe then note_probe(account, options) end
     end
 
     local turned, rung = 0, false

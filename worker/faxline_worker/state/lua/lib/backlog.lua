@@ -39,20 +39,20 @@ local function note_documents(sizes)
   end
 end
 
-local no_room
+local refuse_if_full
 do
-  local function full(name, ceiling, more)
+  local function backlog_full(name, ceiling, more)
     return { reason = 'backlog_full', message = 'the backlog is full: with this entry it would be above the ceiling of '
       .. int(ceiling) .. ' ' .. name .. more }
   end
 
   -- Whether there is room for these jobs, all of one entry: nil, or the rejection. `backlog` is read once for a batch (nil
   -- without a ceiling). What the jobs bring is collected in it until count_taken, because a later entry may raise.
-  function no_room(options, backlog, jobs)
+  function refuse_if_full(options, backlog, jobs)
     if not backlog or #jobs == 0 then return nil end
     local open = backlog.open + backlog.taken + #jobs
     if options.ceiling_jobs > 0 and open > options.ceiling_jobs then
-      return full('jobs that have not ended', options.ceiling_jobs,
+      return backlog_full('jobs that have not ended', options.ceiling_jobs,
         ' (FAXLINE_CEILINGS__JOBS); push it again once jobs have ended')
     end
     if options.ceiling_bytes == 0 then return nil end
@@ -62,7 +62,7 @@ do
       weight = weight + weight_of(job.fields) + weigh_documents(job.fields.documents, sizes)
     end
     if backlog.bytes + backlog.kept + weight > options.ceiling_bytes then
-      return full('bytes that jobs keep', options.ceiling_bytes,
+      return backlog_full('bytes that jobs keep', options.ceiling_bytes,
         ' (FAXLINE_CEILINGS__BYTES); push it again once jobs have ended')
     end
     backlog.kept = backlog.kept + weight

@@ -10,7 +10,7 @@ local function doubt_again(options, id, job)
   local account = {}
   for _, key in ipairs({ keys.submitted, keys.polls, keys.held }) do redis.call('ZREM', key, id) end
   if job.also then enter_doubt(options, job, doubt_of(job, id)) end
-  if taken_before(account, options, id, job, { claimed = '', undecided = job.doubted }, true) then return end
+  if fall_back_on_older(account, options, id, job, { claimed = '', undecided = job.doubted }, true) then return end
   doubt(account, options, id, job, { reason = 'other_number', message =
     'the jobId that an operator named is of a fax to another number' }, job.doubted, { job_id = false, claimed = '' })
   if job.canceling then answer_cancel(options, id, job, { reason = 'in_doubt' }) end

@@ -28,7 +28,7 @@ local function pause(account, options, reason, answer, admitted_at)
 end
 
 -- A probe came back, and the account is still closed: the next goes in its time, or at once if this one asked nothing.
-local function probed(account, options, answer, admitted_at, asked)
+local function end_probe(account, options, answer, admitted_at, asked)
   local since = account.paused ~= '' and account.paused_at or account.cooldown_at
   local closed = account.paused ~= '' and not HELD[account.paused] or account.paused == '' and account.cooldowns > 0
   if account.probed or not closed or admitted_at * 1000 <= since or account.probe_at <= now_us then return end

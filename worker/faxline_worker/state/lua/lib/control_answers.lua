@@ -27,8 +27,8 @@ local function apply_cancel(call)
     redis.call('ZREM', keys.submitted, id)
     job.cause = job.cause or {}
     if job.canceler ~= '' then job.cause.by = job.canceler end
-    transition(options.cap, id, job, 'fax.canceled', ended(options, job, { state = 'canceled', reason = 'canceled_at_ifax',
-      canceling = '' }), { reason = 'canceled_at_ifax' })
+    local changes = changes_at_end(options, job, { state = 'canceled', reason = 'canceled_at_ifax', canceling = '' })
+    transition(options.cap, id, job, 'fax.canceled', changes, { reason = 'canceled_at_ifax' })
     finish(options, id, job)
     return 'canceled'
   end

@@ -4,17 +4,17 @@
 -- and `apart` (this process is at fault, because other processes' calls are accepted).
 local DECISIONS
 do
-  local function taken(call, spent)
-    local before, applied = taken_before(call.account, call.options, call.id, call.job, call.settled, spent)
+  local function fall_back(call, spent)
+    local before, applied = fall_back_on_older(call.account, call.options, call.id, call.job, call.settled, spent)
     call.applied = applied
     return before
   end
 
-  local function back(call)
-    if not taken(call) then put_back(call.options, call.id, call.job, call.token) end
+  local function give_back(call)
+    if not fall_back(call) then put_back(call.options, call.id, call.job, call.token) end
   end
 
-  local function close(call, reason)
+  local function pause_account(call, reason)
     if call.answer.late then return end
     if only_here(call.account, call.options, call.answer) then
       call.apart = true
@@ -29,38 +29,39 @@ do
     end,
     refuse = function(call)
       local account, options, id, job = call.account, call.options, call.id, call.job
-      if taken(call, true) then return end
+      if fall_back(call, true) then return end
       if is_resent(job) and job.kind == 'send' and call.answer.reason == 'not_found' then -- iFax no longer has it
         call.settled.resend_of = ''
         return retry(account, options, id, job, call.said, 0, call.settled)
       end
       fail(options, id, job, call.said, call.settled)
     end,
-    released = back,
+    released = give_back,
     defer = function(call)
-      back(call)
+      give_back(call)
       begin_cooldown(call.account, call.options, call.granted_at, call.answer.cooldown, call.answer.jitter or 1)
     end,
     pause = function(call)
-      back(call)
-      close(call, call.answer.reason)
+      give_back(call)
+      pause_account(call, call.answer.reason)
     end,
     unreachable = function(call)
       local account, options, id, job = call.account, call.options, call.id, call.job
-      if taken(call) then return close(call, 'unreachable') end
+      if fall_back(call) then return pause_account(call, 'unreachable') end
       if job.marked ~= '1' then
         put_back(options, id, job, call.token)
-        return close(call, 'unreachable')
+        return pause_account(call, 'unreachable')
       end
       -- Something answered, and the answer may be about this fax after all. It is, if others were accepted since it was first
       -- answered so. Then no other fax waits for it.
       local before = tonumber(job.refused_at)
       put_off(options, id, job, call.said, call.token, call.answer.retry, options.unreachable_max, {})
-      if not before or not accepted_since(account, math.max(before, steady - options.recent)) then close(call, 'unreachable') end
+      local others = before and accepted_since(account, math.max(before, steady - options.recent))
+      if not others then pause_account(call, 'unreachable') end
     end,
     unknown = function(call)
       local account, options, id, job = call.account, call.options, call.id, call.job
-      if taken(call) then return end
+      if fall_back(call) then return end
       local before, more = tonumber(job.refusals) or 0, { refusals = 0, refused_at = steady }
       if account.paused ~= 'breaker' then -- otherwise the whole account is refused, which does not count against a fax
         more.refusals = before + 1
@@ -72,7 +73,7 @@ do
     end,
     retry = function(call)
       local account, options, id, job = call.account, call.options, call.id, call.job
-      if taken(call, true) then return end
+      if fall_back(call, true) then return end
       if job.tries >= options.tries then return fail(options, id, job, call.said, call.settled) end
       retry(account, options, id, job, call.said, call.answer.retry, call.settled)
     end,
@@ -88,7 +89,7 @@ do
       call.settled.named = named and (is_new and job.attempt or 0) .. ' ' .. named or ''
       if is_delivered_before(id, job) then
         if not is_new then keep_doubt(options, id, job, call.token) end
-        taken(call, true)
+        fall_back(call, true)
       else
         doubt(account, options, id, job, call.said, call.token, call.settled)
       end

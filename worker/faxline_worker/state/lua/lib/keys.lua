@@ -5,8 +5,8 @@ local keys
 do
   local NAMES = {
     intake = 'intake', status = 'status', orders = 'orders', events = 'events', audit = 'audit', dead = 'dead',
-    doorbell = 'doorbell', lost = 'lost', past = 'past', ready = 'ready', delayed = 'delayed', submitted = 'submitted', in_doubt = 'in_doubt',
-    expiring = 'expiring', scheduled = 'scheduled', held = 'held', permits = 'permits', answers = 'answers', wakes = 'wakes',
+    doorbell = 'doorbell', lost = 'lost', past = 'past', ready = 'ready', delayed = 'delayed', submitted = 'submitted',
+    in_doubt = 'in_doubt', expiring = 'expiring', scheduled = 'scheduled', held = 'held', permits = 'permits', answers = 'answers', wakes = 'wakes',
     polls = 'polls', asks = 'asks', lines = 'lines', lines_until = 'lines-until', waiting = 'waiting', unmatched = 'unmatched',
     doubts = 'doubts', doubts_until = 'doubts-until', document_uses = 'document-uses', released = 'released',
     outdated = 'outdated', reconcile_wake = 'reconcile-wake', archive = 'archive',

@@ -58,7 +58,7 @@ do
       DECISIONS[decision_about(call)](call)
       return 'resolved'
     elseif accepted then
-      local early = duplicate(options, id, job, answer.job_id) or {}
+      local early = accept_other(options, id, job, answer.job_id) or {}
       call.applied, call.after = early.applied and early, early.after
       return 'duplicate'
     end

@@ -36,7 +36,7 @@ do
   -- became of it, as in the reply of `recover`.
   function recover_call(call, item)
     local account, options = call.account, call.options
-    if redis.call('ZSCORE', keys.answers, item.token) == false then answered(account, call.limits, item.token) end
+    if redis.call('ZSCORE', keys.answers, item.token) == false then note_answer(account, call.limits, item.token) end
     if NOT_TAKEN[item.decision] or knows_call(keys.job .. item.job, item.token) then return 'known' end
     if item.job_id and redis.call('GET', keys.job_ids .. item.job_id) == item.job then return 'known' end
     local job = read_record(keys.job .. item.job)
@@ -44,11 +44,11 @@ do
       pass_over(options, item)
       return 'known'
     end
-    job = job or stand_in(options, item)
+    job = job or store_stand_in(options, item)
     job.cause = { by = call.by, started_at = item.at }
     if not take_up(options, item, job) then
       if item.job_id then
-        duplicate(options, item.job, job, item.job_id)
+        accept_other(options, item.job, job, item.job_id)
       else
         keep_doubt(options, item.job, { number = job.number, send_at = job.send_at, admitted_at = item.at }, item.token)
       end

@@ -15,7 +15,7 @@ do
     local id = item.job
     local job = read_record(keys.job .. id, 'lease')
     if job and FINAL[job.state] then return 'known' end
-    job = job or stand_in(options, item) -- it may be pushed again
+    job = job or store_stand_in(options, item) -- it may be pushed again
     job.cause = { by = by ~= '' and by or nil }
     if job.state == 'submitted' then
       redis.call('HSET', keys.job .. id, 'canceling', 'asked', 'cancel_tries', 0, 'canceler', by)
@@ -26,7 +26,7 @@ do
     if job.state == 'queued' then leave_queue(options, id, job) else leave_line(options, id, job) end
     redis.call('ZREM', keys.in_doubt, id)
     local reason = 'canceled_before_sending'
-    transition(options.cap, id, job, 'fax.canceled', ended(options, job, { state = 'canceled', reason = reason }),
+    transition(options.cap, id, job, 'fax.canceled', changes_at_end(options, job, { state = 'canceled', reason = reason }),
       { reason = reason })
     finish(options, id, job)
     return 'canceled'

@@ -44,7 +44,7 @@ do
     return alike
   end
 
-  local function fitting(members, receipt, options, window, looks)
+  local function find_fitting(members, receipt, options, window, looks)
     local found, nearest
     for _, member in ipairs(members) do
       if not found or string.match(member, '^[^|]*|[^|]*|(.*)$') == found.id then
@@ -71,11 +71,11 @@ do
     for _, window in ipairs(windows(receipt, options)) do
       local found
       for _, number in ipairs(numbers) do
-        found = found or fitting(doubts_to(number, receipt, options, window), receipt, options, window, looks)
+        found = found or find_fitting(doubts_to(number, receipt, options, window), receipt, options, window, looks)
       end
       if not found then
         alike = alike or doubts_alike(receipt, numbers)
-        found = fitting(alike, receipt, options, window, looks)
+        found = find_fitting(alike, receipt, options, window, looks)
       end
       if found then return found.member, found.id, read_record(keys.job .. found.id) end
     end

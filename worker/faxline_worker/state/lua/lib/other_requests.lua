@@ -1,5 +1,5 @@
 -- What becomes of a job that iFax may have twice: it waits for the word on one request while there is one on the other.
-local taken_before, await_other
+local fall_back_on_older, await_other
 do
   -- It waits for the word on this one from now on, and so does the wish that it is canceled, with tries and doubts of its own.
   local function wait_for(account, options, id, job, other, changes)
@@ -15,7 +15,7 @@ do
   -- If an older attempt turned out to be accepted while this one was under way, and this one fails, the job is not sent
   -- again: it ends by the receipt of the older one. spent: this one counts as an attempt. Returns true, and the receipt that
   -- had come before and was applied; or false.
-  function taken_before(account, options, id, job, more, spent)
+  function fall_back_on_older(account, options, id, job, more, spent)
     if not job.also then return false end
     if not spent then more.attempt = job.attempt - 1 end
     return true, wait_for(account, options, id, job, job.also, more)
@@ -53,7 +53,7 @@ end
 
 -- iFax accepted another attempt as well, or one of a job that has ended. That is always told. Returns the receipt that had
 -- come before, or nil; `applied`: it delivered the job.
-local function duplicate(options, id, job, job_id)
+local function accept_other(options, id, job, job_id)
   local early = redis.call('SET', keys.job_ids .. job_id, id, 'PX', int(options.retention + options.deadline), 'GET')
   early = is_receipt(early) and cjson.decode(early) or nil
   if early then leave_unmatched(early) end -- it is the word on this request and on no other

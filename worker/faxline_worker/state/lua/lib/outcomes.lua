@@ -56,15 +56,15 @@ end
 local function fail(options, id, job, said, more)
   local changes = with(said, more)
   changes.state = 'failed'
-  transition(options.cap, id, job, 'fax.failed', ended(options, job, changes), with(said, { stage = 'submission' }))
+  transition(options.cap, id, job, 'fax.failed', changes_at_end(options, job, changes), with(said, { stage = 'submission' }))
   leave_line(options, id, job)
   finish(options, id, job)
 end
 
 -- No receipt came, and nothing else tells how the fax ended.
 local function give_up(options, id, job)
-  transition(options.cap, id, job, 'fax.unconfirmed', ended(options, job, { state = 'unconfirmed', reason = 'no_receipt' }),
-    { reason = 'no_receipt' })
+  local changes = changes_at_end(options, job, { state = 'unconfirmed', reason = 'no_receipt' })
+  transition(options.cap, id, job, 'fax.unconfirmed', changes, { reason = 'no_receipt' })
   leave_line(options, id, job)
   finish(options, id, job)
 end

@@ -11,7 +11,7 @@ local function probe_wait(account, options, answer)
 end
 
 -- A probe goes. The next waits until this one is answered or its lease has run out.
-local function probing(account, options)
+local function note_probe(account, options)
   local wait = options.lease
   if account.paused ~= '' then
     account.probes = account.probes + 1

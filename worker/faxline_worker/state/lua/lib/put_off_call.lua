@@ -1,7 +1,7 @@
 -- iFax takes no control calls now (`defer`, `pause`, `unreachable`): the account cools down, pauses or goes on, and the
 -- call is put off. call: {account, options, id, kind, member (of the ready set), answer, admitted_at (ms, steady)}.
 
-local is_put_off
+local put_off_call
 do
   -- A refused question pauses nothing, unless the refusal is about the key. iFax does not document fax-status: it may need a
   -- permission or a plan that sending does not, or no longer exist, while faxes are accepted.
@@ -29,7 +29,7 @@ do
   local PUT_OFF = { defer = true, pause = true, unreachable = true }
 
   -- Whether the call was put off. call.apart: this process is at fault, because other processes' calls are accepted.
-  function is_put_off(call)
+  function put_off_call(call)
     local account, options, answer, decision = call.account, call.options, call.answer, call.answer.decision
     if not PUT_OFF[decision] then return false end
     if only_the_question(call) then

@@ -39,7 +39,7 @@ local function apply_receipt(options, id, job, receipt, batch)
     end
     said.partial = receipt.outcome == 'delivered' and (receipt.transferred or 0) < (receipt.pages or 0)
       and receipt.transferred ~= nil or nil
-    transition(options.cap, id, job, 'fax.' .. receipt.outcome, ended(options, job, changes), said, receipt.raw)
+    transition(options.cap, id, job, 'fax.' .. receipt.outcome, changes_at_end(options, job, changes), said, receipt.raw)
     leave_line(options, id, job, batch)
     finish(options, id, job, batch)
   end

@@ -43,15 +43,15 @@ local function run_doubts(run)
     else
       redis.call('ZREM', keys.in_doubt, id)
       local undecided = policy == 'fail' and job.doubted or nil -- nobody had it sent again, also if the older one fails
-      if policy and policy ~= 'hold' and taken_before(account, options, id, job, { undecided = undecided }, true) then
-        tell(run, id, 'fax.submitted', 'in_doubt')
+      if policy and policy ~= 'hold' and fall_back_on_older(account, options, id, job, { undecided = undecided }, true) then
+        note_change(run, id, 'fax.submitted', 'in_doubt')
       elseif policy == 'resend' then
         retry(account, options, id, job, { reason = 'in_doubt' }, 0, {})
-        tell(run, id, 'fax.retrying', 'in_doubt')
+        note_change(run, id, 'fax.retrying', 'in_doubt')
         run.look = true
       elseif policy == 'fail' then
         fail(options, id, job, { reason = 'in_doubt' }, {})
-        tell(run, id, 'fax.failed', 'in_doubt')
+        note_change(run, id, 'fax.failed', 'in_doubt')
       elseif policy then
         redis.call('ZADD', keys.in_doubt, '+inf', id) -- held for an operator
       end

@@ -14,8 +14,9 @@ do
     end
   end
 
-  -- A lease ran out before the first byte. What the worker reads of the fax may be what ended it, or took it too long. So each time
-  -- in a row the fax waits longer, and others go first; and it fails where others were accepted meanwhile, or after very many times.
+  -- A lease ran out before the first byte. What the worker reads of the fax may be what ended it, or took it too long. So each
+  -- time in a row the fax waits longer, and others go first; and it fails where others were accepted meanwhile, or after very
+  -- many times.
   local FUTILE = 5
   local function lose_unsent(run, id, job)
     local options = run.options
@@ -25,7 +26,7 @@ do
     if not run.old and (at_fault or times >= FUTILE * options.tries) then
       fail(options, id, job, { reason = 'worker_lost', message = 'the worker ended, or took too long, ' .. int(times) ..
         ' times in a row before the request began' }, { attempt = job.attempt - 1 })
-      return tell(run, id, 'fax.failed', 'worker_lost')
+      return note_change(run, id, 'fax.failed', 'worker_lost')
     end
     local wait = math.min(options.retry_max, steady - since)
     put_back(options, id, job, '', wait > 0 and wait or nil, { 'unsent', int(times) .. ' ' .. int(since) })
@@ -41,20 +42,20 @@ do
       redis.call('ZREM', keys.permits, permit)
       run.look = true
       if lost and job.marked ~= '1' then
-        if not taken_before(account, options, id, job, {}) then lose_unsent(run, id, job) end
+        if not fall_back_on_older(account, options, id, job, {}) then lose_unsent(run, id, job) end
       else
         if id then lost_control_call(run, id, token) end
-        answered(account, run.limits, token)
+        note_answer(account, run.limits, token)
         if lost and is_delivered_before(id, job) then
           keep_doubt(options, id, job, token)
-          taken_before(account, options, id, job, {}, true)
-          tell(run, id, 'fax.submitted', 'worker_lost')
+          fall_back_on_older(account, options, id, job, {}, true)
+          note_change(run, id, 'fax.submitted', 'worker_lost')
         elseif lost then
           job.cause = { started_at = tonumber(job.marked_at) }
           doubt(account, options, id, job, { reason = 'worker_lost', message =
             'the worker ended, or lost Redis, after the request had begun' }, token,
             { unsent = job.unsent and '' }) -- it began this time
-          tell(run, id, 'fax.in_doubt', 'worker_lost')
+          note_change(run, id, 'fax.in_doubt', 'worker_lost')
           audit(options, options.who, is_resent(job) and 'fax-resend' or 'fax-' .. job.kind,
             { job = id, attempt = job.attempt, outcome = 'in_doubt', reason = 'worker_lost' })
         end

@@ -31,7 +31,7 @@ do
         redis.call('ZREM', keys.ready, control_call_of('status', id), control_call_of('cancel', id))
         redis.call('ZREM', keys.delayed, control_call_of('cancel', id))
         give_up(options, id, job)
-        tell(run, id, 'fax.unconfirmed', 'no_receipt')
+        note_change(run, id, 'fax.unconfirmed', 'no_receipt')
       end
     end
   end

@@ -3,7 +3,7 @@
 -- job or a permit came back), put_off (something that is due waits)}. Dates are due by `now`; leases, waits and deadlines by
 -- `steady`.
 local function due(run, key, clock) return redis.call('ZRANGEBYSCORE', key, '-inf', int(clock), 'LIMIT', 0, run.most) end
-local function tell(run, id, event, reason) table.insert(run.changes, { job = id, event = event, reason = reason }) end
+local function note_change(run, id, event, reason) table.insert(run.changes, { job = id, event = event, reason = reason }) end
 
 -- Retries, and faxes that wait here for a date, enter the ready set.
 local function run_delayed(run)
@@ -52,7 +52,7 @@ local function run_expiring(run)
     elseif job and job.state == 'queued' then
       leave_queue(options, id, job)
       fail(options, id, job, { reason = 'expired' }, {})
-      tell(run, id, 'fax.failed', 'expired')
+      note_change(run, id, 'fax.failed', 'expired')
     elseif job and job.state == 'submitting' then
       redis.call('ZADD', keys.expiring, int(now + 1000), id) -- it may come back to its place
     end

@@ -1,5 +1,5 @@
 -- A permit was given back, and its request is answered or can live no longer: it joins the window.
-local function answered(account, limits, token)
+local function note_answer(account, limits, token)
   if limits.requests > 0 then
     redis.call('ZADD', keys.answers, int(now_us), token)
     account.bucket, account.bucket_at = bucket_level(account, limits) + 1, now_us
