@@ -33,7 +33,7 @@ if job and job.state == 'queued' then
   finish(options, id, job)
   return leave('canceled', nil, job.event)
 end
-if job and job.state == 'submitted' and ahead(job) then
+if job and job.state == 'submitted' and is_for_later(job) then
   if not job.canceling then
     redis.call('HSET', keys.job .. id, 'canceling', 'asked', 'cancel_tries', 0, 'canceler', ARGV[7])
     read_steady() -- the call's place among others goes by the steady clock

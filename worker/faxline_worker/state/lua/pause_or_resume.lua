@@ -35,7 +35,7 @@ if account.paused == '' then return done('idle') end
 if account.paused == ROLLED_BACK then return done('rolled_back') end
 if ARGV[4] ~= '' and ARGV[4] ~= account.paused .. ' ' .. int(account.paused_at) then return done('changed') end
 if ARGV[2] == 'probe' then
-  if HELD[account.paused] then return done('held') end
+  if ENDED_BY_OPERATOR[account.paused] then return done('held') end
   if redis.call('ZCOUNT', keys.permits, int(steady), '+inf') > 0 then return done('busy') end -- one probe at a time
   account.probe_at = now_us
   save(account, 'probe_at')

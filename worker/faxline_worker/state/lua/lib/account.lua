@@ -57,7 +57,7 @@ do
     local opens = good and not (control_call and account.paused == 'breaker'
       or control_call == 'poll' and OF_SENDING[account.paused])
     if account.paused == 'unreachable' then opens = WORDS[answer.decision] end
-    if opens and account.paused ~= '' and not HELD[account.paused] and admitted_at * 1000 > account.paused_at then
+    if opens and account.paused ~= '' and not ENDED_BY_OPERATOR[account.paused] and admitted_at * 1000 > account.paused_at then
       open_account(account)
     end
   end

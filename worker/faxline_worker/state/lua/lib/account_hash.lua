@@ -49,7 +49,7 @@ end
 
 -- Pauses that only an operator ends: no probe goes, and no answer of iFax's ends them.
 local ROLLED_BACK = 'state_rolled_back'
-local HELD = { operator = true, [ROLLED_BACK] = true }
+local ENDED_BY_OPERATOR = { operator = true, [ROLLED_BACK] = true }
 
 -- Pauses for what only sending needs: the answer to a question (`poll`) does not end them.
 local OF_SENDING = { insufficient_balance = true, no_permission = true }

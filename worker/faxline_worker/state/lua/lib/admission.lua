@@ -27,7 +27,7 @@ do
     local since = math.max(tonumber(job.created_at), tonumber(job.send_at) or 0)
     return { result = 'admitted', job = id, attempt = job.attempt, kind = kind, request = request,
       waited = job.attempt == 1 and math.max(0, now - since) or nil, priority = job.priority, number = job.number,
-      quality = job.lowered, due = job.send_at and not ahead(job) or nil, born = tonumber(job.created_at),
+      quality = job.lowered, due = job.send_at and not is_for_later(job) or nil, born = tonumber(job.created_at),
       trace = trace_of(options, job), linger = options.linger }
   end
 
@@ -80,7 +80,7 @@ do
         if job.send_at then redis.call('ZREM', keys.scheduled, id) end
         redis.call('HSET', keys.job .. id, 'state', 'submitting', 'attempt', job.attempt, 'tries', job.tries, 'permit', token,
           'marked', '', 'lease', int(steady + options.lease), 'admitted_at', int(now), 'granted_at', int(steady),
-          'updated_at', int(now), 'line', (options.numbers > 0 and job.number and not ahead(job)) and '1' or '')
+          'updated_at', int(now), 'line', (options.numbers > 0 and job.number and not is_for_later(job)) and '1' or '')
         grant(id)
         return admission(options, id, job)
       end

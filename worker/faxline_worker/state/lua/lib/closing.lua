@@ -13,7 +13,7 @@ end
 -- A call that was admitted at admitted_at (ms) shows that the account must pause. A call from before the pause tells
 -- nothing new; one from after it is the probe.
 local function pause(account, options, reason, answer, admitted_at)
-  if HELD[account.paused] or admitted_at * 1000 <= account.paused_at then return end
+  if ENDED_BY_OPERATOR[account.paused] or admitted_at * 1000 <= account.paused_at then return end
   if account.paused == reason then
     account.probe_at = math.max(now_us, (admitted_at + probe_wait(account, options, answer)) * 1000)
     account.paused_why = int(account.paused_at) .. ' ' .. (answer.message or '')
@@ -30,7 +30,8 @@ end
 -- A probe came back, and the account is still closed: the next goes in its time, or at once if this one asked nothing.
 local function end_probe(account, options, answer, admitted_at, asked)
   local since = account.paused ~= '' and account.paused_at or account.cooldown_at
-  local closed = account.paused ~= '' and not HELD[account.paused] or account.paused == '' and account.cooldowns > 0
+  local paused = account.paused ~= '' and not ENDED_BY_OPERATOR[account.paused]
+  local closed = paused or account.paused == '' and account.cooldowns > 0
   if account.probed or not closed or admitted_at * 1000 <= since or account.probe_at <= now_us then return end
   account.probe_at = now_us
   if asked and account.paused ~= '' then

@@ -15,8 +15,9 @@ local function count_ended(batch, state, n)
   batch.ended[state] = (batch.ended[state] or 0) + n
 end
 
--- What the write that ends a job changes, with what it also takes along: the request with its cover texts goes, unless it is kept for a while; what was
--- counted for it under the ceiling of bytes; and the claim on its documents, whose digests are in `freed` from then on.
+-- What the write that ends a job changes, along with what is given: the request with its cover texts goes, unless it is kept
+-- for a while; what was counted for it under the ceiling of bytes; and the claim on its documents, whose digests are in
+-- `freed` from then on.
 local function changes_at_end(options, job, changes)
   if options.request_retention == 0 then changes.request = '' end
   if job.documents then job.freeing, changes.freed, changes.documents = job.documents, job.documents, '' end

@@ -30,7 +30,7 @@ local function waiting_of(job, id) return job.number .. '|' .. string.format('%0
 
 -- The job takes its number's line, or waits for it. Returns whether it has the line.
 local function take_line(options, id, job)
-  if options.numbers == 0 or not job.number or ahead(job) then return true end
+  if options.numbers == 0 or not job.number or is_for_later(job) then return true end
   local till = now + options.number_lease
   if options.numbers == 1 and redis.call('HSETNX', keys.lines, job.number, ' ' .. id .. '@' .. int(till)) == 1 then
     return true -- it was free, and nobody waits

@@ -19,7 +19,7 @@ do
     job.cause = { by = by ~= '' and by or nil }
     if job.state == 'submitted' then
       redis.call('HSET', keys.job .. id, 'canceling', 'asked', 'cancel_tries', 0, 'canceler', by)
-      if ahead(job) then send_control_call(control_call_of('cancel', id)) end
+      if is_for_later(job) then send_control_call(control_call_of('cancel', id)) end
       return 'submitted'
     end
     if job.state == 'submitting' then end_call(account, options, id, job) end

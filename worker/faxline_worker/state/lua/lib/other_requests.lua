@@ -5,7 +5,7 @@ do
   local function wait_for(account, options, id, job, other, changes)
     changes.also = next_other(id, other)
     local applied = accept(account, options, id, job, other, changes)
-    if job.canceling and ahead(job) then
+    if job.canceling and is_for_later(job) then
       redis.call('HSET', keys.job .. id, 'canceling', 'asked', 'cancel_tries', 0)
       send_control_call(control_call_of('cancel', id))
     end

@@ -1,7 +1,9 @@
 -- A job's record: which fields there are, and how a script reads them.
 local FINAL = { delivered = true, failed = true, canceled = true, unconfirmed = true }
 
+-- The digest of a fax of which Redis lost the content (stand_ins.lua): it is no content's.
 local LOST_DIGEST = '*'
+
 -- A place in the ready set is the rank of the priority, then the time (us) of the registration since 2020, so that it stays
 -- an exact double.
 local EPOCH_US = 1577836800000000
@@ -13,8 +15,7 @@ do
     'created_at', 'number', 'tries', 'in_doubt', 'kind', 'submitted_at', 'expires_at', 'admitted_at', 'granted_at', 'settled',
     'doubted', 'sender', 'known_pages', 'cover', 'asked', 'also', 'group', 'attempts', 'deliveries',
     'resend_of', 'line', 'send_at', 'schedule', 'canceling', 'documents', 'bytes', 'v', 'refused_at', 'refusals',
-    'quality', 'lowered', 'named', 'undecided', 'claimed', 'unsent',
-    'redial' }
+    'quality', 'lowered', 'named', 'undecided', 'claimed', 'unsent', 'redial' }
 
   -- more: one further field to read, or nil. Raises if a newer layout than ours wrote the record. With `leave`, for the middle
   -- of a script, it returns nil and true instead.

@@ -13,7 +13,7 @@ do
   -- What closes the account, and from when on (us) one probe may go; none while the pause is held. After a 429 one call at a
   -- time finds out whether it is over, too.
   local function closed_by(account)
-    if HELD[account.paused] then return 'paused', math.huge end
+    if ENDED_BY_OPERATOR[account.paused] then return 'paused', math.huge end
     if account.paused ~= '' then return 'paused', math.max(account.probe_at, verify_until(account)) end
     if shut_until(account) > now_us then return 'rate_limit_cooldown', shut_until(account) end
     if account.cooldowns > 0 then return 'rate_limit_cooldown', account.probe_at end
