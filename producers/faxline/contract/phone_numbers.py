@@ -5,14 +5,17 @@ import unicodedata
 from typing import Any
 
 from faxline.contract.errors import EntryRejected, Rejection
+from faxline.contract.texts import BETWEEN
 
 E164 = re.compile(r"\+[1-9][0-9]{6,14}")
 EXAMPLE = "+12345678901"
 """The example number of iFax's documentation, which messages show. It is not a real number."""
 MEMBER = "fax.faxNumber"
+SHEET = " (a spreadsheet drops the + of a number that is not text)"
+"""What a message says of a missing country code: nothing for a number that was typed into a form."""
 
 _FIX = f"write it as E.164, such as {EXAMPLE}: a plus, the country code, the number"
-_WRITTEN = re.compile(r"\(?\+?[\d\s().\-‐-―−/·]+")  # noqa: RUF001 - the dashes that people write
+_WRITTEN = re.compile(rf"\(?\+?[\d{BETWEEN}]+")
 _AS_A_FLOAT = re.compile(r"\+?\d+([.,]\d+)?[eE][+-]?\d+|\+?\d{5,}[.,]\d{1,2}")
 
 
@@ -122,7 +125,7 @@ def _read(plain: str, region: str | None, member: str) -> str:
         raise EntryRejected(
             member,
             Rejection.BAD_NUMBER,
-            "the country code is missing (a spreadsheet drops the + of a number that is not text); "
+            f"the country code is missing{SHEET}; "
             f'{_FIX}; or name the country of such numbers (region="US", --region US)',
         )
     if found is None:

@@ -6,7 +6,9 @@ import unicodedata
 SHOWN = 200
 """The most characters of a text to show."""
 
-_NUMBER = re.compile(r"\+?\d(?:[\s().\-/]{0,3}\d){6,}")
+BETWEEN = r"\s().\-‐-―−/·"  # noqa: RUF001 - the dashes that people write
+"""What people write between the digits of a number, for a class of a regular expression."""
+_NUMBER = re.compile(rf"\+?\d(?:[{BETWEEN}]{{0,3}}\d){{6,}}")
 _E164 = re.compile(r"\+[1-9][0-9]{6,14}\b")
 _HIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn"})
 

@@ -13,6 +13,7 @@ import redis
 from faxline import QueueUnavailable
 from faxline.contract.redis_keys import RedisKeys
 from faxline.reading.job import Job
+from faxline_console.access.people import Person, Role
 from faxline_console.acting.picks import Pick
 from faxline_console.live.line import ConsoleLine
 from tests.archives import new_archive
@@ -187,6 +188,7 @@ def test_a_whole_number_finds_and_plans_no_fax_to_another_number_with_the_same_e
     assert found("to:0147") == ["north/de", "north/own", "north/us"]
     assert found("to:5550147") == ["north/own", "north/us"]
     assert found("state:queued -to:+12025550147") == ["north/de", "north/us"]
+    assert found("030 / 55 01 47") == found("0049 (0) 30 / 55 01 47") == ["north/de"]
     plan = person.act("/faxes/plan", verb="cancel", all="1", q="to:+12025550147")
     assert "Cancel 1 fax" in plan.text
     assert "north/own" in plan.text
@@ -222,6 +224,14 @@ def test_a_number_as_it_is_dialled_in_north_america_is_offered_with_its_country(
     assert "Search for +12025550168, United States" in shown(empty)
     found = person.get(person.act("/faxes", q="+12025550168").headers["location"])
     assert ids(found.text) == ["south/c"]
+    console.store.add_user(Person("german", Role.CLERK, zone="Europe/Berlin"))
+    german = console.person("german")
+    text = shown(german.get(german.act("/faxes", q="030 / 90 18 21").headers["location"]))
+    assert "Search for +4930901821, Germany" in text
+    console.store.add_user(Person("azorean", Role.CLERK, zone="Atlantic/Azores"))
+    azorean = console.person("azorean")
+    text = shown(azorean.get(azorean.act("/faxes", q="030 / 90 18 21").headers["location"]))
+    assert "Search for" not in text  # there is no such number in Portugal
     viewer = console.person("viewer")
     text = shown(viewer.get(viewer.act("/faxes", q="(202) 555-0168").headers["location"]))
     assert "Search for" not in text

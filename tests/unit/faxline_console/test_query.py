@@ -71,6 +71,7 @@ def test_what_is_no_text_number_or_truth_value_is_found_by_nothing_and_shown_as_
         ("meta.floor:3", {"metadata": {"floor": 3}}),
         ("since:today until:today", {"created_at": datetime(2026, 11, 23, 5, tzinfo=UTC)}),
         ("since:2026-11-23", {"created_at": datetime(2026, 11, 23, 5, tzinfo=UTC)}),
+        ("since:23.11.2026 until:23.11.2026", {"created_at": datetime(2026, 11, 23, 5, tzinfo=UTC)}),
         ("", {}),
     ],
 )
@@ -117,6 +118,9 @@ def test_a_fax_that_does_not_fit_is_left_out(line: str, fields: dict[str, object
         ("0123 2026-11-30", "write since:2026-11-30 until:2026-11-30"),
         ("+12025550147 2026-11-30", "write since:2026-11-30 until:2026-11-30"),
         ("202 555 0147 2026-11-30", "write since:2026-11-30 until:2026-11-30"),
+        ("030 901820 30.11.2026", "write since:2026-11-30 until:2026-11-30"),
+        ("030 901820 11/30/2026", "is a day"),
+        ("since:11/30/2026", "is no day"),
         ("x" * 1001, "longer than 1000"),
     ],
 )
@@ -193,6 +197,11 @@ def test_the_forms_fields_become_a_line_that_says_the_same() -> None:
         ("-to:5550147", "+4930550147", True),
         ("to:+12025550100,0147", "+13035550147", True),
         ("to:+12025550147", "", False),
+        ("0049 (0) 4930 / 550147", "+494930550147", True),
+        ("0049 4930 550147", "+12025550147", False),
+        ("04930/550147", "+494930550147", True),
+        ("-to:04930550147", "+494930550147", False),
+        ("to:0147", "+13035551147", False),
     ],
 )
 def test_a_whole_number_means_that_number_and_an_end_all_of_its_digits(
@@ -221,6 +230,8 @@ def test_a_whole_number_means_that_number_and_an_end_all_of_its_digits(
         "group:+1.202.555.0147",
         "TO:0147",
         "to:+12025550147 state:bogus",
+        "202\N{EN DASH}555\N{EN DASH}0147",
+        "030 / 90 18 20",
     ],
 )
 def test_a_line_with_what_may_be_a_number_is_kept_out_of_addresses(line: str) -> None:
@@ -244,6 +255,12 @@ def test_a_line_without_one_may_be_in_an_address(line: str) -> None:
         ("account:north (202) 555-0147", "(202) 555-0147"),
         ("202-555-0147", "202-555-0147"),
         ("12025550147", "12025550147"),
+        ("030/901820", "030/901820"),
+        ("030 / 90 18 20 state:failed", "030 / 90 18 20"),
+        ("0049 (0) 30 / 90 18 20", "0049 (0) 30 / 90 18 20"),
+        ("202\N{EN DASH}555\N{EN DASH}0147", "202\N{EN DASH}555\N{EN DASH}0147"),
+        ("+49 30 \N{EN DASH} 901820", "+49 30 \N{EN DASH} 901820"),
+        ("+49/30/901820", "+49/30/901820"),
     ],
 )
 def test_a_number_is_understood_as_people_write_it(line: str, to: str) -> None:

@@ -13,7 +13,7 @@ from starlette.datastructures import FormData, UploadFile
 
 from faxline import EntryRejected
 from faxline.contract.page_count import KNOWN
-from faxline.contract.phone_numbers import check_region, normalize_number
+from faxline.contract.phone_numbers import SHEET, check_region, normalize_number
 from faxline.sending.documents import Documents
 from faxline.sending.fax import prepare
 from faxline_console.showing.countries import country_of
@@ -141,8 +141,8 @@ def _numbers(text: str, region: str | None, problems: dict[str, str]) -> list[st
 
 
 def for_people(error: EntryRejected, *, by_country: bool = True) -> str:
-    """What is wrong, without the options of programs, and of a form without a country without that advice."""
-    said = error.message.partition(' (region="')[0]
+    """What is wrong, without what is for programs and spreadsheets, or about a country that is not asked."""
+    said = error.message.partition(' (region="')[0].replace(SHEET, "")
     return said if by_country else said.partition("; or name the country")[0]
 
 

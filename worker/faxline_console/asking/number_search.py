@@ -34,15 +34,23 @@ def is_by_an_end(query: Query, person: Person) -> bool:
     return not all(map(number_in, to.values))
 
 
-def in_north_america(query: Query) -> list[str]:
-    """The whole numbers that are meant by those which are written as they are dialled in North America.
+def as_dialled(query: Query, home: str | None) -> list[str]:
+    """The whole numbers that may be meant by those without a country code.
 
     Example:
-        >>> in_north_america(parse_query("(202) 555-0147", UTC))
+        >>> as_dialled(parse_query("(202) 555-0147", UTC), None)
         ['+12025550147']
+        >>> as_dialled(parse_query("030 / 901820", UTC), "DE")
+        ['+4930901820']
+
+    Args:
+        query: with numbers.
+        home: the country of the viewer, by its two letters.
     """
     to = query.terms.get("to")
-    return [] if to is None or to.without else [number for value in to.values if (number := _dialled(value))]
+    values = () if to is None or to.without else [value for value in to.values if not number_in(value)]
+    found = [number for value in values for number in (_in_north_america(value), _at_home(value, home))]
+    return list(dict.fromkeys(filter(None, found)))
 
 
 def by_last_four(query: Query) -> Query:
@@ -56,9 +64,15 @@ def turned(query: Query) -> Query:
     return _with(query, Term(query.terms["to"].values))
 
 
-def _dialled(text: str) -> str | None:
-    """With the country code +1, unless it is written with one."""
-    return None if number_in(text) or len(digits(text)) != NATIONAL else number_in(f"+1{digits(text)}")
+def _in_north_america(text: str) -> str | None:
+    return number_in(f"+1{digits(text)}") if len(digits(text)) == NATIONAL else None
+
+
+def _at_home(text: str, home: str | None) -> str | None:
+    import phonenumbers  # noqa: PLC0415 - its tables are large
+
+    number = number_in(text, home) if home else None
+    return number if number and phonenumbers.is_valid_number(phonenumbers.parse(number)) else None
 
 
 def _with(query: Query, term: Term) -> Query:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 
 from faxline_console.asking.number_words import digits, is_day, is_number, joined, whole
@@ -50,8 +51,9 @@ def parse_query(line: str, zone: tzinfo, now: datetime | None = None) -> Query:
         if not values or (not key and text.endswith(":")):
             raise QueryInvalid(f"{word if not values else text.rstrip(':')}: has no value.")
         if not key and is_day(text):
+            day = _day(text) or "2026-11-17"
             raise QueryInvalid(
-                f"“{text}” is a day: for that day write since:{text} until:{text}. For an id write id:{text}."
+                f"“{text}” is a day: for one day write since:{day} until:{day}. For an id write id:{text}."
             )
         if word in {*terms, *bounds, *(f"meta.{name}" for name in metadata)}:
             raise QueryInvalid(_twice(word, text if not key else "", terms))
@@ -124,10 +126,15 @@ def _checked(word: str, values: tuple[str, ...]) -> tuple[str, ...]:
 def _moment(word: str, text: str, zone: tzinfo, today: date) -> datetime:
     """The beginning of a day, or for `until` its end."""
     named = {"today": today, "yesterday": today - timedelta(days=1)}
-    try:
-        day = named[text] if text in named else date.fromisoformat(text)
-        return datetime.combine(day + timedelta(days=word == "until"), time(), zone)
-    except (ValueError, OverflowError):
-        raise QueryInvalid(
-            f"{word}:{text} is no day. Write it as 2026-11-17, or today or yesterday."
-        ) from None
+    if day := named.get(text) or _day(text):
+        with suppress(OverflowError):
+            return datetime.combine(day + timedelta(days=word == "until"), time(), zone)
+    raise QueryInvalid(f"{word}:{text} is no day. Write it as 2026-11-17, or today or yesterday.")
+
+
+def _day(text: str) -> date | None:
+    """2026-11-17, or 17.11.2026; days with slashes are another one on each side of the Atlantic."""
+    for form in ("%Y-%m-%d", "%d.%m.%Y"):
+        with suppress(ValueError):
+            return datetime.strptime(text, form).date()  # noqa: DTZ007 - a day has no zone
+    return None

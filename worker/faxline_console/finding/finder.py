@@ -7,6 +7,7 @@ from starlette.concurrency import run_in_threadpool
 
 from faxline import QueueUnavailable
 from faxline.contract.errors import ArchiveUnavailable
+from faxline.contract.phone_numbers import number_in
 from faxline.reading.job import Job
 from faxline.reading.open_jobs import OPEN
 from faxline_console.access.people import Person, Right
@@ -117,7 +118,7 @@ class Finder(Lookup):
             found.notes.append(NO_ARCHIVE)
             away += 1
         else:
-            if (to := query.terms.get("to")) and not all("+" in value for value in to.values):
+            if (to := query.terms.get("to")) and not all(map(number_in, to.values)):
                 found.notes.append(NO_PLUS if person.may(Right.REVEAL) else LAST_FOUR)
             try:
                 archived = await run_in_threadpool(

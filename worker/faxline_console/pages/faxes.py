@@ -17,7 +17,7 @@ from faxline_console.access.people import Person, Right
 from faxline_console.asking.asked import WHOLE, in_words, misread
 from faxline_console.asking.kept_lines import KeptLines
 from faxline_console.asking.marks import Mark
-from faxline_console.asking.number_search import in_north_america, is_by_an_end
+from faxline_console.asking.number_search import as_dialled, is_by_an_end
 from faxline_console.asking.number_words import names_number
 from faxline_console.asking.parsing import (
     LONGEST,
@@ -34,7 +34,7 @@ from faxline_console.finding.tallies import Known, Tally, count_ended, tallies
 from faxline_console.live.counts import Counts
 from faxline_console.live.lines import Lines
 from faxline_console.rendering import Renderer
-from faxline_console.showing.countries import country_of
+from faxline_console.showing.countries import country_of, home_of
 from faxline_console.showing.words import held_by, line_below, state_of, word_of_state
 
 ROWS = 50
@@ -157,7 +157,8 @@ class FaxesPages:
             values["wider"] = await self._wider(person, query, counted)
             values["notes"] = [*found.notes, *filter(None, [misread(query)])]
             if person.may(Right.REVEAL):
-                values["offered"] = [(number, country_of(number)) for number in in_north_america(query)]
+                offered = as_dialled(query, home_of(times.tzinfo.key))
+                values["offered"] = [(number, country_of(number)) for number in offered]
         return self._page(request, line, values)
 
     async def _rows(self, jobs: Sequence[Job]) -> list[tuple[Job, tuple[str, str], str]]:

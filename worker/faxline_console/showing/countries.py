@@ -1,6 +1,10 @@
 """The countries by name: those of a form, and the one to which a number goes."""
 
 import unicodedata
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from zoneinfo import TZPATH
 
 from faxline.contract.phone_numbers import country_code
 
@@ -79,3 +83,21 @@ def country_of(number: str) -> str:
     regions = phonenumbers.region_codes_for_country_code(int(code))
     name = COUNTRIES.get(regions[0], nowhere)
     return f"{name}, or another country of +{code}" if len(regions) > 1 else name
+
+
+def home_of(zone: str) -> str | None:
+    """The country of a time zone, by its two letters; None if the system's tables name none.
+
+    Example:
+        >>> home_of("Europe/Berlin"), home_of("UTC")
+        ('DE', None)
+    """
+    return _homes().get(zone)
+
+
+@cache
+def _homes() -> Mapping[str, str]:
+    tables = [Path(folder, "zone.tab") for folder in TZPATH]
+    text = next((table.read_text(encoding="utf-8") for table in tables if table.is_file()), "")
+    rows = (line.split("\t") for line in text.splitlines() if not line.startswith("#"))
+    return {row[2]: row[0] for row in rows}

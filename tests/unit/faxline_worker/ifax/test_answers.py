@@ -314,6 +314,7 @@ def test_retry_after_is_read_as_seconds(headers: dict[str, str], seconds: float 
         ("1234567 and 123456", "…4567 and 123456"),
         ("+1 (234) 567-8901 is busy", "…8901 is busy"),
         ("+44.1224.515.014/2", "…0142"),
+        ("202\N{EN DASH}555\N{NON-BREAKING HYPHEN}0147 is busy", "…0147 is busy"),
         ("one\r\ntwo\tthree\x00\x1b[31m", "one two three[31m"),
         ("12345\x006789012", "…9012"),
         ("a\u202eb\u200bc\u2028d", "abc d"),
