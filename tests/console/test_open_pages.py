@@ -4,7 +4,7 @@ from playwright.sync_api import expect
 
 from faxline import JobState
 from tests.console.office import Letter, Office
-from tests.console.steps import pdf_file
+from tests.console.steps import pdf_file, upload_mailing
 from tests.console.visitor import People
 
 LATER = Letter("clinic.4700", "0131", "Followed", state=JobState.QUEUED)
@@ -50,6 +50,20 @@ def test_what_was_wrong_leaves_with_the_first_change_and_that_of_a_field_when_th
     assert numbers.get_attribute("aria-invalid") is None
 
 
+def test_that_a_number_lacks_its_country_leaves_when_the_country_is_chosen(people: People) -> None:
+    clerk = people("clerk")
+    clerk.go("/send")
+    numbers = clerk.page.get_by_label("Numbers, one a line")
+    numbers.fill("030 / 90 18 20")
+    clerk.page.locator("#files").set_input_files([pdf_file()])
+    clerk.page.get_by_role("button", name="Check only").click()
+    expect(clerk.page.locator("#w-to")).to_contain_text("Line 1: the country code is missing; write it as")
+    clerk.page.get_by_label("Country of numbers without a code").select_option("Germany")
+    expect(clerk.page.locator("#dialled")).to_contain_text("+4930901820 Germany")
+    expect(clerk.page.locator("#w-to")).to_have_count(0)
+    assert numbers.get_attribute("aria-invalid") is None
+
+
 def test_the_page_of_a_fax_follows_it_to_its_end_and_moves_no_focus(people: People, office: Office) -> None:
     clerk = people("clerk")
     office.line().pause(by="tests")
@@ -59,9 +73,26 @@ def test_the_page_of_a_fax_follows_it_to_its_end_and_moves_no_focus(people: Peop
     expect(clerk.page.locator(".why")).to_contain_text("Queued")
     clerk.page.evaluate("window.opened = true")
     clerk.page.get_by_role("link", name="Faxes", exact=True).last.focus()
+    here = f"**/faxes/north/{LATER.id}"
+    clerk.page.route(here, lambda route: (office.await_archive("north", LATER.id), route.continue_()))
     office.line().resume(by="tests")
     expect(clerk.page.locator(".why")).to_contain_text("Delivered", timeout=60_000)
+    clerk.page.unroute(here)
+    expect(clerk.page.get_by_role("button", name="Transmission report (PDF)")).to_be_visible()
     assert clerk.page.evaluate("window.opened && document.activeElement.textContent") == "Faxes"
+
+
+def test_the_page_of_a_mailing_says_why_some_failed_and_offers_to_resend_them_as_soon_as_they_do(
+    people: People,
+) -> None:
+    clerk = people("clerk")
+    upload_mailing(clerk, ["+12025550001", "+12025550121"])
+    clerk.page.get_by_role("button", name="Push 2 faxes").click()
+    expect(clerk.note).to_contain_text("Pushed.")
+    clerk.page.evaluate("window.opened = true")
+    expect(clerk.page.get_by_role("link", name="Unallocated number (code 1)")).to_be_visible(timeout=60_000)
+    expect(clerk.page.get_by_role("button", name="Resend 1 failure…")).to_be_visible()
+    assert clerk.page.evaluate("window.opened")
 
 
 def test_colours_are_chosen_without_leaving_a_plan_or_what_was_typed(people: People) -> None:

@@ -23,7 +23,8 @@ from faxline_console.showing.outlook import paused_words
 from faxline_console.showing.words import limit_reached, paused_for
 
 PROBED = {
-    "done": "The probe goes now, as soon as a fax waits. The account opens when iFax takes it.",
+    "done": "The probe goes now, as soon as a fax waits. The account opens when iFax takes it. "
+    "Reload the page to see what came of it.",
     "idle": "The account is open: there is nothing to find out.",
     "held": "Nothing was tried: only an operator ends this pause.",
     "busy": "A call is under way, and its answer tells whether the pause is over.",

@@ -113,11 +113,13 @@ async function dial(form) {
   if (turn === typed && answer.ok && !answer.redirected) shown.outerHTML = text;
 }
 
-// What was said of a form holds until it is changed: of all of it, and of the field.
+// What was said of a form holds until it is changed: of all of it, and of a field until one that it is about is.
 function changeForm(field) {
   for (const said of all("#main [data-said]")) said.remove();
-  for (const said of all(`[data-about="${field.name}"]`, field.form)) said.remove();
-  field.removeAttribute("aria-invalid");
+  for (const said of all(`[data-about~="${field.name}"]`, field.form)) {
+    for (const about of said.dataset.about.split(" ")) field.form.elements[about].removeAttribute("aria-invalid");
+    said.remove();
+  }
 }
 
 document.addEventListener("keydown", pressed);
@@ -201,7 +203,7 @@ function load() {
   last = Date.now();
   if (document.hidden) return;
   if (busy()) tell("Something has changed.");
-  else htmx.ajax("GET", live.dataset.from, { target: "#live", select: "#live", swap: "outerMorph" });
+  else htmx.ajax("GET", live.dataset.from, { target: "#live", select: "#live", selectOOB: "#acts:outerMorph", swap: "outerMorph" });
 }
 
 function changed(event) {
