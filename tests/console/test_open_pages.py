@@ -1,6 +1,6 @@
 """Pages that stay open: what they show by themselves, and what they never do by themselves."""
 
-from playwright.sync_api import expect
+from playwright.sync_api import Route, expect
 
 from faxline import JobState
 from tests.console.office import Letter, Office
@@ -74,7 +74,12 @@ def test_the_page_of_a_fax_follows_it_to_its_end_and_moves_no_focus(people: Peop
     clerk.page.evaluate("window.opened = true")
     clerk.page.get_by_role("link", name="Faxes", exact=True).last.focus()
     here = f"**/faxes/north/{LATER.id}"
-    clerk.page.route(here, lambda route: (office.await_archive("north", LATER.id), route.continue_()))
+
+    def once_archived(route: Route) -> None:
+        office.await_archive("north", LATER.id)
+        route.continue_()
+
+    clerk.page.route(here, once_archived)
     office.line().resume(by="tests")
     expect(clerk.page.locator(".why")).to_contain_text("Delivered", timeout=60_000)
     clerk.page.unroute(here)
@@ -93,6 +98,29 @@ def test_the_page_of_a_mailing_says_why_some_failed_and_offers_to_resend_them_as
     expect(clerk.page.get_by_role("link", name="Unallocated number (code 1)")).to_be_visible(timeout=60_000)
     expect(clerk.page.get_by_role("button", name="Resend 1 failure…")).to_be_visible()
     assert clerk.page.evaluate("window.opened")
+
+
+def test_back_after_a_fax_was_sent_leaves_no_file_of_it_in_the_form(people: People) -> None:
+    clerk = people("clerk")
+    clerk.go("/send")
+    clerk.page.get_by_label("Numbers, one a line").fill("+12025550125")
+    clerk.page.locator("#files").set_input_files([pdf_file()])
+    clerk.page.get_by_role("button", name="Send", exact=True).click()
+    expect(clerk.page.locator("main")).to_contain_text("Pushed")
+    clerk.page.go_back()
+    expect(clerk.page.get_by_role("heading", level=1)).to_have_text("Send a fax")
+    assert clerk.page.locator("#files").evaluate("field => field.files.length") == 0
+
+
+def test_a_page_that_hears_nothing_any_more_says_so_until_it_does(people: People) -> None:
+    clerk = people("clerk")
+    clerk.page.route("**/live", lambda route: route.abort())
+    clerk.go("/faxes/north/lab.90311")
+    note = clerk.page.locator("#newer")
+    expect(note).to_contain_text("This page is not kept up to date any more.", timeout=30_000)
+    clerk.page.unroute("**/live")
+    expect(note).to_have_count(0, timeout=30_000)
+    clerk.complaints.clear()  # of the aborted streams
 
 
 def test_colours_are_chosen_without_leaving_a_plan_or_what_was_typed(people: People) -> None:

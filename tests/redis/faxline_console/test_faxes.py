@@ -304,6 +304,11 @@ def test_usage_counts_by_day_account_and_member_and_leads_to_the_faxes(
         page = auditor.get(f"/usage?month=2026-10&{by}").text
         assert SCRIPT not in page
     day = auditor.get("/usage?month=2026-10&by=day").text
+    assert 'href="/usage?month=2026-09&amp;by=day">Month before</a>' in day
+    long_ago, last = (auditor.get(f"/usage?month={month}&by=day").text for month in ("1999-12", "9999-12"))
+    assert 'href="/usage?month=2000-01&amp;by=day">Month after</a>' in long_ago
+    assert "Month before</a>" in last
+    assert "Month after</a>" not in last
     assert "“delivered” includes those of which only a part arrived" in day
     assert "since%3A2026-10-27+until%3A2026-10-27" in day
     assert '<rect class="bad"' in day

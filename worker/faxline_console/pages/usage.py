@@ -119,12 +119,15 @@ class UsagePages:
         drawn = asked.by in {"day", "month"}
         words = {"by": "metadata" if asked.by.startswith(METADATA) else asked.by}
         given = dict(request.query_params)
-        before = date.fromisoformat(f"{asked.month}-01") - timedelta(days=1)
+        first = date.fromisoformat(f"{asked.month}-01")
+        before, today = first - timedelta(days=1), datetime.now(self._render.times(request).tzinfo).date()
+        after = first + timedelta(days=32) if first < today.replace(day=1) else None
         values: dict[str, Any] = {
             "asked": asked,
             "by": words["by"],
             "chosen": "metadata" if given.get("by") == "metadata" else words["by"],  # it may lack its key
             "before": "/usage?" + urlencode(given | {"month": f"{before:%Y-%m}"}),
+            "after": "/usage?" + urlencode(given | {"month": f"{after:%Y-%m}"}) if after else "",
             "key": request.query_params.get("key", "").strip(),
             "word": asked.by.removeprefix(METADATA).capitalize(),
             "rows": [(row, self._faxes(row, asked)) for row in rows[:MOST_ROWS]],

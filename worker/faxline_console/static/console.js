@@ -170,6 +170,8 @@ async function again() {
 if (failed) setTimeout(again, 1000 * failed.dataset.again);
 
 // Live: an event says that the page is old. A region is loaded again unless somebody is at work in it.
+const OLD = "This page is not kept up to date any more.";
+const LOST = 10000; // milliseconds without a stream after which a page says that it may be old
 const SLOW = 30000; // milliseconds from which on somebody may want to load the page sooner
 const live = document.getElementById("live");
 const main = document.getElementById("main");
@@ -216,7 +218,7 @@ function changed(event) {
 }
 
 if (live?.dataset.from || main?.dataset.newer !== undefined) {
-  let stream, left;
+  let stream, left, lost;
   const listen = () => {
     stream?.close();
     if (document.hidden) left = Date.now();
@@ -225,7 +227,16 @@ if (live?.dataset.from || main?.dataset.newer !== undefined) {
     if (old && main.dataset.newer !== undefined) tell("More may have come meanwhile.", "Show them");
     stream = new EventSource("/live");
     stream.addEventListener("changed", changed);
-    stream.addEventListener("open", () => changed({ data: 0 })); // what happened before it is told by no event
+    stream.addEventListener("error", () => {
+      lost ??= setTimeout(() => tell(OLD, "Load it again"), LOST);
+    });
+    stream.addEventListener("open", () => {
+      clearTimeout(lost);
+      lost = undefined;
+      const note = document.getElementById("newer");
+      if (note?.textContent.startsWith(OLD)) note.remove();
+      changed({ data: 0 }); // what happened before it is told by no event
+    });
   };
   listen();
   addEventListener("visibilitychange", listen);
