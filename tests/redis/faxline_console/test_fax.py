@@ -277,6 +277,17 @@ def test_the_actions_are_never_an_empty_box(
     assert shown(console.person(who).get("/faxes/north/new")).partition(" Actions ")[2].startswith(words)
 
 
+def test_a_doubt_that_was_given_up_is_never_said_not_to_have_been_taken(
+    console: Console, redis_client: redis.Redis
+) -> None:
+    doubt = json.dumps({"event": "fax.in_doubt", "at": BEGIN + 1, "state": "in_doubt", "attempt": 1})
+    end = json.dumps({"event": "fax.failed", "at": BEGIN + 2, "state": "failed", "attempt": 1})
+    live(redis_client, "unsure", state="failed", reason="operator", n=3, **{"h:2": doubt, "h:3": end})
+    page = shown(console.person("clerk").get("/faxes/north/unsure"))
+    assert "never taken" not in page
+    assert "nobody knows whether iFax took it: look for it there before you send it as a new fax." in page
+
+
 @pytest.mark.parametrize("how", ["resend", "fail"])
 def test_a_doubt_is_sent_again_or_given_up_only_with_a_reason_once_the_page_said_what_that_does(
     console: Console, redis_client: redis.Redis, how: str

@@ -82,7 +82,12 @@ def why_no_resend(job: Job) -> str:
         return f"is still {state_of(job)[1].lower()}"
     if isinstance(job, EndedJob):
         return "ended so long ago that only the archive has it: send it as a new fax"
-    return "" if job.job_id is not None else "was never taken by iFax: send it as a new fax"
+    if job.job_id is not None:
+        return ""
+    if any(step.state == JobState.IN_DOUBT for step in job.history):
+        unknown = "has no jobId, and nobody knows whether iFax took it"
+        return f"{unknown}: look for it there before you send it as a new fax"
+    return "was never taken by iFax: send it as a new fax"
 
 
 def why_not_asked(job: Job) -> str:
