@@ -76,6 +76,17 @@ def recovered(*then: str) -> Row:
     return unmoved(("marked", "submitted", *FINAL), "fax.duplicate") | become(LOST, *then)
 
 
+LAST_FAILED: Row = become(["submitted"], "submitted", "fax.duplicate", "fax.submitted") | become(
+    ["unconfirmed"], "failed", "fax.failed"
+)
+"""iFax has an older request, too."""
+OLDER_FAILED: Row = unmoved(ANNOUNCED, "fax.duplicate") | become(
+    (*WAITING, "in_doubt"), "failed", "fax.failed"
+)
+NEWER_IN_DOUBT: Row = become(WAITING, *RETRIED) | become(OPEN, "in_doubt", "fax.duplicate", "fax.in_doubt")
+"""An older request failed, and is worth another delivery."""
+
+
 EXPECTED: Mapping[tuple[str, str], Row] = {
     ("register", "the same fax"): REGISTERED,
     ("register", "another fax of the same id"): REGISTERED | unmoved(STATES, "fax.rejected"),
@@ -142,17 +153,19 @@ EXPECTED: Mapping[tuple[str, str], Row] = {
     },
     ("receipt", "delivered, of an older attempt"): unmoved(("delivered", *UNSENT), "fax.duplicate")
     | become((*WAITING, "in_doubt", "submitted", "unconfirmed"), "delivered", "fax.delivered"),
-    ("receipt", "failed, and iFax has an older request, too"): {
-        "submitted": ("submitted", "fax.duplicate", "fax.submitted"),
-        "unconfirmed": ("failed", "fax.failed"),
-    },
-    ("receipt", "failed, of the older of two requests"): unmoved(ANNOUNCED, "fax.duplicate")
-    | become((*WAITING, "in_doubt"), "failed", "fax.failed"),
-    ("receipt", "failed, worth another try, while a newer request is in doubt"): unmoved(
-        ANNOUNCED, "fax.duplicate"
-    )
-    | become(WAITING, *RETRIED)
-    | become(OPEN, "in_doubt", "fax.duplicate", "fax.in_doubt"),
+    ("receipt", "failed, and iFax has an older request, too"): LAST_FAILED,
+    ("report", "as ordered: failed, and iFax has an older request, too"): LAST_FAILED,
+    ("run_timers", "iFax did not call again, and has an older request, too"): LAST_FAILED,
+    ("receipt", "failed, of the older of two requests"): OLDER_FAILED,
+    ("report", "as ordered: failed, of the older of two requests"): OLDER_FAILED,
+    ("receipt", "failed, worth another try, while a newer request is in doubt"): NEWER_IN_DOUBT
+    | unmoved(ANNOUNCED, "fax.duplicate"),
+    ("report", "as ordered: failed, worth another try, while a newer request is in doubt"): NEWER_IN_DOUBT
+    | unmoved(ANNOUNCED, "fax.duplicate"),
+    (
+        "run_timers",
+        "iFax did not call again, worth another try, while a newer request is in doubt",
+    ): NEWER_IN_DOUBT,
     ("receipt", "failed, and iFax may call again, under a jobId that an unclear answer named"): become(
         HELD, "submitted", "fax.submitted"
     ),

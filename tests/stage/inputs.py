@@ -149,13 +149,16 @@ def _receipt(job_id: str, outcome: str, **more: Any) -> Input:
     return Input(prepare)
 
 
+REDIALS = {"RETRIES__DELIVERY__REDIAL_WAIT": "1"}
+
+
 def _time_after_a_redial(**more: Any) -> Input:
     def prepare(actors: Actors) -> Call:
         actors.scene.receipt(JOB_ID, "failed", redial=0, **more)
         actors.scene.go(1.5)
         return actors.scene.store.timers.run
 
-    return Input(prepare, settings={"RETRIES__DELIVERY__REDIAL_WAIT": "1"})
+    return Input(prepare, settings=REDIALS)
 
 
 def _receipt_after(outcome: str) -> Input:
@@ -192,10 +195,42 @@ def _receipt_of_the_older_of_two(actors: Actors) -> Call:
     return _receipt(UNKNOWN, "failed").prepare(actors)
 
 
-def _receipt_while_a_newer_request_is_in_doubt(actors: Actors) -> Call:
+def _report_while_ifax_has_another(actors: Actors) -> Call:
+    _took_both(actors)
+    return _asked("accepted", receipt=receipt(JOB_ID, "failed")).prepare(actors)
+
+
+def _report_of_the_older_of_two(actors: Actors) -> Call:
+    _took_both(actors)
+    return _asked("accepted", receipt=receipt(UNKNOWN, "failed"), about=UNKNOWN).prepare(actors)
+
+
+def _time_after_a_redial_while_ifax_has_another(actors: Actors) -> Call:
+    _took_both(actors)
+    return _time_after_a_redial().prepare(actors)
+
+
+def _took_the_older_while_the_newer_is_in_doubt(actors: Actors) -> None:
     if actors.scene.record(JOB).get("state") == "submitting":
         actors.settle("in_doubt")
     _took_both(actors)
+
+
+def _report_while_a_newer_request_is_in_doubt(actors: Actors) -> Call:
+    _took_the_older_while_the_newer_is_in_doubt(actors)
+    said = receipt(UNKNOWN, "failed", **WORTH)
+    return _asked("accepted", receipt=said, about=UNKNOWN).prepare(actors)
+
+
+def _time_after_a_redial_while_a_newer_request_is_in_doubt(actors: Actors) -> Call:
+    _took_the_older_while_the_newer_is_in_doubt(actors)
+    actors.scene.receipt(UNKNOWN, "failed", redial=0, to=NUMBER, **WORTH)
+    actors.scene.go(1.5)
+    return actors.scene.store.timers.run
+
+
+def _receipt_while_a_newer_request_is_in_doubt(actors: Actors) -> Call:
+    _took_the_older_while_the_newer_is_in_doubt(actors)
     return _receipt(UNKNOWN, "failed", **WORTH).prepare(actors)
 
 
@@ -806,6 +841,12 @@ INPUTS: Mapping[tuple[str, str], Input] = {
     ("match", "failed, and iFax may call again"): _match("failed", redial=0),
     ("run_timers", "iFax did not call again"): _time_after_a_redial(),
     ("run_timers", "iFax did not call again, worth another try"): _time_after_a_redial(**WORTH),
+    ("run_timers", "iFax did not call again, and has an older request, too"): Input(
+        _time_after_a_redial_while_ifax_has_another, settings=REDIALS
+    ),
+    ("run_timers", "iFax did not call again, worth another try, while a newer request is in doubt"): Input(
+        _time_after_a_redial_while_a_newer_request_is_in_doubt, settings=REDIALS
+    ),
     **{("match", o): _match(o) for o in OUTCOMES},
     ("match", "failed, worth another try"): _match("failed", **WORTH),
     ("match", "delivered to somebody else"): _match("delivered", "+19999999999"),
@@ -846,6 +887,13 @@ INPUTS: Mapping[tuple[str, str], Input] = {
     **{("report", f"as ordered: {o}"): _asked("accepted", receipt=receipt(JOB_ID, o)) for o in OUTCOMES},
     ("report", "as ordered: failed, worth another try"): _asked(
         "accepted", receipt=receipt(JOB_ID, "failed", **WORTH)
+    ),
+    ("report", "as ordered: failed, and iFax has an older request, too"): Input(
+        _report_while_ifax_has_another
+    ),
+    ("report", "as ordered: failed, of the older of two requests"): Input(_report_of_the_older_of_two),
+    ("report", "as ordered: failed, worth another try, while a newer request is in doubt"): Input(
+        _report_while_a_newer_request_is_in_doubt
     ),
     ("report", "as ordered: still being sent"): _asked("accepted", sending=True),
     ("report", "as ordered: no such fax"): _asked("refuse"),
