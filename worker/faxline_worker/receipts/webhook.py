@@ -32,6 +32,7 @@ from faxline_worker.ifax.receipts import Inbound, read_receipt
 from faxline_worker.ifax.webhook_access import Refusal, WebhookSecrets
 from faxline_worker.observability.metrics.labels import UNKNOWN_ACCOUNT
 from faxline_worker.observability.metrics.webhook import WebhookMetrics
+from faxline_worker.receipts.line_limit import LineLimit
 from faxline_worker.receipts.multipart import boundary_of
 from faxline_worker.receipts.refused_webhooks import RefusedWebhooks
 from faxline_worker.receipts.status_writer import STORE_TIMEOUT, StatusWriter
@@ -90,7 +91,7 @@ def create_app(
         accounts: the webhook secrets by account. An account without secrets refuses everything.
         store: stores the webhooks.
         metrics: counts them.
-        log: gets one line for each webhook.
+        log: gets one line for each webhook; of an account's refused ones for at most 60 a minute.
         body_timeout: seconds for the whole body.
         store_timeout: seconds to store it.
         refused: remembers refused webhooks, for the doctor.
@@ -103,6 +104,7 @@ def create_app(
         body_timeout,
         store_timeout,
         refused or RefusedWebhooks(),
+        LineLimit(),
     )
     app = Starlette(
         routes=[
@@ -153,6 +155,7 @@ class _Webhook:
     store_timeout: float
     """Seconds to store it."""
     refused: RefusedWebhooks
+    lines: LineLimit
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one webhook, count it and log it."""
@@ -168,8 +171,19 @@ class _Webhook:
             self.metrics.webhook(line["account"], answer.counted)
         line["result"], line["status"] = answer.result, answer.status
         line["seconds"] = round(time.perf_counter() - began, 4)
-        self.log.log(answer.level, "webhook", **line)
+        self._tell(answer, line)
         await RESPONSES[answer](scope, receive, send)
+
+    def _tell(self, answer: WebhookAnswer, line: Mapping[str, Any]) -> None:
+        if 400 <= answer.status < 500:  # noqa: PLR2004 - refused: nobody knows who sends it
+            left_out = self.lines.take(line["account"])
+            if left_out is None:
+                return
+            if left_out:
+                self.log.warning(
+                    "refused webhooks have no line each", account=line["account"], count=left_out
+                )
+        self.log.log(answer.level, "webhook", **line)
 
     async def healthy(self, _request: Request) -> Response:
         """Say that the process runs."""

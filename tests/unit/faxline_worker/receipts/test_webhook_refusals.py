@@ -4,6 +4,8 @@ import pytest
 import redis
 
 from faxline_worker.ifax.webhook_access import WebhookSecrets
+from faxline_worker.receipts import line_limit
+from faxline_worker.receipts.line_limit import LINES
 from faxline_worker.receipts.signature import HEADER, sign
 from faxline_worker.receipts.webhook_proofs import DOCTOR, basic_header
 from tests.stage.webhooks import (
@@ -143,3 +145,26 @@ def test_no_line_holds_a_number_a_secret_or_the_body(site: Site, store: MemorySt
 def test_the_job_id_of_an_unverified_body_is_not_logged(site: Site) -> None:
     post(site, RECEIPT, None)
     assert "jobId" not in site.lines[0]
+
+
+def test_refused_webhooks_of_an_account_have_so_many_lines_and_the_others_are_counted(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused() -> None:
+        assert post(site, RECEIPT, "0" * 64).status_code == 401
+
+    for _ in range(LINES + 3):
+        refused()
+    assert len(site.lines) == LINES
+    assert post(site, RECEIPT, "0" * 64, "/webhooks/ifax/nobody").status_code == 404
+    assert post_signed(site, RECEIPT).status_code == 204
+    assert [line["result"] for line in site.lines[LINES:]] == ["unknown_account", "stored"]
+    monkeypatch.setattr(line_limit, "SPAN", 0.0)
+    refused()
+    told, line = site.lines[-2:]
+    assert (told["event"], told["account"], told["count"]) == (
+        "refused webhooks have no line each",
+        "default",
+        3,
+    )
+    assert line["result"] == "bad_signature"
