@@ -392,7 +392,7 @@ def test_a_redis_that_is_away_is_told_for_every_call(free_port: int) -> None:
 
 
 @pytest.mark.parametrize("call", ["send", "cancel", "job", "group", "jobs", "accounts"])
-def test_what_went_wrong_speaks_of_pushing_only_where_something_was_pushed(free_port: int, call: str) -> None:
+def test_what_went_wrong_speaks_of_repeating_it_only_where_something_was_pushed(free_port: int, call: str) -> None:
     calls: dict[str, Callable[[FaxLine], Any]] = {
         "send": lambda line: line.send(to=TO, files=[URL]),
         "cancel": lambda line: line.cancel("a"),
@@ -403,7 +403,7 @@ def test_what_went_wrong_speaks_of_pushing_only_where_something_was_pushed(free_
     }
     with FaxLine(f"redis://127.0.0.1:{free_port}/0") as line, pytest.raises(QueueUnavailable) as caught:
         calls[call](line)
-    assert ("push" in str(caught.value)) == (call in {"send", "cancel"})
+    assert ("with the same id" in str(caught.value)) == (call in {"send", "cancel"})
 
 
 def test_the_jobs_of_a_group_are_read_in_batches_in_the_order_of_their_ids(
