@@ -392,7 +392,9 @@ def test_a_redis_that_is_away_is_told_for_every_call(free_port: int) -> None:
 
 
 @pytest.mark.parametrize("call", ["send", "cancel", "job", "group", "jobs", "accounts"])
-def test_what_went_wrong_speaks_of_repeating_it_only_where_something_was_pushed(free_port: int, call: str) -> None:
+def test_what_went_wrong_speaks_of_repeating_it_only_where_something_was_pushed(
+    free_port: int, call: str
+) -> None:
     calls: dict[str, Callable[[FaxLine], Any]] = {
         "send": lambda line: line.send(to=TO, files=[URL]),
         "cancel": lambda line: line.cancel("a"),
