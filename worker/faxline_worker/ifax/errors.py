@@ -13,7 +13,7 @@ IfaxError
     - UntrustedError    iFax's certificate is not trusted
 
   x httpx.ConnectError  no connection; the transport distinguishes these kinds
-    - UnknownNameError, RefusedError, NoRouteError, TlsError
+    - UnknownNameError, RefusedError, NoRouteError, NoFilesError, TlsError
 
 Before the first byte is sent, every failure proves that iFax did not take the request, and nearly all say
 nothing about the fax: any other fax would have failed alike. After the first byte, no failure proves anything
@@ -67,6 +67,10 @@ class RefusedError(httpx.ConnectError):
 
 class NoRouteError(httpx.ConnectError):
     """The network has no route to the host."""
+
+
+class NoFilesError(httpx.ConnectError):
+    """The process, or its machine, can open no more files, so no connection either."""
 
 
 class TlsError(httpx.ConnectError):
@@ -184,6 +188,7 @@ CAUSES: Mapping[type[Exception], Cause] = {
     UnknownNameError: Cause("name_unknown", "the name of iFax's host has no address, or no resolver answers"),
     RefusedError: Cause("connection_refused", "connection refused"),
     NoRouteError: Cause("no_route", "no route to iFax"),
+    NoFilesError: Cause("no_files", "this process can open no more files: raise its limit (ulimit -n)"),
     TlsError: Cause("tls_failed", "the TLS handshake failed, or the certificate is not trusted"),
     httpx.ProxyError: _NO_CONNECTION,
     httpx.WriteError: _LOST,

@@ -23,6 +23,7 @@ import httpcore
 import httpx
 
 from faxline_worker.ifax.errors import (
+    NoFilesError,
     NoRouteError,
     RefusedError,
     TlsError,
@@ -149,6 +150,8 @@ def _connect_error(error: httpcore.ConnectError) -> type[httpx.ConnectError]:
             return RefusedError
         case OSError(errno=errno.ENETUNREACH | errno.EHOSTUNREACH | errno.ENETDOWN):
             return NoRouteError
+        case OSError(errno=errno.EMFILE | errno.ENFILE):
+            return NoFilesError
         case _:
             return httpx.ConnectError
 

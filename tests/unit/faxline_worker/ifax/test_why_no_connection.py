@@ -1,7 +1,9 @@
 """Each cause of a missing connection has an error of its own."""
 
+import resource
 import socket
 import threading
+from unittest.mock import Mock
 
 import pytest
 
@@ -22,6 +24,17 @@ def call(url: str) -> Answer:
 def test_nobody_listens(free_port: int) -> None:
     answer = call(f"http://127.0.0.1:{free_port}/v1")
     assert (answer.reason, answer.message) == ("connection_refused", "connection refused")
+
+
+def test_the_process_can_open_no_more_files(free_port: int) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with IfaxClient(f"http://127.0.0.1:{free_port}/v1", timeout=5) as client:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (3, hard))
+        try:
+            answer = client.call(Endpoint.SEND, "the-token", b"{}", Mock())
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert (answer.decision, answer.reason) == (Decision.UNREACHABLE, "no_files")
 
 
 def test_the_name_has_no_address() -> None:
