@@ -67,7 +67,8 @@ def _role(role: str, processes: Sequence[Process]) -> Check:
 def _trouble(process: Process) -> str:
     where = f"{process.host}:{process.pid}"
     if process.gone:
-        return f"{where} has been silent for {abs(process.silent):.0f} s: it is frozen, cut off or ended"
+        silent = f"{where} has been silent for {abs(process.silent):.0f} s"
+        return f"{silent}: it is frozen, cut off, refused by Redis or ended"
     said = ", ".join(f"{part} {how}" for part, how in process.trouble.items())
     todo = ": restart it" if process.state is ProcessState.STALLED else ""
     return f"{where} is {str(process.state).replace('_', ' ')} ({said}){todo}"

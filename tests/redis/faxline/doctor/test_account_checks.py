@@ -76,7 +76,10 @@ def test_the_versions_at_work_are_told_and_one_that_is_older_than_ours(
 @pytest.mark.parametrize(
     ("expected", "word"),
     [
-        ({"silent": 23}, "node-2:7 has been silent for 23 s: it is frozen, cut off or ended"),
+        (
+            {"silent": 23},
+            "node-2:7 has been silent for 23 s: it is frozen, cut off, refused by Redis or ended",
+        ),
         (
             {"state": "stalled", "trouble": {"intake": "stands still for 73 s"}},
             "node-2:7 is stalled (intake stands still for 73 s): restart it",
