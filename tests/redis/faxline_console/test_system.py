@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,8 @@ import httpx
 import pytest
 import redis
 
+from faxline import FaxLine
+from faxline.contract.check import Result
 from faxline.contract.redis_keys import ACCOUNTS, RedisKeys
 from faxline.reading.server_facts import ServerFacts, server_facts
 from faxline.reading.servers import Server
@@ -21,7 +24,7 @@ from faxline_archive.schema import AUDIT
 from faxline_archive.writer import write
 from faxline_console.access.people import Person, Role
 from faxline_console.live.line import ConsoleLine
-from faxline_console.pages.system import tells_of, verdict
+from faxline_console.pages.system import archive_checks, tells_of, verdict
 from faxline_console.telling import audited
 from tests.archives import new_archive
 from tests.consoles import Console, shown
@@ -52,6 +55,45 @@ def note(client: redis.Redis, number: int, account: str = "north", **fields: str
 )
 def test_the_system_says_in_a_sentence_whether_all_is_well(fail: int, warn: int, said: str) -> None:
     assert verdict(fail, warn) == said
+
+
+def test_the_head_of_the_system_counts_an_archive_that_fails_until_another_works(
+    console: Console, redis_client: redis.Redis
+) -> None:
+    redis_client.sadd(ACCOUNTS, "north")
+
+    def head() -> tuple[int, int]:
+        said = shown(console.person("admin").get("/system")).partition("checked at")[0]
+        fail, warn = re.search(r"(\d+) checks? fail", said), re.search(r"(\d+) warning", said)
+        return int(fail[1]) if fail else 0, int(warn[1]) if warn else 0
+
+    beat(redis_client, "archive")
+    fail, warn = head()
+    beat(redis_client, "archive", state="not_ready", trouble={"database": "it is full"})
+    assert head() == (fail + 1, warn)
+    text = shown(console.person("admin").get("/system"))
+    assert "archive node-1:7:x is not ready, database: it is full" in text
+    beat(redis_client, "archive", "node-2")
+    assert head() == (fail, warn + 1)
+
+
+@pytest.mark.parametrize(
+    ("roles", "late", "found"),
+    [
+        (["worker"], False, []),
+        (["archive"], False, []),
+        (["archive"], True, [Result.WARN]),
+        (["worker"], True, [Result.FAIL]),
+    ],
+)
+def test_events_that_wait_long_for_the_archive_are_counted(
+    redis_client: redis.Redis, redis_url: str, roles: list[str], late: bool, found: list[Result]
+) -> None:
+    for role in roles:
+        beat(redis_client, role)
+    with FaxLine(redis_url) as line:
+        processes = line.processes()
+    assert [check.result for check in archive_checks(processes, late=late)] == found
 
 
 def test_somebody_with_a_department_is_told_that_whole_accounts_are_not_shown_and_no_untruth_of_the_role(

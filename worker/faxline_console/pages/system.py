@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -11,7 +11,9 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from faxline.contract.check import Check, Result
 from faxline.contract.errors import ArchiveUnavailable
+from faxline.reading.processes import Process
 from faxline_console.access.guard import Page, person_of
 from faxline_console.access.people import Right
 from faxline_console.archive.ended import Archive
@@ -55,6 +57,8 @@ class SystemPages:
         others = {name for name in (*self._lines.accounts, *every) if not person.sees_account(name)}
         checks = [check for check in checks if not tells_of(others, check.name, check.text)]
         processes = [replace(process, trouble=own(process.trouble, others)) for process in processes]
+        late = await self._counts.archived_until(names)
+        checks += archive_checks(processes, late=late is not None)
         order = {"fail": 0, "warn": 1}
         results = [str(check.result) for check in checks]
         values = {
@@ -67,7 +71,7 @@ class SystemPages:
             "now": datetime.now(UTC),
             "archive": archive,
             "archives": self._archive() is not None,
-            "late": await self._counts.archived_until(names),
+            "late": late,
         }
         return self._render.page(request, "system.html", values)
 
@@ -79,6 +83,26 @@ class SystemPages:
             return await run_in_threadpool(archive_facts, ended, names)
         except ArchiveUnavailable:
             return None
+
+
+def archive_checks(processes: Iterable[Process], *, late: bool) -> Iterator[Check]:
+    """What the doctor leaves out, as faxes go without it: an archive that fails or is behind.
+
+    Args:
+        processes: all; those of other roles are left out.
+        late: whether events have waited for the archive longer than they should.
+    """
+    archives = [process for process in processes if process.role == "archive"]
+    working = any(process.at_work for process in archives)
+    troubles = [
+        f"{process.name} {'is silent' if process.gone else f'is {process.state}'.replace('_', ' ')}"
+        + "".join(f", {part}: {why}" for part, why in process.trouble.items())
+        for process in archives
+        if not process.at_work
+    ]
+    behind = ["events wait for it, the panel Archive says how long"] if late else []
+    if told := "; ".join([*troubles, *behind]):
+        yield Check("archive", Result.WARN if working else Result.FAIL, told)
 
 
 def verdict(fail: int, warn: int) -> str:
