@@ -72,6 +72,7 @@ ATTEMPTS: Mapping[tuple[str, str], Attempt] = {
         ("GET", path): Attempt()
         for path in (
             *(
+                "/session",
                 "/faxes",
                 "/attention",
                 "/mailings",
@@ -117,6 +118,7 @@ ATTEMPTS: Mapping[tuple[str, str], Attempt] = {
     ("POST", "/mailings/push"): Attempt(drafts=True, acts=True),
     ("POST", "/mailings/bad"): Attempt(drafts=True),
     ("POST", "/theme"): Attempt(fields={"theme": "dark"}),
+    ("POST", "/session"): Attempt(),
     ("POST", "/sign-out"): Attempt(),
     ("POST", "/sign-in/{token}"): Attempt(),
     ("POST", "/sign-in"): Attempt(fields={"user": "lena", "password": PASSWORD}),

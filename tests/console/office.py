@@ -178,9 +178,14 @@ class Office:
         except ArchiveUnavailable:
             return False  # it makes its tables
 
+    @property
+    def database(self) -> str:
+        """The URL of the console's own database."""
+        return f"sqlite:///{self.folder / 'console.db'}"
+
     def _start_console(self) -> None:
-        url, port = f"sqlite:///{self.folder / 'console.db'}", free_port()
-        engine = open_database(url, writes=True)
+        port = free_port()
+        engine = open_database(self.database, writes=True)
         store = ConsoleStore(engine)
         for role in Role:
             store.add_user(Person(str(role), role), PASSWORD)
@@ -188,7 +193,7 @@ class Office:
         engine.dispose()
         self.url = f"http://127.0.0.1:{port}"
         own = {
-            "FAXLINE_CONSOLE__DATABASE": url,
+            "FAXLINE_CONSOLE__DATABASE": self.database,
             "FAXLINE_CONSOLE__PORT": str(port),
             "FAXLINE_METRICS__CONSOLE_PORT": str(free_port()),
         }

@@ -1,8 +1,14 @@
 """Pages that stay open: what they show by themselves, and what they never do by themselves."""
 
+import hashlib
+
 from playwright.sync_api import Route, expect
+from sqlalchemy import update
 
 from faxline import JobState
+from faxline_archive.database import open_database
+from faxline_console.access.guard import COOKIE
+from faxline_console.tables import sessions
 from tests.console.office import Letter, Office
 from tests.console.steps import pdf_file, upload_mailing
 from tests.console.visitor import People
@@ -138,3 +144,35 @@ def test_colours_are_chosen_without_leaving_a_plan_or_what_was_typed(people: Peo
     clerk.page.get_by_text("Auto", exact=True).click()
     expect(clerk.page.locator("html:not([data-theme])")).to_have_count(1)
     assert clerk.page.get_by_role("heading", level=1).inner_text() == heading
+
+
+def test_a_session_that_is_about_to_end_is_told_and_goes_on_at_a_key_and_what_was_typed_outlives_it(
+    people: People, office: Office, axe: str
+) -> None:
+    clerk = people.another()
+    clerk.sign_in("clerk")
+    clerk.page.clock.install()
+    clerk.go("/send")
+    token = next(one.get("value", "") for one in clerk.context.cookies() if one.get("name") == COOKIE)
+    own = sessions.c.token == hashlib.sha256(token.encode()).hexdigest()
+
+    def pass_by(minutes: int) -> None:
+        with open_database(office.database, writes=True).begin() as database:
+            database.execute(update(sessions).where(own).values(seen=sessions.c.seen - minutes * 60_000))
+        clerk.page.clock.fast_forward("28:01")
+
+    typed, told = clerk.page.get_by_label("Subject"), clerk.page.locator("#session")
+    typed.fill("About the knee")
+    with clerk.page.expect_response("/session"):
+        pass_by(0)  # as if another page had used the session all the time
+    expect(told).to_have_count(0)
+    pass_by(29)
+    expect(told).to_have_text("Your session ends in 1 min. Stay signed in")
+    assert clerk.findings(axe) == []
+    told.get_by_role("button").press("Enter")
+    expect(told).to_have_count(0)
+    pass_by(31)
+    expect(told).to_contain_text("Your session has ended.")
+    expect(typed).to_have_value("About the knee")
+    expect(told.get_by_role("link")).to_have_attribute("href", "/sign-in")
+    clerk.close()

@@ -99,6 +99,7 @@ class Renderer:
         shared = {
             "person": person,
             "form_token": session.form_token if session else "",
+            "left": round(session.left) if session else 0,
             "rail": [page for page in PAGES if person and person.may(page[2])],
             "work": [path for path, *_ in PAGES[:WORK]],
             "path": request.url.path,

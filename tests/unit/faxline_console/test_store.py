@@ -102,6 +102,27 @@ def test_a_session_ends_when_it_is_not_used_and_goes_on_when_it_is(store: Consol
     assert store.session(token) is None
 
 
+def test_a_session_tells_how_long_it_goes_on_and_whether_a_use_puts_its_end_off(
+    store: ConsoleStore, clock: Clock
+) -> None:
+    store.add_user(ADA, PASSWORD)
+    token = store.begin_session("ada")
+
+    def left(*, use: bool) -> tuple[float, bool]:
+        session = store.session(token, use=use)
+        assert session is not None
+        return session.left, session.last
+
+    clock.at += 60
+    assert left(use=False) == (40, False)
+    assert left(use=True) == (100, False)
+    for _ in range(9):
+        clock.at += 95
+        left(use=True)
+    clock.at += 30
+    assert left(use=True) == (55, True)
+
+
 def test_a_user_has_so_many_sessions_at_most_and_the_longest_unused_makes_room(
     store: ConsoleStore, clock: Clock
 ) -> None:

@@ -16,11 +16,15 @@ class Session:
         person: who signed in.
         form_token: what every form must send back, against forged requests.
         token: the SHA-256 of the cookie's value.
+        left: seconds until it ends, if it is not used.
+        last: whether it ends then even if it is used.
     """
 
     person: Person
     form_token: str
     token: str
+    left: float
+    last: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +42,17 @@ class Lifetimes:
     idle: float = 1800
     window: float = 900
     attempts: int = 10
+
+    def left(self, now: int, seen: int, began: int) -> tuple[float, bool]:
+        """How long a session goes on if it is not used, in seconds, and whether it ends then in any case.
+
+        Args:
+            now: the time (ms).
+            seen: when it was used last (ms).
+            began: when it began (ms).
+        """
+        idle, longest = self.idle - (now - seen) / 1000, self.longest - (now - began) / 1000
+        return min(idle, longest), longest <= idle
 
     def over(self, now: int) -> ColumnElement[bool]:
         """Which sessions have ended by a time (ms)."""

@@ -201,10 +201,13 @@ class ConsoleStore:
         row = self._row(digest)
         if row is None:
             return None
-        if use and row["seen"] < now - SEEN_EVERY * 1000:
+        seen = row["seen"]
+        if use and seen < now - SEEN_EVERY * 1000:
+            seen = now
             with self.engine.begin() as database:
                 database.execute(update(sessions).where(sessions.c.token == digest).values(seen=now))
-        return Session(to_person(row), row["form_token"], digest)
+        left = self._lifetimes.left(now, seen, row["began"])
+        return Session(to_person(row), row["form_token"], digest, *left)
 
     def goes_on(self, session: Session) -> bool:
         """Whether a session has not ended since, and its person is the same with the same bounds."""

@@ -5,7 +5,7 @@ from functools import partial
 from anyio import CapacityLimiter, to_thread
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 from structlog.typing import FilteringBoundLogger
 
@@ -52,6 +52,8 @@ class SignIn:
         return [
             Page("/sign-out", None, self.sign_out, ["POST"]),
             Page("/theme", None, self.choose_theme, ["POST"]),
+            Page("/session", None, self.left, by_itself=True),
+            Page("/session", None, self.left, ["POST"]),
         ]
 
     async def sign_in(self, request: Request) -> Response:
@@ -101,6 +103,11 @@ class SignIn:
         response = RedirectResponse("/sign-in" if not self._guard.by_proxy else START, 303)
         self._guard.take_cookie(response)
         return response
+
+    async def left(self, request: Request) -> Response:
+        """How long the session goes on. A form uses it, so that it goes on; a look does not."""
+        session = request.state.session
+        return JSONResponse({"left": session.left, "last": session.last})
 
     async def choose_theme(self, request: Request) -> Response:
         """Keep the choice of colours in a cookie."""

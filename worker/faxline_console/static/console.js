@@ -160,6 +160,46 @@ countPicks(); // a browser keeps what was ticked when one goes back
 const on = document.getElementById("keys-on");
 if (on) on.checked = kept(KEYS) !== "off";
 
+// A session that is about to end is told in time, and goes on if somebody says so (WCAG 2.2.1). To ask is no use of it.
+const WARN = 120; // seconds before its end
+let due; // of the next look
+
+function warn(text, then, go) {
+  const note = document.getElementById("session") ?? document.createElement("p");
+  Object.assign(note, { id: "session", className: "note" });
+  note.setAttribute("role", "alert");
+  const act = document.createElement(go ? "button" : "a");
+  if (go) Object.assign(act, { type: "button", onclick: go });
+  else act.href = "/sign-in";
+  act.textContent = then;
+  if (!note.isConnected) document.getElementById("main").prepend(note);
+  note.replaceChildren(text, ...(then ? [" ", act] : []));
+}
+
+function stay() {
+  const body = new URLSearchParams({ form_token: document.querySelector("[name=form_token]").value });
+  document.getElementById("main").focus();
+  askLeft({ method: "POST", body });
+}
+
+async function askLeft(how = {}) {
+  clearTimeout(due);
+  const answer = await fetch("/session", { redirect: "manual", ...how }).catch(() => null);
+  if (answer?.type === "opaqueredirect" || answer?.status === 403) {
+    warn("Your session has ended. What you typed still stands here: copy it before you", "sign in again");
+  } else if (answer?.ok) showLeft(await answer.json());
+  else due = setTimeout(askLeft, 10000);
+}
+
+function showLeft({ left, last = false }) {
+  due = setTimeout(askLeft, 1000 * (left > WARN ? left - WARN : left + 1));
+  if (left > WARN) document.getElementById("session")?.remove();
+  else if (last) warn(`Your session ends in ${Math.ceil(left / 60)} min, as each does. Send or copy what you typed.`);
+  else warn(`Your session ends in ${Math.ceil(left / 60)} min.`, "Stay signed in", stay);
+}
+const leftAtFirst = Number(document.getElementById("main")?.dataset.left);
+if (leftAtFirst) showLeft({ left: leftAtFirst });
+
 // A page that could not be made is tried again by itself. Like what is live, that keeps no session alive.
 const failed = document.querySelector("[data-again]");
 async function again() {
