@@ -13,7 +13,7 @@ IfaxError
     - UntrustedError    iFax's certificate is not trusted
 
   x httpx.ConnectError  no connection; the transport distinguishes these kinds
-    - UnknownNameError, RefusedError, NoRouteError, NoFilesError, TlsError
+    - UnknownNameError, RefusedError, NoRouteError, NoDescriptorsError, TlsError
 
 Before the first byte is sent, every failure proves that iFax did not take the request, and nearly all say
 nothing about the fax: any other fax would have failed alike. After the first byte, no failure proves anything
@@ -69,7 +69,7 @@ class NoRouteError(httpx.ConnectError):
     """The network has no route to the host."""
 
 
-class NoFilesError(httpx.ConnectError):
+class NoDescriptorsError(httpx.ConnectError):
     """The process, or its machine, can open no more files, so no connection either."""
 
 
@@ -188,7 +188,7 @@ CAUSES: Mapping[type[Exception], Cause] = {
     UnknownNameError: Cause("name_unknown", "the name of iFax's host has no address, or no resolver answers"),
     RefusedError: Cause("connection_refused", "connection refused"),
     NoRouteError: Cause("no_route", "no route to iFax"),
-    NoFilesError: Cause("no_files", "this process can open no more files: raise its limit (ulimit -n)"),
+    NoDescriptorsError: Cause("no_descriptors", "the process can open no more files: raise ulimit -n"),
     TlsError: Cause("tls_failed", "the TLS handshake failed, or the certificate is not trusted"),
     httpx.ProxyError: _NO_CONNECTION,
     httpx.WriteError: _LOST,

@@ -23,7 +23,7 @@ import httpcore
 import httpx
 
 from faxline_worker.ifax.errors import (
-    NoFilesError,
+    NoDescriptorsError,
     NoRouteError,
     RefusedError,
     TlsError,
@@ -151,7 +151,7 @@ def _connect_error(error: httpcore.ConnectError) -> type[httpx.ConnectError]:
         case OSError(errno=errno.ENETUNREACH | errno.EHOSTUNREACH | errno.ENETDOWN):
             return NoRouteError
         case OSError(errno=errno.EMFILE | errno.ENFILE):
-            return NoFilesError
+            return NoDescriptorsError
         case _:
             return httpx.ConnectError
 

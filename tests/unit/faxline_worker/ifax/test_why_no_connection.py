@@ -34,7 +34,7 @@ def test_the_process_can_open_no_more_files(free_port: int) -> None:
             answer = client.call(Endpoint.SEND, "the-token", b"{}", Mock())
         finally:
             resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-    assert (answer.decision, answer.reason) == (Decision.UNREACHABLE, "no_files")
+    assert (answer.decision, answer.reason) == (Decision.UNREACHABLE, "no_descriptors")
 
 
 def test_the_name_has_no_address() -> None:
