@@ -87,7 +87,7 @@ VIEWS: Sequence[View] = (
 """All of them, as an administrator sees them."""
 NOT_SEEN = frozenset(
     {
-        *("/", "/healthz", "/readyz", "/static", "/live", "/sign-in/{token}"),
+        *("/session", "/", "/healthz", "/readyz", "/static", "/live", "/sign-in/{token}"),
         *("/mailings/{account}/{name}/failures.csv", "/mailings/{account}/{name}/left-out.csv"),
         *("/usage.csv", "/audit.csv"),
     }
