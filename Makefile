@@ -33,7 +33,7 @@ $(VENV)/.compiled: $(STAMP)
 	@$(COLLECT) tests/redis > /dev/null & $(COLLECT) tests/fundamentals tests/unit tests/end_to_end > /dev/null; wait; touch $@
 
 test: install $(VENV)/.compiled ## Run the tests but for the slow ones
-	$(BIN)/python -m pytest -n 4 --dist loadfile -m "not slow"
+	$(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder -m "not slow"
 
 test-all: install ## Run all of them
 	$(BIN)/python -m pytest -n 3 --dist loadfile

@@ -22,11 +22,14 @@ from tests.npm import do_without, installed
 EXAMPLES = Path(__file__).parents[2] / "producers" / "examples"
 SETTINGS = {"REQUEST_RETENTION": "600", "LIMITS__BURST": "400", "WAKE_LEASE": "2", "SWEEP": "2"}
 SANDBOX = ("--call-seconds", "0.1", "--page-seconds", "0.02", "--time-scale", "0.001", "--burst", "400")
-pytestmark = pytest.mark.one_server(
-    "the examples are redis-cli and a plain Redis client of Node, which know no URL of a cluster"
-)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.one_server(
+        "the examples are redis-cli and a plain Redis client of Node, which know no URL of a cluster"
+    ),
+]
 
-LANGUAGES = ("bash", pytest.param("node", marks=pytest.mark.slow))
+LANGUAGES = ("bash", "node")
 
 
 @pytest.fixture(scope="module")
@@ -220,7 +223,6 @@ def test_a_cancel_that_is_refused_says_why(language: str, fax: Run, letter: str)
     assert fax("cancel", f"{language}:late")[:2] == (1, ["fax.cancel_refused final"])
 
 
-@pytest.mark.slow
 def test_bad_usage_ends_with_2_and_says_what_is_right(fax: Run) -> None:
     for arguments in ((), ("send", "a"), ("cancel",), ("cancel", "a", "b"), ("fax", "a")):
         code, printed, error = fax(*arguments)
@@ -231,7 +233,6 @@ def test_bad_usage_ends_with_2_and_says_what_is_right(fax: Run) -> None:
     assert "/no/such/file" in error
 
 
-@pytest.mark.slow
 def test_a_redis_that_is_away_ends_with_3_and_says_why(fax: Run, letter: str) -> None:
     away = f"redis://127.0.0.1:{free_port()}/0"
     for arguments in (("send", "a", "+12025550123", letter), ("cancel", "a")):
@@ -240,7 +241,6 @@ def test_a_redis_that_is_away_ends_with_3_and_says_why(fax: Run, letter: str) ->
         assert "refused" in error.lower()
 
 
-@pytest.mark.slow
 def test_a_time_that_is_over_ends_with_3_and_the_fax_goes_on(
     language: str, fax: Run, letter: str, line: FaxLine
 ) -> None:
@@ -250,7 +250,6 @@ def test_a_time_that_is_over_ends_with_3_and_the_fax_goes_on(
     assert fax("send", f"{language}:slow", "+12025550123", letter)[0] == 0
 
 
-@pytest.mark.slow
 def test_an_account_without_a_daemon_gets_nothing_of_another(fax: Run, letter: str, line: FaxLine) -> None:
     code, printed, _ = fax("send", "elsewhere", "+12025550123", letter, FAXLINE_ACCOUNT="acme", WAIT="1")
     assert (code, printed) == (3, [])

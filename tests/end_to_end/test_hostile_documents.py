@@ -21,6 +21,8 @@ from faxline_local.processes import free_port
 from faxline_local.stack import Local
 from tests.hostile_files import object_stream, page_tree, plain_pdf, xref_stream
 
+pytestmark = pytest.mark.slow
+
 GIBIBYTE = 1024 * 1024
 """In the KiB of `ulimit -v`: what the manifest gives a dispatcher."""
 HANGS = page_tree(60)
@@ -35,7 +37,6 @@ def push_raw(client: redis.Redis, line: FaxLine, job: str, data: bytes) -> None:
     client.xadd(line.keys.intake, {"send": entry})
 
 
-@pytest.mark.slow
 def test_a_dispatcher_with_a_gibibyte_survives_every_bomb_while_good_faxes_flow_and_ends_at_once(
     make_local: Callable[..., Local], tmp_path: Path, wait_until: Callable[..., Any]
 ) -> None:

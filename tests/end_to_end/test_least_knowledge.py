@@ -16,6 +16,8 @@ from faxline_local.server_binaries import ServerBinary
 from faxline_local.stack import Local
 from tests.clusters import all_keys, nodes_of
 
+pytestmark = pytest.mark.slow
+
 TEMPLATE = Path(__file__).parents[2] / "ops/redis/users.acl"
 OWN, OTHER = "north-clinic", "south-clinic"
 READS = (

@@ -93,6 +93,7 @@ def test_a_resend_is_a_job_of_its_own_that_names_its_origin(local: Local, line: 
     assert [fax["toNumber"] for fax in faxes] == [TO, TO, "+12025550199"]
 
 
+@pytest.mark.slow
 def test_a_fax_for_a_date_is_kept_by_iFax_and_delivered_after_it(local: Local, line: FaxLine) -> None:
     due = soon(3)
     line.send(to=TO, files=[URL], id="later", subject="later", send_at=due)
@@ -148,6 +149,7 @@ def test_a_busy_number_is_tried_again_by_a_resend_until_it_is_free(local: Local,
     assert (name, data["stage"], data["reason"], data["code"]) == ("fax.retrying", "delivery", "busy", 17)
 
 
+@pytest.mark.slow
 def test_many_faxes_to_one_number_follow_each_other_and_none_finds_it_busy(
     local: Local, line: FaxLine
 ) -> None:
@@ -164,6 +166,7 @@ def test_many_faxes_to_one_number_follow_each_other_and_none_finds_it_busy(
     assert [name for name in order if name != "elsewhere"] == names
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("digits", "faxes", "reason"),
     [("0019", 3, "no_answer"), ("0041", 3, "line_trouble"), ("0021", 1, "rejected")],

@@ -17,6 +17,8 @@ import redis
 
 from faxline import FaxLine
 
+pytestmark = pytest.mark.slow
+
 FOLDER = Path(__file__).parents[3] / "producers/examples/callback"
 SECRET = "whsec_" + "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 VERIFIED: dict[str, Any] = {}

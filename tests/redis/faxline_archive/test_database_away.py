@@ -14,6 +14,8 @@ from faxline_archive import database
 from tests.archives import Faxes, archiving, fax, rows
 from tests.postgres import PostgresServer
 
+pytestmark = pytest.mark.slow
+
 Wait = Callable[..., Any]
 
 

@@ -15,6 +15,8 @@ from faxline.contract.connections import deadlines
 from faxline_local.redis_server import RedisServer
 from faxline_local.server_binaries import ServerBinary
 
+pytestmark = pytest.mark.slow
+
 TO, URL = "+12345678901", "https://example.com/a.pdf"
 CALLS: dict[str, Callable[[Any], Any]] = {
     "send": lambda line: line.send(to=TO, files=[URL]),

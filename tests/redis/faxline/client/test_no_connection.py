@@ -21,6 +21,8 @@ from faxline_local.server_binaries import ServerBinary
 from faxline_worker.processes.webhook import listen
 from tests.certificates import certified
 
+pytestmark = pytest.mark.slow
+
 SILENT = (
     "did not answer in time: it hangs, a firewall is in the way, or a rediss:// URL names a port without TLS"
 )
@@ -93,7 +95,6 @@ def test_doctor_prints_a_row_that_fails_with_the_fix(
     assert err == ""
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("mistake", MISTAKES)
 def test_the_daemon_does_not_start_and_says_why_in_one_line(
     mistake: str, cases: dict[str, tuple[str, str]]
@@ -126,7 +127,6 @@ def test_tls_that_is_missing_or_not_trusted_is_told_with_the_form_of_the_url(
             line.accounts()
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("role", "user", "right"),
     [

@@ -377,6 +377,7 @@ def test_an_account_that_comes_back_while_it_is_taken_off_the_list_stays_there(
     assert is_listed(redis_client)
 
 
+@pytest.mark.slow
 def test_an_account_is_drained_on_while_redis_does_not_say_whether_it_is_listed(
     redis_client: redis.Redis, redis_url: str
 ) -> None:

@@ -33,6 +33,8 @@ from tests.stage.daemon import (
 )
 from tests.stage.intake import create_group, read_intake
 
+pytestmark = pytest.mark.slow
+
 MOST = 2**64 - 1
 DAY = 86_400_000
 KEYS = RedisKeys("default")

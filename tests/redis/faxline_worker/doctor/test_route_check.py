@@ -14,6 +14,8 @@ from faxline_worker.doctor.daemon_checks import examine
 from tests.certificates import certified
 from tests.networks import IFAX, ConnectProxy, Mood, TlsFront
 
+pytestmark = pytest.mark.slow
+
 TOKEN, LOGIN = "good-token", "me:secret-word"
 
 

@@ -113,6 +113,7 @@ def three(redis_client: redis.Redis) -> Iterator[list[SimpleNamespace]]:
         heartbeat.close()
 
 
+@pytest.mark.slow
 def test_workers_share_the_units_and_leave_none_out(
     three: list[SimpleNamespace], wait_until: Callable[..., object], redis_client: redis.Redis
 ) -> None:

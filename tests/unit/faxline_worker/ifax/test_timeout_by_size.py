@@ -11,6 +11,8 @@ import pytest
 
 from faxline_worker.ifax import Answer, Decision, Endpoint, IfaxClient
 
+pytestmark = pytest.mark.slow
+
 SIZE = 8_000_000
 TEXT = b'{"status":1,"data":{"jobId":777}}'
 GOOD = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%s" % (len(TEXT), TEXT)

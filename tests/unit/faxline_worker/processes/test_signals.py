@@ -3,6 +3,8 @@
 import subprocess
 import sys
 
+import pytest
+
 PROGRAM = """
 import os, signal
 from faxline_worker.processes.common import stop_on_signals
@@ -17,6 +19,7 @@ print(stop.is_set())
 """
 
 
+@pytest.mark.slow
 def test_a_second_signal_does_not_end_the_process_and_an_ignored_one_stays_ignored() -> None:
     done = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["False", "True"]

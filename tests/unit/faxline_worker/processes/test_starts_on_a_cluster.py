@@ -10,6 +10,8 @@ from faxline_worker.config.settings import Settings, read_settings
 from faxline_worker.processes.redis_at_start import require_layout, require_redis
 from tests.scripted_nodes import OK, Cluster, Words, bulk, error, number, scripted
 
+pytestmark = pytest.mark.slow
+
 ANSWERS = {b"PING": b"+PONG\r\n", b"SELECT": OK, b"HGET": b"$-1\r\n", b"EVAL": number(1), b"LLEN": number(0)}
 DOWN = error("CLUSTERDOWN The cluster is down")
 
