@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from faxline.cli.app import (
+    ACCOUNT,
     ENDED_OTHERWISE,
     ORDER_TIMEOUT,
     By,
@@ -41,5 +42,8 @@ def ask(
     if as_json:
         write_json({"id": job, "asked": now})
     else:
-        already = "" if now else " already"
-        write(f"iFax is asked{already} how {job} stands; `faxline show {job}` tells what came of it")
+        already, at = (
+            "" if now else " already",
+            f" --account {line.account}" if line.account != ACCOUNT else "",
+        )
+        write(f"iFax is asked{already} how {job} stands; `faxline{at} show {job}` tells what came of it")

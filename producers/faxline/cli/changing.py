@@ -22,7 +22,7 @@ from faxline.cli.app import (
 )
 from faxline.cli.inputs import number_of
 from faxline.cli.output import complain, write, write_json
-from faxline.cli.presence import job_or_group
+from faxline.cli.presence import job_or_group, processes_of
 from faxline.cli.sending import Id, Level, Metadata, Wait, finish, naming, object_of
 from faxline.client.sync import FaxLine
 from faxline.contract.choices import Priority
@@ -32,6 +32,7 @@ from faxline.contract.states import JobState
 from faxline.contract.wording import plural
 from faxline.reading.group import Group
 from faxline.reading.job import Job
+from faxline.reading.presence import absent
 
 
 @app.command(
@@ -169,11 +170,14 @@ _REFUSALS = {
 
 
 def _unanswered(line: FaxLine, job: str, timeout: float) -> str:
-    """Say who has not answered: a dispatcher, or iFax about a scheduled fax."""
+    """Say who has not answered: a dispatcher, or iFax about a scheduled fax; on stderr if none is at work."""
+    away = absent(line.account, ("dispatcher",), processes_of(line))
+    for sentence in away:
+        complain(sentence)
     try:
         found = line.job(job)
     except JobNotFound:
         found = None
-    if found is not None and found.state is JobState.SUBMITTED and found.send_at is not None:
+    if not away and found is not None and found.state is JobState.SUBMITTED and found.send_at is not None:
         return f"iFax has not answered within {timeout:g} s; the request goes on, and an event tells its end"
     return f"no dispatcher answered within {timeout:g} s; the request stays for one that comes"

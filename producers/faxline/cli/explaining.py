@@ -42,10 +42,11 @@ def explanation(  # noqa: PLR0911 - one a state
             return [f"{job.id} is being submitted, attempt {job.attempt}{since}; it waits for iFax's answer."]
         case JobState.SUBMITTED:
             kept = job.send_at and job.send_at > now and f"iFax sends it at {moment(job.send_at, now)}."
+            at = f" --account {job.account}" if job.account != ACCOUNT else ""
             return [
                 f"{job.id} was taken by iFax (jobId {job.job_id}){since}.",
                 *held_failure(job, now),
-                *([f"{kept} Until then `faxline cancel {job.id}` takes it back."] if kept else []),
+                *([f"{kept} Until then `faxline{at} cancel {job.id}` takes it back."] if kept else []),
                 *_asked(job, now),
                 "It waits for the receipt, which says whether it was delivered"
                 + (

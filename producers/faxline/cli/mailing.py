@@ -115,7 +115,7 @@ def _push(
     _complain(problems)
     if problems and mailing.jobs:
         complain(
-            "to push the others, mend their rows in a file of their own, with another --group or none; or "
+            "to push the bad rows, mend them in a file of their own, with another --group or none; or "
             f"mend them here, each row in its place, and repeat with --group {name}: a changed file is "
             "another mailing otherwise, and its good rows would be sent twice"
         )

@@ -6,6 +6,7 @@ import typer
 
 from faxline.cli.app import By, Json, UsageError, app, examples, faxline_of, operator
 from faxline.cli.output import write, write_json, write_table
+from faxline.cli.presence import watching
 from faxline.contract.sealing.keyring import new_key
 from faxline.contract.texts import mask_number
 from faxline.contract.wording import plural
@@ -29,7 +30,7 @@ def show_keys(ctx: typer.Context, timeout: Patience = _PATIENCE, as_json: Json =
     A key that seals nothing any more may be taken out of FAXLINE_SEALING_KEYS.
     """
     if ctx.invoked_subcommand is None:
-        with faxline_of(ctx) as line:
+        with faxline_of(ctx) as line, watching(line):
             _report(line.sealed_values(by=operator(), timeout=timeout), as_json=as_json)
 
 
@@ -50,7 +51,7 @@ def make_key(
 @keys.command(epilog=examples("faxline keys rotate", "faxline keys rotate --timeout 3600 --json"))
 def rotate(ctx: typer.Context, by: By = None, timeout: Patience = _PATIENCE, as_json: Json = False) -> None:
     """Seal everything stored with the dispatchers' current key, also unsealed values."""
-    with faxline_of(ctx) as line:
+    with faxline_of(ctx) as line, watching(line):
         _report(line.rotate_keys(by=by or operator(), timeout=timeout), as_json=as_json)
 
 
@@ -77,7 +78,7 @@ def forget(
     who = by or operator()
     # All numbers are read first, so that an invalid last one does not stop a half-done erasure.
     read = [stored_number(number, ctx.obj.region) for number in numbers or ()]
-    with faxline_of(ctx) as line:
+    with faxline_of(ctx) as line, watching(line):
         for number in dict.fromkeys(read):
             _report_erasure(
                 mask_number(number), line.forget_number(number, by=who, timeout=timeout), as_json=as_json

@@ -81,7 +81,7 @@ def _failed(error: Exception) -> int:
         case JobLost() | EntryNotFound():
             text, code = str(error), NO_SUCH_JOB
         case JobNotFound():
-            text, code = f"{error}: never pushed, rejected, or its record has expired", NO_SUCH_JOB
+            text, code = f"{error}: never pushed, rejected, forgotten, or its record has expired", NO_SUCH_JOB
         case GroupNotFound():
             text, code = f"{error}: no job of it is registered, or all records have expired", NO_SUCH_JOB
         case NotForgotten() | NoKeys() | ArchiveUnavailable() | ProofRefused():

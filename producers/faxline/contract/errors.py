@@ -82,7 +82,7 @@ class FaxesRejected(FaxlineError):
 
 
 class JobNotFound(FaxlineError, LookupError):
-    """There is no record of this job: it was never registered, was rejected, or its record has expired."""
+    """There is no record of this job: it was never registered, rejected or forgotten, or has expired."""
 
 
 class GroupNotFound(FaxlineError, LookupError):

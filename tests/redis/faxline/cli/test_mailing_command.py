@@ -163,7 +163,7 @@ def test_bad_rows_can_be_skipped(mail: Cli, redis_client: redis.Redis) -> None:
             " line 4",
             " line 5",
             (
-                " to push the others, mend their rows in a file of their own, with another --group or "
+                " to push the bad rows, mend them in a file of their own, with another --group or "
                 "none; or mend them here, each row in its place, and repeat with --group june"
             ),
         ),

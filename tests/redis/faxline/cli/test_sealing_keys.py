@@ -11,6 +11,7 @@ import redis
 from faxline.cli.running import run
 from faxline.contract.redis_keys import RedisKeys
 from faxline.contract.sealing.keyring import new_key
+from tests.stage.command_line import Cli
 
 ONE = new_key("one")
 INTAKE = RedisKeys("default").intake
@@ -54,3 +55,15 @@ def test_the_command_tells_keys_that_are_none_and_a_file_that_is_not_there(sent:
     assert (code, "the file of the keys cannot be read" in error, entry) == (2, True, {})
     code, error, entry = sent("--keys", "nonsense")
     assert (code, "id:base64" in error, entry) == (2, True, {})
+
+
+@pytest.mark.parametrize("words", [("keys",), ("keys", "rotate"), ("forget", "a")], ids=" ".join)
+def test_an_order_that_may_take_long_says_soon_who_is_not_at_work(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
+) -> None:
+    monkeypatch.setattr("faxline.cli.presence._SOON", 0.0)
+    done = cli(*words, "--timeout", "1", quiet=False, at_work=())
+    assert (done.code, done.err.splitlines()[0]) == (
+        3,
+        "faxline: No part of the daemon is at work on this Redis; `faxline doctor` says more.",
+    )

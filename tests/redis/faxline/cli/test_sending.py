@@ -10,7 +10,9 @@ import pytest
 import redis
 
 from faxline.cli.app import operator
+from faxline.reading.processes import ROLES
 from tests.stage.command_line import AT, KEYS, NUMBER, OTHER, URL, Cli
+from tests.stage.heartbeats import beat
 
 
 def pushed(client: redis.Redis) -> list[tuple[str, dict[str, Any]]]:
@@ -208,6 +210,23 @@ def test_cancel_without_a_dispatcher_is_exit_code_3_and_the_request_stays(
     assert cli("cancel", "a", "--timeout", "0.05", "--by", "jane").code == 3
     assert cli("cancel", "a", "--timeout", "0", "--by", "jane").out == "a: asked\n"
     assert pushed(redis_client) == [("cancel", {"id": "a", "by": "jane", "user": "default"})] * 2
+
+
+def test_cancel_says_that_nobody_serves_the_account_of_a_scheduled_fax_whose_folder_was_removed(
+    cli: Cli, record: Callable[..., None], redis_client: redis.Redis
+) -> None:
+    record("a", "submitted", send_at=AT)
+    for role in ROLES:
+        beat(redis_client, role, accounts=["acme"])
+    done = cli("cancel", "a", "--timeout", "0.05", quiet=False, at_work=())
+    assert (done.code, done.err) == (
+        3,
+        (
+            "faxline: No dispatcher at work has account default in its settings: is the name right, or was "
+            "its folder removed? They have acme.\n"
+            "faxline: no dispatcher answered within 0.05 s; the request stays for one that comes\n"
+        ),
+    )
 
 
 def test_a_wait_says_soon_who_is_not_at_work_and_goes_on(

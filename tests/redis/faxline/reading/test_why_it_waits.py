@@ -13,9 +13,11 @@ import redis
 from faxline import FaxLine, Hold, JobState
 from faxline.cli.running import run as faxline
 from faxline.contract.redis_keys import INTAKE_GROUP
+from faxline.reading.processes import ROLES
 from faxline_worker.config.settings import read_settings
 from faxline_worker.state.results import Admitted
 from faxline_worker.state.store import Store
+from tests.stage.heartbeats import beating
 from tests.stage.intake import create_group, register
 
 NUMBER = "+12345678901"
@@ -200,7 +202,8 @@ def test_canceling_a_fax_that_the_provider_keeps_tells_what_the_provider_said(
     worker = threading.Thread(target=answered_by_ifax, args=(store, line, redis_client), kwargs=answer)
     worker.start()
     wait = "1" if code == 3 else "20"
-    assert faxline(["--redis", redis_url, "cancel", "kept", "--timeout", wait]) == code
+    with beating(redis_url, ROLES):
+        assert faxline(["--redis", redis_url, "cancel", "kept", "--timeout", wait]) == code
     worker.join()
     output = capsys.readouterr()
     assert says in output.out + output.err
