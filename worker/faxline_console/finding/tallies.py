@@ -105,7 +105,7 @@ def count_ended(
             partial = count_faxes(ended, accounts, asked, person, MOST + 1)["delivered"]
             found["partial"] = _tally(partial)
             if not found["delivered"].more:
-                found["delivered"] = Tally(counts["delivered"] - partial)
+                found["delivered"] = Tally(max(0, counts["delivered"] - partial))  # one may end between
         return {"": _tally(counts.total()), **found}
 
     search = repr((accounts, rest.terms, rest.metadata, rest.since, rest.until, person.department))
